@@ -1,0 +1,83 @@
+"""Engine, sessions, and the unit of work that enters a workspace.
+
+Row-level security reads two settings, ``app.workspace_id`` and ``app.user_id``, and the role. All three are
+set at the start of *every* transaction, also to nothing: a setting made with SET LOCAL outlives a released
+savepoint, so what is not set anew may be somebody else's.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
+
+SYSTEM_ROLE = "portal_system"
+
+SCOPE = text(
+    "SELECT set_config('role', :role, true), set_config('app.workspace_id', :workspace, true),"
+    " set_config('app.user_id', :user, true)"
+)
+
+SessionLocal: sessionmaker[Session] = sessionmaker(expire_on_commit=False)
+
+_open = threading.local()
+
+
+def connect(url: str, *, pool_size: int = 5, max_overflow: int = 5) -> Engine:
+    """Make the engine of ``url`` (``postgresql+psycopg://…``) and bind all sessions to it."""
+    engine = create_engine(url, pool_size=pool_size, max_overflow=max_overflow, pool_pre_ping=True)
+    SessionLocal.configure(bind=engine)
+    return engine
+
+
+def _scope(session: Session) -> dict[str, str]:
+    info = session.info
+    return {
+        "role": SYSTEM_ROLE if info.get("system") else "none",
+        "workspace": str(info.get("workspace_id") or ""),
+        "user": str(info.get("user_id") or ""),
+    }
+
+
+@event.listens_for(Session, "after_begin")
+def _enter(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    if not transaction.nested:
+        connection.execute(SCOPE, _scope(session))
+        _open.count = getattr(_open, "count", 0) + 1
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _leave(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None and transaction._connections:
+        _open.count = getattr(_open, "count", 1) - 1
+
+
+def transaction_is_open() -> bool:
+    """Whether this thread holds a database transaction; no call to Stripe may be made while it does."""
+    return getattr(_open, "count", 0) > 0
+
+
+def enter_workspace(session: Session, workspace_id: int, user_id: int | None = None) -> None:
+    """Let ``session`` see one workspace from here on. A session serves one workspace in its life."""
+    if session.info.get("workspace_id") not in (None, workspace_id):
+        raise RuntimeError("a session serves one workspace")
+    session.info.update(workspace_id=workspace_id, user_id=user_id)
+    if session.in_transaction():
+        session.execute(SCOPE, _scope(session))
+
+
+@contextmanager
+def unit_of_work(
+    workspace_id: int | None = None, *, user_id: int | None = None, system: bool = False
+) -> Iterator[Session]:
+    """One transaction: committed at the end, rolled back on an exception.
+
+    With ``workspace_id`` it sees that workspace only; with ``system`` all of them (sweepers list
+    (workspace, id) pairs with it, then work workspace by workspace); with neither, only the tables
+    that belong to no workspace.
+    """
+    with SessionLocal() as session:
+        session.info.update(workspace_id=workspace_id, user_id=user_id, system=system)
+        with session.begin():
+            yield session

@@ -1,0 +1,31 @@
+"""Every table. Ledgers (audit_entry, quote_match) only grow; what is under row-level security is WorkspaceOwned."""
+
+from portal.models.accounts import BillingDetails, LoginSession, Member, Role, User, WebAuthn, Workspace
+from portal.models.base import Base, WorkspaceOwned
+from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch, Subscription
+from portal.models.inbox import Incident, InboxEvent, Mail, PollCursor, RateLimit
+from portal.models.purchases import Attempt, Quote
+
+__all__ = [
+    "Attempt",
+    "AuditEntry",
+    "Base",
+    "BillingDetails",
+    "CatalogPrice",
+    "Incident",
+    "InboxEvent",
+    "Invoice",
+    "LoginSession",
+    "Mail",
+    "Member",
+    "PollCursor",
+    "Quote",
+    "QuoteMatch",
+    "RateLimit",
+    "Role",
+    "Subscription",
+    "User",
+    "WebAuthn",
+    "Workspace",
+    "WorkspaceOwned",
+]
