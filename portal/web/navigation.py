@@ -1,0 +1,101 @@
+"""What stands round every page: brand, navigation, and the choice of light or dark."""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, current_app, redirect, request, url_for
+from flask_babel import lazy_gettext
+from werkzeug import Response
+
+from portal.config import Settings
+from portal.web.assets import asset
+
+blueprint = Blueprint("navigation", __name__)
+
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "theme"
+YEAR = 365 * 24 * 3600
+
+# endpoint, label; what later issues add goes here, so that there is never a dead link
+MEMBER_ENTRIES = (
+    ("billing.overview", lazy_gettext("Overview")),
+    ("invoices.listing", lazy_gettext("Invoices")),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A link of the navigation: where to, its words, whether it is the present page."""
+
+    href: str
+    label: object
+    current: bool
+
+
+@dataclass(frozen=True)
+class Brand:
+    """Whose portal it is; all from settings."""
+
+    name: str
+    logo_url: str | None
+    accent: str | None
+    support_email: str | None
+    legal_footer: str | None
+
+
+def brand_of(settings: Settings) -> Brand:
+    """The brand that ``settings`` describe."""
+    return Brand(
+        name=settings.brand_name,
+        logo_url=asset(settings.brand_logo) if settings.brand_logo else None,
+        accent=settings.brand_accent,
+        support_email=settings.support_email,
+        legal_footer=settings.legal_footer,
+    )
+
+
+def theme() -> str:
+    """The person's choice of colours; ``auto`` follows the system."""
+    chosen = request.cookies.get(THEME_COOKIE, "auto")
+    return chosen if chosen in THEMES else "auto"
+
+
+def local_address(address: str | None, default: str) -> str:
+    """Return ``address`` if it is a path of this site, else ``default``: never an open redirect."""
+    if not address or not address.startswith("/") or address[1:2] in ("/", "\\"):
+        return default
+    return address
+
+
+def _entries() -> list[Entry]:
+    return [
+        Entry(url_for(endpoint), label, (request.blueprint or "") == endpoint.split(".")[0])
+        for endpoint, label in MEMBER_ENTRIES
+        if endpoint in current_app.view_functions
+    ]
+
+
+@blueprint.app_context_processor
+def frame() -> dict[str, object]:
+    """``brand``, ``theme``, ``themes`` and ``navigation`` for every template."""
+    return {
+        "brand": brand_of(current_app.extensions["settings"]),
+        "theme": theme(),
+        "themes": THEMES,
+        "navigation": _entries,
+    }
+
+
+@blueprint.post("/appearance")
+def appearance() -> Response:
+    """Remember light, dark or auto, and go back to where the person was."""
+    chosen = request.form.get("theme", "auto")
+    response = redirect(local_address(request.form.get("next"), "/"), code=303)
+    response.set_cookie(
+        THEME_COOKIE,
+        chosen if chosen in THEMES else "auto",
+        max_age=YEAR,
+        samesite="Lax",
+        secure=request.is_secure,
+        path="/",
+    )
+    return response

@@ -1,0 +1,96 @@
+"""How values become text: the only place where money and dates are formatted.
+
+Filters and functions of every template. The locale is the request's (Flask-Babel's).
+"""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from babel import Locale
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
+from flask import Blueprint
+from flask_babel import get_locale
+
+blueprint = Blueprint("presentation", __name__)
+
+MINUS = "\N{MINUS SIGN}"
+
+# "3 March 2027": English dates are written so that no reader takes the day for the month
+ENGLISH_DATE = "d MMMM y"
+ENGLISH_DATETIME = "d MMMM y, HH:mm 'UTC'"
+
+# a rate may be a fraction of the minor unit ($0.0035); no catalogue has finer steps than this
+RATE_DIGITS = 6
+
+
+def _locale() -> Locale:
+    return get_locale() or Locale("en")
+
+
+def _real_minus(text: str) -> str:
+    return text.replace("-", MINUS)
+
+
+def _major(minor: int | Decimal | str, currency: str) -> Decimal:
+    return Decimal(minor).scaleb(-get_currency_precision(currency.upper()))
+
+
+@blueprint.app_template_filter("money")
+def money(minor: int, currency: str = "usd") -> str:
+    """Write ``minor`` (integer minor units of ``currency``) with currency and every minor unit: "$13,980.00"."""
+    if isinstance(minor, bool) or not isinstance(minor, int):
+        raise TypeError("an amount is an integer number of minor units")
+    return _real_minus(format_currency(_major(minor, currency), currency.upper(), locale=_locale()))
+
+
+@blueprint.app_template_filter("rate")
+def rate(unit_amount: Decimal | int | str, currency: str = "usd") -> str:
+    """Write a price per unit (minor units, may be a fraction: a Decimal or its text) without cutting digits: "$0.0035"."""
+    if isinstance(unit_amount, float):
+        raise TypeError("a rate is a Decimal, never a float")
+    amount = _major(unit_amount, currency).normalize()
+    digits = max(get_currency_precision(currency.upper()), -int(amount.as_tuple().exponent))
+    pattern = _locale().currency_formats["standard"]
+    whole = pattern.apply(
+        amount,
+        _locale(),
+        currency=currency.upper(),
+        currency_digits=False,
+        force_frac=(digits, min(digits, RATE_DIGITS)),
+    )
+    return _real_minus(whole)
+
+
+@blueprint.app_template_filter("number")
+def number(value: int | Decimal) -> str:
+    """Write a count with the locale's grouping: "1,200"."""
+    return _real_minus(format_decimal(value, locale=_locale()))
+
+
+@blueprint.app_template_filter("percent")
+def percent(value: Decimal | int | str) -> str:
+    """Write a percentage given in hundredths ("19" or Decimal("8.875")) as "19%" or "8.875%"."""
+    return _real_minus(format_percent(Decimal(value) / 100, locale=_locale(), decimal_quantization=False))
+
+
+@blueprint.app_template_filter("date")
+def date_text(value: date | datetime) -> str:
+    """Write a day in words, in UTC: "3 March 2027"."""
+    day = value.astimezone(UTC).date() if isinstance(value, datetime) else value
+    english = _locale().language == "en"
+    return format_date(day, format=ENGLISH_DATE if english else "long", locale=_locale())
+
+
+@blueprint.app_template_filter("datetime")
+def datetime_text(value: datetime) -> str:
+    """Write an instant with its zone, in UTC: "3 March 2027, 14:05 UTC"."""
+    instant = value.astimezone(UTC)
+    english = _locale().language == "en"
+    return format_datetime(instant, format=ENGLISH_DATETIME if english else "long", locale=_locale())
+
+
+@blueprint.app_template_filter("isotime")
+def isotime(value: date | datetime) -> str:
+    """Write ``value`` for the ``datetime`` attribute of ``<time>``."""
+    return value.isoformat()
