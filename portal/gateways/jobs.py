@@ -1,0 +1,45 @@
+"""The queue, in the same database and the same transaction as the row that the job is about."""
+
+from datetime import timedelta
+from typing import Any
+
+from procrastinate import App, SyncPsycopgConnector
+from procrastinate.exceptions import AlreadyEnqueued
+from sqlalchemy.orm import Session
+
+
+class Jobs:
+    """Defers by name; the functions are in ``portal.tasks`` and run in the worker."""
+
+    def __init__(self) -> None:
+        # never opened: every job is written on the connection of the session that defers it
+        self._app = App(connector=SyncPsycopgConnector())
+
+    def defer(
+        self,
+        session: Session,
+        name: str,
+        /,
+        queueing_lock: str | None = None,
+        schedule_in: timedelta | None = None,
+        **args: Any,
+    ) -> bool:
+        """Queue the task ``name`` with ``args``; it exists once ``session`` commits, and not before.
+
+        With ``queueing_lock`` at most one such job waits at a time; False says that one already did.
+        """
+        task = self._app.configure_task(
+            name,
+            connection=session.connection().connection.driver_connection,
+            queueing_lock=queueing_lock,
+            schedule_in={"seconds": int(schedule_in.total_seconds())} if schedule_in else None,
+        )
+        if queueing_lock is None:
+            task.defer(**args)
+            return True
+        try:
+            with session.begin_nested():
+                task.defer(**args)
+        except AlreadyEnqueued:
+            return False
+        return True
