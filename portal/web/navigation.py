@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, current_app, redirect, request, url_for
 from flask_babel import lazy_gettext
+from flask_login import current_user
 from werkzeug import Response
 
 from portal.config import Settings
@@ -20,6 +21,7 @@ MEMBER_ENTRIES = (
     ("billing.overview", lazy_gettext("Overview")),
     ("invoices.listing", lazy_gettext("Invoices")),
 )
+GUEST_ENTRIES = (("pricing.page", lazy_gettext("Pricing")),)
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,11 @@ def local_address(address: str | None, default: str) -> str:
     return address
 
 
-def _entries() -> list[Entry]:
+def entries() -> list[Entry]:
+    """The links of the present person's navigation, in their order."""
     return [
         Entry(url_for(endpoint), label, (request.blueprint or "") == endpoint.split(".")[0])
-        for endpoint, label in MEMBER_ENTRIES
+        for endpoint, label in (MEMBER_ENTRIES if current_user.is_authenticated else GUEST_ENTRIES)
         if endpoint in current_app.view_functions
     ]
 
@@ -81,7 +84,7 @@ def frame() -> dict[str, object]:
         "brand": brand_of(current_app.extensions["settings"]),
         "theme": theme(),
         "themes": THEMES,
-        "navigation": _entries,
+        "navigation": entries,
     }
 
 

@@ -36,9 +36,18 @@ def _major(minor: int | Decimal | str, currency: str) -> Decimal:
     return Decimal(minor).scaleb(-get_currency_precision(currency.upper()))
 
 
+@blueprint.app_context_processor
+def locale() -> dict[str, object]:
+    """``locale`` for every template: language and direction of the page."""
+    return {"locale": _locale()}
+
+
 @blueprint.app_template_filter("money")
 def money(minor: int, currency: str = "usd") -> str:
-    """Write ``minor`` (integer minor units of ``currency``) with currency and every minor unit: "$13,980.00"."""
+    """Write an amount with currency and every minor unit: "$13,980.00".
+
+    ``minor`` is an integer number of minor units of ``currency``; anything else raises TypeError.
+    """
     if isinstance(minor, bool) or not isinstance(minor, int):
         raise TypeError("an amount is an integer number of minor units")
     return _real_minus(format_currency(_major(minor, currency), currency.upper(), locale=_locale()))
@@ -46,7 +55,10 @@ def money(minor: int, currency: str = "usd") -> str:
 
 @blueprint.app_template_filter("rate")
 def rate(unit_amount: Decimal | int | str, currency: str = "usd") -> str:
-    """Write a price per unit (minor units, may be a fraction: a Decimal or its text) without cutting digits: "$0.0035"."""
+    """Write a price per unit without cutting digits: "$0.0035".
+
+    ``unit_amount`` is in minor units and may be a fraction: a Decimal or its text; a float raises TypeError.
+    """
     if isinstance(unit_amount, float):
         raise TypeError("a rate is a Decimal, never a float")
     amount = _major(unit_amount, currency).normalize()
