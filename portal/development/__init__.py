@@ -1,0 +1,1 @@
+"""What ``make run`` starts on one machine; production uses none of it."""

@@ -1,0 +1,78 @@
+"""Row-level security, grants and immutability, as revisions spell them out.
+
+Revisions that were released call these, so a rule here is changed by adding a function, not by editing one.
+"""
+
+from alembic import op
+
+APP = "portal_app"
+SYSTEM = "portal_system"
+
+ROLES = f"""\
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'portal_owner') THEN CREATE ROLE portal_owner LOGIN; END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP}') THEN
+    CREATE ROLE {APP} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS; END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{SYSTEM}') THEN
+    CREATE ROLE {SYSTEM} NOLOGIN NOSUPERUSER NOBYPASSRLS; END IF;
+END $$;
+-- INHERIT FALSE: the application sees all workspaces only after SET ROLE, never by membership
+GRANT {SYSTEM} TO {APP} WITH INHERIT FALSE, SET TRUE;
+"""
+
+FUNCTIONS = """
+CREATE FUNCTION app_workspace_id() RETURNS bigint LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE v text := current_setting('app.workspace_id', true);
+BEGIN
+  IF v IS NULL OR v = '' THEN
+    RAISE EXCEPTION 'app.workspace_id is not set' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN v::bigint;
+END $$;
+CREATE FUNCTION app_workspace_id_or_null() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS
+  $$ SELECT nullif(current_setting('app.workspace_id', true), '')::bigint $$;
+CREATE FUNCTION app_user_id_or_null() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS
+  $$ SELECT nullif(current_setting('app.user_id', true), '')::bigint $$;
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'rows of % are only added', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$;
+"""
+
+OWN_ROWS = "workspace_id = (SELECT app_workspace_id())"
+# the memberships of a login are read before a workspace is chosen
+OWN_MEMBERSHIPS = (
+    "workspace_id = (SELECT app_workspace_id_or_null()) OR user_id = (SELECT app_user_id_or_null())"
+)
+
+
+def isolate(table: str, *, readable: str = OWN_ROWS) -> None:
+    """Put ``table`` under row-level security: the entered workspace only, the system role reads all."""
+    for statement in (
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY {table}_read ON {table} FOR SELECT TO {APP} USING ({readable})",
+        f"CREATE POLICY {table}_insert ON {table} FOR INSERT TO {APP} WITH CHECK ({OWN_ROWS})",
+        f"CREATE POLICY {table}_update ON {table} FOR UPDATE TO {APP} USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS})",
+        f"CREATE POLICY {table}_delete ON {table} FOR DELETE TO {APP} USING ({OWN_ROWS})",
+        f"CREATE POLICY {table}_system ON {table} FOR SELECT TO {SYSTEM} USING (true)",
+        # FORCE would hide every row from data migrations
+        f"CREATE POLICY {table}_owner ON {table} TO CURRENT_USER USING (true) WITH CHECK (true)",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {APP}",
+        f"GRANT SELECT ON {table} TO {SYSTEM}",
+    ):
+        op.execute(statement)
+
+
+def share(table: str) -> None:
+    """A table of no workspace: the application and the sweepers read and write it."""
+    op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {APP}, {SYSTEM}")
+
+
+def only_grows(table: str) -> None:
+    """Rows of ``table`` can be added and read; changing or removing one fails, for its owner too."""
+    op.execute(f"REVOKE UPDATE, DELETE ON {table} FROM {APP}")
+    op.execute(
+        f"CREATE TRIGGER {table}_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )
