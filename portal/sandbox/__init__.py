@@ -1,0 +1,23 @@
+"""A local stand-in for Stripe's HTTP API, version 2026-10-28.endive.
+
+The unchanged official SDK talks to it; only the base address differs. It imports nothing of the portal's
+and nothing imports it, so it stays a second opinion on every amount.
+
+A route, for whoever adds one (`catalog.py` is a full example)::
+
+    from stripe.params import CustomerCreateParams
+
+    from portal.sandbox.dispatch import route
+    from portal.sandbox.state import Sandbox
+
+
+    @route("POST", "/v1/customers", params=CustomerCreateParams, supports=("name", "email", "metadata"))
+    def create(sandbox: Sandbox, params: dict) -> dict:
+        customer = {"id": sandbox.new_id("cus", 14), "object": "customer", "name": params.get("name")}
+        sandbox.store.put("customer", customer)
+        sandbox.emit("customer.created", customer)
+        return customer
+
+Documents are stored under the name in their `object` field. Keys that start with `_` never leave the sandbox;
+`expand[]=tiers` shows a stored `_tiers` as `tiers`. Relations are ids; expansion is the dispatcher's.
+"""

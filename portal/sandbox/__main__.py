@@ -1,0 +1,62 @@
+"""`python -m portal.sandbox --port P --data PATH [--webhook URL=SECRET]`: the sandbox as a process."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from waitress import create_server
+
+from portal.sandbox.app import create_sandbox
+
+THREADS = 8
+
+
+def endpoint(text: str) -> tuple[str, str]:
+    """`URL=SECRET`, split at the last equals sign."""
+    url, _, secret = text.rpartition("=")
+    if not url.startswith(("http://", "https://")) or not secret:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not URL=SECRET, as http://localhost:8000/webhooks/stripe=whsec_x"
+        )
+    return url, secret
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = argparse.ArgumentParser(prog="python -m portal.sandbox", description=__doc__)
+    result.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    result.add_argument("--port", type=int, required=True, help="port to listen on")
+    result.add_argument(
+        "--data", type=Path, help="SQLite file that keeps the state; without it nothing is kept"
+    )
+    result.add_argument("--webhook", type=endpoint, action="append", default=[], metavar="URL=SECRET")
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until interrupted; 1 when the port or the file cannot be used."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="sandbox: %(message)s")
+    try:
+        app = create_sandbox(options.data, options.webhook)
+        server = create_server(
+            app, host=options.host, port=options.port, threads=THREADS, clear_untrusted_proxy_headers=True
+        )
+    except OSError as error:
+        print(f"The Stripe sandbox cannot start: {error}", file=sys.stderr)
+        return 1
+    logging.info(
+        "the Stripe sandbox answers on http://%s:%s, control page at /_sandbox/", options.host, options.port
+    )
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        server.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""Documents by kind and id, in memory, written through to one SQLite file at each commit."""
+
+from __future__ import annotations
+
+import json
+import marshal
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from portal.sandbox.errors import StripeError
+
+Document = dict[str, Any]
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS documents (
+    kind TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT, PRIMARY KEY (kind, id)
+) WITHOUT ROWID
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A stored document and its place in creation order; `body` is None once it was deleted."""
+
+    seq: int
+    body: Document | None
+
+
+class Store:
+    """All state of one sandbox. Not thread-safe by itself: `Sandbox.work` holds the lock."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._kinds: dict[str, dict[str, Entry]] = {}
+        self._undo: list[tuple[str, str, Entry | None]] = []
+        self._depth = 0
+        self._seq = 0
+        self._database = _open(path) if path else None
+        if self._database:
+            self._load()
+
+    def put(self, kind: str, document: Document) -> None:
+        """Insert or replace a document; it must be plain JSON values (a Decimal is refused) and have an `id`.
+
+        A replaced document keeps its place in the order of creation.
+        """
+        id = document["id"]
+        known = self._kinds.setdefault(kind, {}).get(id)
+        if known is None:
+            self._seq += 1
+        self._set(kind, id, Entry(known.seq if known else self._seq, _copy(document)))
+
+    def get(self, kind: str, id: str) -> Document | None:
+        """A copy of the document; change it and `put` it back."""
+        entry = self._kinds.get(kind, {}).get(id)
+        return _copy(entry.body) if entry and entry.body is not None else None
+
+    def find(
+        self, kind: str, where: Callable[[Document], bool] | None = None, **equals: Any
+    ) -> list[Document]:
+        """Copies of the documents whose fields equal the given ones, newest first; deleted stubs are left out.
+
+        `where` sees the stored document itself and must not change it.
+        """
+        return [_copy(body) for body in self.walk(kind, where, **equals)]
+
+    def walk(
+        self, kind: str, where: Callable[[Document], bool] | None = None, **equals: Any
+    ) -> Iterator[Document]:
+        """As `find`, without copies: for reading only."""
+        wanted = tuple(equals.items())
+        # A dictionary keeps the order of insertion, and replacing a value keeps its place.
+        for entry in reversed(list(self._kinds.get(kind, {}).values())):
+            body = entry.body
+            if body is None or body.get("deleted") is True:
+                continue
+            if all(body.get(key) == value for key, value in wanted) and (where is None or where(body)):
+                yield body
+
+    def position(self, kind: str, id: str) -> int | None:
+        """The place in creation order, also of a deleted document (a list cursor may still name it)."""
+        entry = self._kinds.get(kind, {}).get(id)
+        return entry.seq if entry else None
+
+    def delete(self, kind: str, id: str) -> None:
+        """Forget a document, but not that it was there."""
+        entry = self._kinds.get(kind, {}).get(id)
+        if entry:
+            self._set(kind, id, Entry(entry.seq, None))
+
+    def kinds(self) -> dict[str, int]:
+        """How many live documents each kind has."""
+        return {kind: sum(1 for _ in self.walk(kind)) for kind in sorted(self._kinds)}
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes of the block or none. Blocks nest; an inner failure undoes the inner writes only.
+
+        A `StripeError` with `keep` passes through with the writes kept.
+        """
+        mark = len(self._undo)
+        self._depth += 1
+        try:
+            yield
+        except BaseException as error:
+            if not (isinstance(error, StripeError) and error.keep):
+                self._rollback(mark)
+            raise
+        finally:
+            self._depth -= 1
+            if self._depth == 0:
+                self._commit()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self._depth > 0
+
+    def reset(self) -> None:
+        """Empty everything, the file included."""
+        self._kinds.clear()
+        self._undo.clear()
+        if self._database:
+            self._database.execute("DELETE FROM documents")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._database:
+            self._database.close()
+
+    def _set(self, kind: str, id: str, entry: Entry) -> None:
+        if not self._depth:
+            raise RuntimeError("Writes need a transaction: use `with sandbox.work():`.")
+        documents = self._kinds.setdefault(kind, {})
+        self._undo.append((kind, id, documents.get(id)))
+        documents[id] = entry
+
+    def _rollback(self, mark: int) -> None:
+        while len(self._undo) > mark:
+            kind, id, entry = self._undo.pop()
+            if entry is None:
+                del self._kinds[kind][id]
+            else:
+                self._kinds[kind][id] = entry
+
+    def _commit(self) -> None:
+        changed = {(kind, id) for kind, id, _ in self._undo}
+        self._undo.clear()
+        if not (self._database and changed):
+            return
+        rows = []
+        for kind, id in changed:
+            entry = self._kinds[kind][id]
+            body = None if entry.body is None else json.dumps(entry.body, separators=(",", ":"))
+            rows.append((kind, id, entry.seq, body))
+        self._database.execute("BEGIN IMMEDIATE")
+        self._database.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
+        self._database.execute("COMMIT")
+
+    def _load(self) -> None:
+        assert self._database
+        for kind, id, seq, body in self._database.execute(
+            "SELECT kind, id, seq, body FROM documents ORDER BY seq"
+        ):
+            self._kinds.setdefault(kind, {})[id] = Entry(seq, json.loads(body) if body is not None else None)
+            self._seq = max(self._seq, seq)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=NORMAL")
+    database.execute(SCHEMA)
+    return database
+
+
+def _copy(document: Document) -> Document:
+    # marshal refuses what JSON could not hold, and copies plain values several times faster than deepcopy.
+    return marshal.loads(marshal.dumps(document))  # noqa: S302 (our own bytes)
