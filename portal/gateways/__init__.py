@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gateways:
-    """The neighbours of one running portal."""
+    """The neighbours of one running portal, and the settings that say how it deals with them."""
 
+    settings: Settings
     stripe: "StripeGateway"
     clock: Clock
     mail: MailGateway
@@ -27,6 +28,7 @@ def connect_gateways(settings: Settings) -> Gateways:
     from portal.gateways.stripe import connect_stripe
 
     return Gateways(
+        settings=settings,
         stripe=connect_stripe(settings),
         clock=SandboxClock(settings.sandbox_url) if settings.sandbox_url else SystemClock(),
         mail=mail_gateway(settings),

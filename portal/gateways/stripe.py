@@ -1,0 +1,292 @@
+"""The door to Stripe: buying, reading what was bought, and hearing about it.
+
+Every writing call takes the idempotency key that its caller has committed before. No call is made while this
+thread holds a database transaction. The API version is the one that the SDK is pinned to.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import stripe
+
+from portal.config import Settings
+from portal.errors import NotFoundError
+from portal.gateways import stripe_reading as reading
+from portal.gateways.stripe_catalog import StripeAccount
+from portal.gateways.stripe_errors import StripeRefusedError, ask
+from portal.gateways.stripe_webhooks import WebhookDoor
+from portal.gateways.stripe_words import Event, Intent, Invoice, PromotionCode, Purchase, Subscription, TaxId
+
+# The SDK waits 80 seconds and never retries by default; a web request can do neither.
+TIMEOUT_SECONDS = 15
+NETWORK_RETRIES = 2
+PAGE = 100
+API_VERSION = "2026-10-28.endive"
+
+INTENT_EXPANDED = ["payment_method", "latest_charge"]
+INVOICE_EXPANDED = ["payments", "confirmation_secret"]
+SUBSCRIPTION_EXPANDED = ["default_payment_method", "discounts.source.coupon"]
+PROMOTION_EXPANDED = ["data.promotion.coupon.applies_to"]
+
+
+class StripeGateway:
+    """Stripe in the portal's words. ``account`` is the set-up side: catalogue, endpoints, registrations."""
+
+    def __init__(
+        self,
+        secret_key: str,
+        *,
+        webhook_secrets: tuple[str, ...] = (),
+        base_address: str | None = None,
+        http_client: stripe.HTTPClient | None = None,
+        account_id: str | None = None,
+        tax: bool = True,
+    ) -> None:
+        self._client = stripe.StripeClient(
+            secret_key,
+            stripe_version=API_VERSION,
+            base_addresses={"api": base_address} if base_address else None,
+            max_network_retries=NETWORK_RETRIES,
+            http_client=http_client or stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+        )
+        self._tax = {"automatic_tax": {"enabled": tax}}
+        self.account = StripeAccount(self._client)
+        self.webhooks = WebhookDoor(
+            webhook_secrets, livemode="_live_" in secret_key, account_id=account_id, api_version=API_VERSION
+        )
+
+    # --- customers -----------------------------------------------------------------------------
+
+    def create_customer(self, metadata: Mapping[str, str], *, key: str) -> str:
+        """A new customer that is nothing but its metadata; its id. The details follow by update."""
+        params: Any = {"metadata": dict(metadata)}
+        return ask(lambda: self._client.v1.customers.create(params, {"idempotency_key": key})).id
+
+    def find_customer(self, name: str, value: str, *, since: int) -> str | None:
+        """The customer made since then (unix seconds) whose metadata has ``name`` = ``value``, if any."""
+
+        def search() -> str | None:
+            params: Any = {"created": {"gte": since}, "limit": PAGE}
+            for found in self._client.v1.customers.list(params).auto_paging_iter():
+                if reading.plain(found).get("metadata", {}).get(name) == value:
+                    return found.id
+            return None
+
+        return ask(search)
+
+    def update_customer(
+        self, customer_id: str, *, name: str, email: str, address: Mapping[str, str], key: str
+    ) -> None:
+        """Set whom the invoices are made out to, and have the tax location checked at once.
+
+        Raises StripeRefusedError (stripe_code ``customer_tax_location_invalid``) for an impossible address.
+        """
+        params: Any = {
+            "name": name,
+            "email": email,
+            "address": dict(address),
+            "tax": {"validate_location": "immediately"},
+        }
+        ask(lambda: self._client.v1.customers.update(customer_id, params, {"idempotency_key": key}))
+
+    def tax_ids(self, customer_id: str) -> list[TaxId]:
+        """All tax numbers of the customer."""
+        listed = ask(lambda: self._client.v1.customers.tax_ids.list(customer_id, {"limit": PAGE}))
+        return [reading.tax_id(reading.plain(entry)) for entry in listed.data]
+
+    def create_tax_id(self, customer_id: str, kind: str, value: str, *, key: str) -> TaxId:
+        """Add a tax number. Raises StripeRefusedError (stripe_code ``tax_id_invalid``) for a bad format."""
+        params: Any = {"type": kind, "value": value}
+        made = ask(
+            lambda: self._client.v1.customers.tax_ids.create(customer_id, params, {"idempotency_key": key})
+        )
+        return reading.tax_id(reading.plain(made))
+
+    def delete_tax_id(self, customer_id: str, tax_id: str) -> None:
+        """Remove a tax number; one that is gone already is no error."""
+        try:
+            ask(lambda: self._client.v1.customers.tax_ids.delete(customer_id, tax_id))
+        except StripeRefusedError as refusal:
+            if not refusal.missing:
+                raise
+
+    def tax_id(self, tax_id: str) -> TaxId:
+        """A tax number as it is now. Raises NotFoundError."""
+        return reading.tax_id(self._retrieved(lambda: self._client.v1.tax_ids.retrieve(tax_id)))
+
+    # --- prices asked and promised ---------------------------------------------------------------
+
+    def find_promotion_code(self, code: str) -> PromotionCode | None:
+        """The active promotion code with that text, whatever its case."""
+        params: Any = {"code": code, "active": True, "limit": 1, "expand": PROMOTION_EXPANDED}
+        listed = ask(lambda: self._client.v1.promotion_codes.list(params))
+        return reading.promotion_code(reading.plain(listed.data[0])) if listed.data else None
+
+    def preview(self, purchase: Purchase) -> Invoice:
+        """What Stripe would charge for ``purchase`` now: its first invoice, nothing written.
+
+        Source: docs.stripe.com/api/invoices/create_preview; items without a subscription preview a new one.
+        """
+        details: dict[str, Any] = {"items": _items(purchase), "billing_mode": {"type": "flexible"}}
+        params: Any = {
+            "customer": purchase.customer_id,
+            "currency": purchase.currency,
+            "subscription_details": details,
+            **self._tax,
+            **_discounts(purchase),
+        }
+        document = reading.plain(ask(lambda: self._client.v1.invoices.create_preview(params)))
+        return reading.invoice(document)
+
+    # --- buying ------------------------------------------------------------------------------------
+
+    def create_subscription(self, purchase: Purchase, *, key: str) -> Subscription:
+        """The subscription of a first purchase, not yet paid (``default_incomplete``).
+
+        Its first invoice is final and open, or there is a pending setup intent when nothing is due now
+        (trial, 100 % off). Source: docs.stripe.com/billing/subscriptions/overview.
+        """
+        params: Any = {
+            "customer": purchase.customer_id,
+            "items": _items(purchase),
+            "currency": purchase.currency,
+            "payment_behavior": "default_incomplete",
+            "payment_settings": {"save_default_payment_method": "on_subscription"},
+            "billing_mode": {"type": "flexible"},
+            "metadata": dict(purchase.metadata),
+            "expand": SUBSCRIPTION_EXPANDED,
+            **self._tax,
+            **_discounts(purchase),
+        }
+        if purchase.trial_days:
+            params["trial_period_days"] = purchase.trial_days
+            params["trial_settings"] = {"end_behavior": {"missing_payment_method": "cancel"}}
+        made = ask(lambda: self._client.v1.subscriptions.create(params, {"idempotency_key": key}))
+        return reading.subscription(reading.plain(made))
+
+    def subscription(self, subscription_id: str) -> Subscription:
+        """The subscription as it is now, with its payment method. Raises NotFoundError."""
+        params: Any = {"expand": SUBSCRIPTION_EXPANDED}
+        return reading.subscription(
+            self._retrieved(lambda: self._client.v1.subscriptions.retrieve(subscription_id, params))
+        )
+
+    def find_subscription(self, customer_id: str, name: str, value: str) -> Subscription | None:
+        """The customer's subscription, in whatever state, whose metadata has ``name`` = ``value``."""
+
+        def search() -> Subscription | None:
+            params: Any = {"customer": customer_id, "status": "all", "limit": PAGE}
+            for found in self._client.v1.subscriptions.list(params).auto_paging_iter():
+                document = reading.plain(found)
+                if (document.get("metadata") or {}).get(name) == value:
+                    return reading.subscription(document)
+            return None
+
+        return ask(search)
+
+    def cancel_subscription(self, subscription_id: str, *, key: str) -> Subscription:
+        """End it at once, without a final invoice. One that has ended already is returned as it is."""
+        try:
+            gone = ask(
+                lambda: self._client.v1.subscriptions.cancel(subscription_id, {}, {"idempotency_key": key})
+            )
+        except StripeRefusedError as refusal:
+            # a second cancel of a cancelled one is a 404, as recorded
+            if refusal.http_status not in (400, 404):
+                raise
+            return self.subscription(subscription_id)
+        return reading.subscription(reading.plain(gone))
+
+    # --- invoices and payments ------------------------------------------------------------------
+
+    def invoice(self, invoice_id: str) -> Invoice:
+        """The invoice as it is now, with all its lines, its intent and, while it is open, its client secret.
+
+        Raises NotFoundError.
+        """
+        params: Any = {"expand": INVOICE_EXPANDED}
+        document = self._retrieved(lambda: self._client.v1.invoices.retrieve(invoice_id, params))
+        if document["lines"]["has_more"]:
+            return reading.invoice(document, self._all_lines(invoice_id))
+        return reading.invoice(document)
+
+    def _all_lines(self, invoice_id: str) -> list[reading.Document]:
+        def every() -> list[reading.Document]:
+            pages = self._client.v1.invoices.line_items.list(invoice_id, {"limit": PAGE})
+            return [reading.plain(line) for line in pages.auto_paging_iter()]
+
+        return ask(every)
+
+    def void_invoice(self, invoice_id: str, *, key: str) -> Invoice:
+        """Make an open invoice void: nobody can pay it any more.
+
+        Raises StripeRefusedError when it is paid, being paid, or not open.
+        """
+        params: Any = {}
+        voided = ask(
+            lambda: self._client.v1.invoices.void_invoice(invoice_id, params, {"idempotency_key": key})
+        )
+        return reading.invoice(reading.plain(voided))
+
+    def payment_intent(self, intent_id: str) -> Intent:
+        """The payment intent with what it was tried with. Raises NotFoundError."""
+        params: Any = {"expand": INTENT_EXPANDED}
+        return reading.payment_intent(
+            self._retrieved(lambda: self._client.v1.payment_intents.retrieve(intent_id, params))
+        )
+
+    def setup_intent(self, intent_id: str) -> Intent:
+        """The setup intent with the method that it saves. Raises NotFoundError."""
+        params: Any = {"expand": ["payment_method"]}
+        return reading.setup_intent(
+            self._retrieved(lambda: self._client.v1.setup_intents.retrieve(intent_id, params))
+        )
+
+    # --- events ------------------------------------------------------------------------------------
+
+    def events_since(self, created: int, types: tuple[str, ...]) -> list[Event]:
+        """All events of ``types`` (at most 20) created at or after that second, oldest first.
+
+        Stripe keeps them for 30 days.
+        """
+
+        def every() -> Iterator[Event]:
+            params: Any = {"created": {"gte": created}, "types": list(types), "limit": PAGE}
+            for found in self._client.v1.events.list(params).auto_paging_iter():
+                yield reading.event(found.to_dict(for_json=True))
+
+        return ask(lambda: list(every()))[::-1]
+
+    def _retrieved(self, call: Any) -> dict[str, Any]:
+        try:
+            return reading.plain(ask(call))
+        except StripeRefusedError as refusal:
+            if refusal.missing:
+                raise NotFoundError("Stripe does not know this any more.", log=str(refusal)) from refusal
+            raise
+
+
+def _items(purchase: Purchase) -> list[dict[str, Any]]:
+    return [
+        {"price": item.price_id}
+        if item.quantity is None
+        else {"price": item.price_id, "quantity": item.quantity}
+        for item in purchase.items
+    ]
+
+
+def _discounts(purchase: Purchase) -> dict[str, Any]:
+    if purchase.promotion_code_id is None:
+        return {}
+    return {"discounts": [{"promotion_code": purchase.promotion_code_id}]}
+
+
+def connect_stripe(settings: Settings) -> StripeGateway:
+    """The gateway to real Stripe or the sandbox, as ``settings`` say. Opens no connection."""
+    return StripeGateway(
+        settings.stripe_secret_key,
+        webhook_secrets=settings.stripe_webhook_secrets,
+        base_address=settings.sandbox_url,
+        account_id=settings.stripe_account,
+        tax=settings.tax_enabled,
+    )
