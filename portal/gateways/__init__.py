@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from portal.config import Settings
 from portal.gateways.clock import Clock, SandboxClock, SystemClock
 from portal.gateways.jobs import Jobs
+from portal.gateways.letters import Letters
 from portal.gateways.mail import MailGateway, mail_gateway
 
 if TYPE_CHECKING:
@@ -21,10 +22,14 @@ class Gateways:
     clock: Clock
     mail: MailGateway
     jobs: Jobs
+    letters: Letters
 
 
-def connect_gateways(settings: Settings) -> Gateways:
-    """The real ones, as ``settings`` name them. Opens no connection; the SDK of Stripe is loaded here."""
+def connect_gateways(settings: Settings, letters: Letters) -> Gateways:
+    """The real ones, as ``settings`` name them. Opens no connection; the SDK of Stripe is loaded here.
+
+    ``letters`` is the application's: ``portal.web.letters.TemplateLetters(app)``.
+    """
     from portal.gateways.stripe import connect_stripe
 
     return Gateways(
@@ -33,4 +38,5 @@ def connect_gateways(settings: Settings) -> Gateways:
         clock=SandboxClock(settings.sandbox_url) if settings.sandbox_url else SystemClock(),
         mail=mail_gateway(settings),
         jobs=Jobs(),
+        letters=letters,
     )

@@ -90,6 +90,9 @@ class BillingDetails(WorkspaceOwned, Base):
     tax_id_stripe_id: Mapped[str | None]
     # pending | verified | unverified | unavailable, as Stripe says
     tax_id_status: Mapped[str | None]
+    # random, written before Stripe is asked for the customer: its idempotency key and metadata.workspace_key
+    stripe_customer_key: Mapped[str | None]
+    stripe_customer_asked_at: Mapped[datetime | None]
     stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
     trial_used_at: Mapped[datetime | None]
     # the choice that sign-up carried along, as pricing.Selection's dict

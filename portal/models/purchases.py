@@ -69,7 +69,10 @@ class Attempt(WorkspaceOwned, Base):
     quote_id: Mapped[str]
     kind: Mapped[str]
     state: Mapped[str]
-    step: Mapped[str]  # the step that runs or ran last, e.g. create_subscription
+    # the step that runs or ran last: create_subscription, compare, collect, void_invoice, cancel_subscription
+    step: Mapped[str]
+    # whoever carries the attempt out holds it until then (the database's time); after a crash it is free again
+    claimed_until: Mapped[datetime | None]
     collect: Mapped[str | None]  # payment | setup | nothing: what the browser has to confirm
     stripe_subscription_id: Mapped[str | None]
     stripe_invoice_id: Mapped[str | None]
