@@ -1,0 +1,52 @@
+"""What things cost: catalogues, quotes, discounts, usage and proration.
+
+Pure and shared: standard library only, no clock, no network, no file but its own catalogues. The same input
+gives the same answer on every page, in every invoice check and in ``python -m portal.pricing``. Amounts are
+integer minor units, rates are Decimal minor units, and every result carries a trace that says why.
+"""
+
+from portal.pricing.catalog import AddOn, Catalog, CreditBand, Credits, Price, Tier, Trial, UsageRate
+from portal.pricing.discount import Discount
+from portal.pricing.errors import PricingError
+from portal.pricing.loading import catalog, catalogs, current_catalog
+from portal.pricing.money import Money, decimal_text
+from portal.pricing.proration import BilledItem, Proration, ProrationLine, prorate
+from portal.pricing.quote import Line, Quote, UsageEstimate, UsageLine, quote
+from portal.pricing.selection import Selection
+from portal.pricing.trace import Input, Reason
+from portal.pricing.usage import Band, Rating, Step, instalment, rate
+
+__all__ = [
+    "AddOn",
+    "Band",
+    "BilledItem",
+    "Catalog",
+    "CreditBand",
+    "Credits",
+    "Discount",
+    "Input",
+    "Line",
+    "Money",
+    "Price",
+    "PricingError",
+    "Proration",
+    "ProrationLine",
+    "Quote",
+    "Rating",
+    "Reason",
+    "Selection",
+    "Step",
+    "Tier",
+    "Trial",
+    "UsageEstimate",
+    "UsageLine",
+    "UsageRate",
+    "catalog",
+    "catalogs",
+    "current_catalog",
+    "decimal_text",
+    "instalment",
+    "prorate",
+    "quote",
+    "rate",
+]
