@@ -29,9 +29,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="python -m portal.sandbox", description=__doc__)
     result.add_argument("--host", default="127.0.0.1", help="address to listen on")
     result.add_argument("--port", type=int, required=True, help="port to listen on")
-    result.add_argument(
-        "--data", type=Path, help="SQLite file that keeps the state; without it nothing is kept"
-    )
+    result.add_argument("--data", type=Path, help="SQLite file for the state; without it nothing is kept")
     result.add_argument("--webhook", type=endpoint, action="append", default=[], metavar="URL=SECRET")
     return result
 
@@ -42,15 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="sandbox: %(message)s")
     try:
         app = create_sandbox(options.data, options.webhook)
-        server = create_server(
-            app, host=options.host, port=options.port, threads=THREADS, clear_untrusted_proxy_headers=True
-        )
+        server = create_server(app, host=options.host, port=options.port, threads=THREADS)
     except OSError as error:
         print(f"The Stripe sandbox cannot start: {error}", file=sys.stderr)
         return 1
-    logging.info(
-        "the Stripe sandbox answers on http://%s:%s, control page at /_sandbox/", options.host, options.port
-    )
+    address = f"http://{options.host}:{options.port}"
+    logging.info("Stripe's API on %s, control page on %s/_sandbox/", address, address)
     try:
         server.run()
     except KeyboardInterrupt:

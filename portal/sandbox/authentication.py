@@ -12,13 +12,14 @@ from portal.sandbox.events import API_VERSION
 SECRET_KEY = re.compile(r"(sk|rk)_test_\w+")
 PUBLISHABLE_KEY = re.compile(r"pk_test_\w+")
 NO_KEY = (
-    "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth "
-    "(e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See https://stripe.com/docs/api#authentication for details."
+    "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer "
+    "auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See https://stripe.com/docs/api#authentication for "
+    "details."
 )
 
 
 def api_key(request: HttpRequest, form_key: str | None) -> str:
-    """The key of the request: Bearer or Basic authorization, or the `key` that Stripe.js sends in its form."""
+    """The key of the request: Bearer, Basic, or the `key` that Stripe.js sends in its form."""
     authorization = request.authorization
     if authorization is not None and authorization.type == "basic":
         return authorization.username or ""

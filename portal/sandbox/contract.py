@@ -1,8 +1,9 @@
 """Requests checked against the SDK's own parameter types, and turned from form strings into values.
 
-Each TypedDict of `stripe.params` is compiled once, when first used, into a tree of readers. Unknown parameters,
-wrong types, unknown enum values and missing parameters answer as Stripe does, in its words and with its `param`.
-Amounts become int, decimal strings stay strings (checked), percentages become float as Stripe answers them.
+Each TypedDict of `stripe.params` is compiled once, when first used, into a tree of readers. Unknown
+parameters, wrong types, unknown enum values and missing parameters answer as Stripe does, in its words and with
+its `param`. Amounts become int, decimal strings stay strings (checked), percentages become float as Stripe
+answers them. An empty string passes where a string may be unset; the SDK's types do not tell which may.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 import re
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
-from typing import Any, Literal, Mapping, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import typing_extensions as te
 from stripe._request_options import RequestOptions
 from stripe._stripe_context import StripeContext
+from stripe._stripe_object import UntypedStripeObject
 
 from portal.sandbox.enums import described
 from portal.sandbox.errors import StripeError, invalid, missing_param
@@ -33,7 +35,7 @@ MAX_METADATA_KEY = 40
 MAX_METADATA_VALUE = 500
 MAX_DECIMAL_PLACES = 12
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
-_DECIMAL = re.compile(r"[+-]?\d{1,18}(\.\d{1,%d})?" % MAX_DECIMAL_PLACES)
+_DECIMAL = re.compile(rf"[+-]?\d{{1,18}}(\.\d{{1,{MAX_DECIMAL_PLACES}}})?")
 
 
 class NoParams(te.TypedDict):
@@ -72,6 +74,8 @@ def reader_of(params_type: type) -> Reader:
         for name in required:
             if name not in values:
                 raise missing_param(join_name([*path, name]))
+            if values[name] == "":
+                raise _cannot_unset([*path, name])
         return values
 
     return read
@@ -142,7 +146,7 @@ def _compile(hint: Any) -> Reader:
 
 def _nested_reader(members: list[Any]) -> Reader:
     lists = [member for member in members if get_origin(member) is list]
-    hashes = [member for member in members if get_origin(member) is not list]
+    hashes = [member for member in members if get_origin(member) not in (list, UntypedStripeObject)]
     read_list = _list_reader(get_args(lists[0])[0]) if lists else None
     read_hash = _hash_reader(hashes[0]) if hashes else None
 
@@ -203,8 +207,8 @@ def _metadata(read: Reader) -> Reader:
 def _cannot_unset(path: list[str]) -> StripeError:
     name = join_name(path)
     return invalid(
-        f"You passed an empty string for '{name}'. We assume empty values are an attempt to unset a parameter; "
-        f"however '{name}' cannot be unset. You should remove '{name}' from your request or supply a "
+        f"You passed an empty string for '{name}'. We assume empty values are an attempt to unset a "
+        f"parameter; however '{name}' cannot be unset. You should remove '{name}' from your request or supply a "
         "non-empty value.",
         name,
         code="parameter_invalid_empty",
@@ -214,8 +218,6 @@ def _cannot_unset(path: list[str]) -> StripeError:
 def _read_string(raw: Any, path: list[str]) -> str:
     if not isinstance(raw, str):
         raise invalid("Invalid string: expected a value, not a hash or an array", join_name(path))
-    if raw == "":
-        raise _cannot_unset(path)
     return raw
 
 

@@ -8,6 +8,7 @@ from flask import Flask
 
 from portal.sandbox.app import create_sandbox
 from portal.sandbox.state import Sandbox
+from tests.sandbox import response_schema
 from tests.transport import stripe_client
 
 
@@ -27,5 +28,5 @@ def sandbox(app: Flask) -> Sandbox:
 
 @pytest.fixture
 def client(app: Flask) -> stripe.StripeClient:
-    """The SDK's client over the sandbox in this process."""
-    return stripe_client(app)
+    """The SDK's client over the sandbox in this process; every answer is held against the SDK's classes."""
+    return stripe_client(app, watch=response_schema.check)
