@@ -1,9 +1,9 @@
 """The sandbox's time: real time plus an offset, and the things that happen when time passes.
 
 Time hooks: `@on_tick` registers a function `(sandbox, clock_id, until) -> (at, action) | None`. It names the
-earliest thing that is due at or before `until` for the customers of one clock (`clock_id` None: those without a
-test clock) and the action that does it. The loop runs the earliest of all hooks with the clock standing at `at`,
-each in a transaction of its own, until nothing is due. An action must make its own due moment go away.
+earliest thing that is due at or before `until` for the customers of one clock (`clock_id` None: those without
+a test clock) and the action that does it. The loop runs the earliest of all hooks with the clock standing at
+`at`, each in a transaction of its own, until nothing is due. An action must make its own due moment go away.
 """
 
 from __future__ import annotations

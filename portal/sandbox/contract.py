@@ -1,9 +1,9 @@
 """Requests checked against the SDK's own parameter types, and turned from form strings into values.
 
 Each TypedDict of `stripe.params` is compiled once, when first used, into a tree of readers. Unknown
-parameters, wrong types, unknown enum values and missing parameters answer as Stripe does, in its words and with
-its `param`. Amounts become int, decimal strings stay strings (checked), percentages become float as Stripe
-answers them. An empty string passes where a string may be unset; the SDK's types do not tell which may.
+parameters, wrong types, unknown enum values and missing parameters answer as Stripe does, in its words and
+with its `param`. Amounts become int, decimal strings stay strings (checked), percentages become float as
+Stripe answers them. An empty string passes where a string may be unset; the SDK's types do not tell which may.
 """
 
 from __future__ import annotations
@@ -208,8 +208,8 @@ def _cannot_unset(path: list[str]) -> StripeError:
     name = join_name(path)
     return invalid(
         f"You passed an empty string for '{name}'. We assume empty values are an attempt to unset a "
-        f"parameter; however '{name}' cannot be unset. You should remove '{name}' from your request or supply a "
-        "non-empty value.",
+        f"parameter; however '{name}' cannot be unset. You should remove '{name}' from your request or "
+        "supply a non-empty value.",
         name,
         code="parameter_invalid_empty",
     )

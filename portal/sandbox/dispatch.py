@@ -1,7 +1,7 @@
 """One API request from its bytes to its answer.
 
-Key, version, endpoint, injected faults, parameters, idempotency key, then the handler inside lock and transaction,
-expansion, and the answer. Errors leave in Stripe's envelope.
+Key, version, endpoint, injected faults, parameters, idempotency key, then the handler inside lock and
+transaction, expansion, and the answer. Errors leave in Stripe's envelope.
 """
 
 from __future__ import annotations

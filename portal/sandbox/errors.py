@@ -15,7 +15,7 @@ class StripeError(Exception):
 
     `keep` commits the writes all the same: a declined charge stays on record although the caller gets a 402.
     `logged` is False where real Stripe answers without `request_log_url` (unknown URL, bad version).
-    `stored` is False for refusals that happen before the endpoint starts working: their idempotency key stays free.
+    `stored` is False for refusals that happen before the endpoint starts working: the key stays free.
     `extra` holds further members of the envelope, such as `decline_code` or a whole `payment_intent`.
     """
 
@@ -63,7 +63,7 @@ def invalid(
 
 
 def missing(label: str, id: str, param: str | None, status: int = 404) -> StripeError:
-    """No object with that id: 404 for an id in the path, 400 for an id in the body. `label` as Stripe writes it."""
+    """No object with that id: 404 for one in the path, 400 for one in the body. `label` as Stripe writes it."""
     return invalid(f"No such {label}: '{id}'", param, code="resource_missing", status=status)
 
 

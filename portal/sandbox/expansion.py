@@ -62,7 +62,7 @@ def expandable(kind: str, name: str) -> Callable[[Compute], Compute]:
 
 
 def expand(sandbox: Sandbox, document: Document, paths: list[str]) -> Document:
-    """The document with the named members expanded in place; raises Stripe's 400 for a name that cannot be."""
+    """The document with the named members expanded in place; Stripe's 400 for a name that cannot be."""
     for path in paths:
         steps = path.split(".")
         if len(steps) - (steps[0] == "data") > MAX_LEVELS:

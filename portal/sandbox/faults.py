@@ -1,8 +1,9 @@
 """Faults that a developer can order: server errors, rate limits, slowness.
 
 Where a 500 strikes decides what a client finds afterwards:
-`before` nothing was done and the idempotency key is free; `during` nothing was done and the 500 is kept under the
-key, as Stripe documents; `after` the work is done and only the answer is lost: the same key gives the real answer.
+`before` nothing was done and the idempotency key is free; `during` nothing was done and the 500 is kept under
+the key, as Stripe documents; `after` the work is done and only the answer is lost: the same key gives the real
+answer.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Faults:
     def order(
         self, status: int | None = None, moment: str = "before", count: int = 1, latency_ms: int = 0
     ) -> None:
-        """The next `count` requests answer `status`; every request waits `latency_ms`. ValueError for nonsense."""
+        """The next `count` requests answer `status`; all wait `latency_ms`. ValueError for nonsense."""
         if status is not None and status not in STATUSES:
             raise ValueError(f"status must be one of {STATUSES}")
         if moment not in MOMENTS:

@@ -1,4 +1,4 @@
-"""Stripe's form encoding: `a[b]=1&items[0][price]=x&expand[]=y` to nested dictionaries of strings and back."""
+"""Stripe's form encoding: `a[b]=1&items[0][price]=x&expand[]=y` to nested dictionaries of strings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def join_name(parts: list[str]) -> str:
 
 
 def decode(encoded: str) -> dict[str, Any]:
-    """The nested parameters of a body or query string; every leaf is a string, lists are dictionaries of indexes.
+    """The nested parameters of a body or query string; leaves are strings, lists are dictionaries of indexes.
 
     Whether digits mean a list is known only to the parameter's type, so `contract` decides that.
     """

@@ -42,8 +42,8 @@ class InFlight:
                 raise StripeError(
                     409,
                     "idempotency_error",
-                    "There is currently another in-progress request using this Stripe-Idempotent-Key (that probably "
-                    "means you submitted twice, and the other request is still going through): "
+                    "There is currently another in-progress request using this Stripe-Idempotent-Key (that "
+                    "probably means you submitted twice, and the other request is still going through): "
                     f"{key}. If the original request is taking a long time, try again later.",
                     code="idempotency_key_in_use",
                     stored=False,
@@ -71,7 +71,7 @@ def fingerprint(method: str, path: str, raw: dict[str, Any]) -> str:
 
 
 def recall(sandbox: Sandbox, key: str, print_: str) -> dict[str, Any] | None:
-    """The kept answer (`status`, `body`, `request_id`) of this key, if any; 400 when it was for another request."""
+    """The kept answer (`status`, `body`, `request_id`) of this key; 400 when it was for another request."""
     kept = sandbox.store.get(KIND, key)
     if kept is None:
         return None
@@ -79,8 +79,8 @@ def recall(sandbox: Sandbox, key: str, print_: str) -> dict[str, Any] | None:
         raise StripeError(
             400,
             "idempotency_error",
-            "Keys for idempotent requests can only be used with the same parameters they were first used with. "
-            f"Try using a key other than '{key}' if you meant to execute a different request.",
+            "Keys for idempotent requests can only be used with the same parameters they were first used "
+            f"with. Try using a key other than '{key}' if you meant to execute a different request.",
         )
     return kept
 

@@ -32,8 +32,8 @@ def page(
 ) -> Document:
     """One page of the documents that pass `where` and equal `equals` (a None there means: no filter).
 
-    Reads `limit`, `starting_after`, `ending_before` and `created` from `params`. As recorded: a limit of 0 gives
-    one row, one above 100 gives 100; a deleted object is still a valid cursor; an unknown one is a 400.
+    Reads `limit`, `starting_after`, `ending_before` and `created` from `params`. As recorded: a limit of 0
+    gives one row, one above 100 gives 100; a deleted object is still a valid cursor; an unknown one is a 400.
     """
     wanted = {key: value for key, value in equals.items() if value is not None}
     created = params.get("created")

@@ -1,4 +1,4 @@
-"""The table of endpoints: which function answers which method and path, and which parameters it carries out."""
+"""The table of endpoints: which function answers what, and which parameters it carries out."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Handler = Callable[..., Document]
 class Route:
     """One endpoint. `params` is the SDK's TypedDict (None: takes no parameters).
 
-    `supports`: the parameters that the handler carries out, as dotted paths without list indexes (`items.price`;
-    a name alone covers everything below it); None: all. Others answer 400 by name.
+    `supports`: the parameters that the handler carries out, as dotted paths without list indexes
+    (`items.price`; a name alone covers everything below it); None: all. Others answer 400 by name.
     `publishable`: a browser may call it with the publishable key; `browser_params` are then allowed besides.
     """
 
@@ -56,8 +56,8 @@ def route(
 ) -> Callable[[Handler], Handler]:
     """Register `handler(sandbox, params, **ids)`; it returns the stored document, unexpanded.
 
-    `ids` are the names in braces in `path`, as `/v1/customers/{customer}`. The handler runs inside the lock and a
-    transaction. A fixed path wins over one with an id in the same place.
+    `ids` are the names in braces in `path`, as `/v1/customers/{customer}`. The handler runs inside the lock
+    and a transaction. A fixed path wins over one with an id in the same place.
     """
     segments = tuple(path.strip("/").split("/"))
 

@@ -14,6 +14,7 @@ from typing import Any
 from portal.sandbox.errors import StripeError
 
 Document = dict[str, Any]
+Where = Callable[[Document], bool]
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
@@ -58,18 +59,14 @@ class Store:
         entry = self._kinds.get(kind, {}).get(id)
         return _copy(entry.body) if entry and entry.body is not None else None
 
-    def find(
-        self, kind: str, where: Callable[[Document], bool] | None = None, **equals: Any
-    ) -> list[Document]:
-        """Copies of the documents whose fields equal the given ones, newest first; deleted stubs are left out.
+    def find(self, kind: str, where: Where | None = None, **equals: Any) -> list[Document]:
+        """Copies of the documents whose fields equal the given ones, newest first; no deleted stubs.
 
         `where` sees the stored document itself and must not change it.
         """
         return [_copy(body) for body in self.walk(kind, where, **equals)]
 
-    def walk(
-        self, kind: str, where: Callable[[Document], bool] | None = None, **equals: Any
-    ) -> Iterator[Document]:
+    def walk(self, kind: str, where: Where | None = None, **equals: Any) -> Iterator[Document]:
         """As `find`, without copies: for reading only."""
         wanted = tuple(equals.items())
         # A dictionary keeps the order of insertion, and replacing a value keeps its place.

@@ -1,7 +1,7 @@
 """Every answer of the sandbox held against the SDK's own resource classes.
 
-The classes are read as closed: a key that the class does not have, a required key that is absent, a null where the
-class has none, a wrong type or an enum value that the SDK does not list is a violation.
+The classes are read as closed: a key that the class does not have, a required key that is absent, a null where
+the class has none, a wrong type or an enum value that the SDK does not list is a violation.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ SDK = Path(stripe.__file__).parent
 SCALARS = {str: str, bool: bool, int: int, float: (int, float), Decimal: str}
 # Sent by Stripe in every error, not (yet) in the SDK's class.
 ERROR_KEYS = {"request_log_url", "advice_code", "network_decline_code", "network_advice_code"}
+LIST_KEYS = {"object", "data", "has_more", "url"}
 DELETED_KEYS = {"id", "object", "deleted"}
 
 
@@ -83,7 +84,6 @@ def _against(value: Any, member: Any, path: str) -> Iterator[str]:
 
 def _sequence(value: Any, origin: Any, item: Any, path: str) -> Iterator[str]:
     if origin is not list:
-        allowed = {"object", "data", "has_more", "url", "total_count", "next_page"}
         if not isinstance(value, dict) or not allowed >= value.keys() >= {
             "object",
             "data",
@@ -169,7 +169,7 @@ def _error_keys() -> frozenset[str]:
 def _hints(resource: type) -> dict[str, Any]:
     own = {
         key: value
-        for key, value in resource.__dict__.get("__annotations__", {}).items()
+        for key, value in inspect.get_annotations(resource).items()
         if not key.startswith("_") and "ClassVar" not in str(value)
     }
     holder = type(resource.__name__, (), {"__annotations__": own})
