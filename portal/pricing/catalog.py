@@ -14,7 +14,10 @@ SEAT = "seat"
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """What the customer picks. ``prices``: integer minor units per seat, by interval; a year's is charged at once."""
+    """What the customer picks.
+
+    ``prices``: integer minor units per seat, by interval; a year's is charged at once.
+    """
 
     key: str
     name: str
@@ -38,8 +41,9 @@ class AddOn:
 
 @dataclass(frozen=True, slots=True)
 class UsageRate:
-    """What one kind of usage costs a month, in arrears: graduated ``bands`` counted after the ``included`` units.
+    """What one kind of usage costs a month, in arrears.
 
+    The ``bands`` are graduated and count from the first unit after the ``included`` ones.
     ``requires`` names the add-on that sells it, None if every subscription has it.
     """
 
@@ -81,10 +85,11 @@ class Trial:
 class Price:
     """One sellable price, with all that a push to Stripe needs.
 
-    ``product`` is the same in every catalogue, so that coupons and names follow the thing sold, not its price.
-    Either ``unit_amount`` (Decimal minor units) or ``bands`` (graduated) is set. Stripe knows no allowance, so
-    included units are a zero band here and the later bounds count from the first unit of all.
-    ``usage_type`` is ``licensed`` or ``metered``; ``meter`` is the event name of the meter of a metered price.
+    ``product`` is the same in every catalogue, so that coupons and names follow the thing sold, not its
+    price. Either ``unit_amount`` (Decimal minor units) or ``bands`` (graduated) is set. Stripe knows no
+    allowance, so included units are a zero band here and the later bounds count from the first unit of all.
+    ``usage_type`` is ``licensed`` or ``metered``; ``meter`` is the event name of the meter of a metered
+    price.
     """
 
     lookup_key: str
@@ -120,7 +125,10 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All prices of one version, in one currency. ``credits`` and ``trial`` are None where they are not offered."""
+    """All prices of one version, in one currency.
+
+    ``credits`` and ``trial`` are None where they are not offered.
+    """
 
     version: str
     currency: str
@@ -138,7 +146,8 @@ class Catalog:
     def lookup_keys(self) -> Iterator[Price]:
         """Yield every price in the order of the catalogue: tiers, add-ons, usage.
 
-        Lookup keys carry the version, ``2026-11:seat:advanced:month``, so that an old price is never taken for a new one.
+        Lookup keys carry the version, ``2026-11:seat:advanced:month``, so that an old price is never taken
+        for a new one.
         """
         for tier in self.tiers.values():
             for interval, amount in tier.prices.items():

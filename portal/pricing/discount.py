@@ -16,10 +16,12 @@ MAX_AMOUNT_OFF = 10**12
 
 @dataclass(frozen=True, slots=True)
 class Discount:
-    """Either ``percent_off`` (Decimal, above 0, at most 100) or ``amount_off`` (integer minor units, at least 1).
+    """A percentage or an amount off one line or the whole order.
 
-    ``line`` is the key of the line it is for (``seat``, ``copilot`` …); None is an order discount, on all seats
-    and add-ons. Usage is never discounted. Raises PricingError (params ``line``, ``percent_off``, ``amount_off``).
+    ``percent_off`` (Decimal, above 0, at most 100) or ``amount_off`` (integer minor units, at least 1) is
+    set. ``line`` is the key of the line it is for (``seat``, ``copilot`` …); None is an order discount, on
+    all seats and add-ons. Usage is never discounted. Raises PricingError (params ``line``, ``percent_off``,
+    ``amount_off``).
     """
 
     line: str | None
@@ -44,12 +46,12 @@ class Discount:
 def deduct(amounts: Mapping[str, int], discounts: Sequence[Discount]) -> dict[str, tuple[Reason, ...]]:
     """Return for every line what each discount takes off it: reasons whose results (minor units ≥ 0) add up.
 
-    ``amounts``: the gross amounts by line key, in the order of the invoice. Line discounts come first, then order
-    discounts; each applies to what the ones before it left, so no line falls below zero. A percentage is rounded
-    per line, a tie upward; an amount for the whole order is shared out by ``spread()``.
-    Raises PricingError (param ``discounts[i][line]``) for a line that is not in ``amounts``.
-    Source: Stripe discounts (docs: billing/subscriptions/coupons); recorded: 50 % off 1900 is 950, per line. The
-    direction of a tie, and an amount over several lines, are to be confirmed against Stripe's test mode.
+    ``amounts``: the gross amounts by line key, in the order of the invoice. Line discounts come first, then
+    order discounts; each applies to what the ones before it left, so no line falls below zero. A percentage
+    is rounded per line, a tie upward; an amount for the whole order is shared out by ``spread()``. Raises
+    PricingError (param ``discounts[i][line]``) for a line that is not in ``amounts``. Source: Stripe
+    discounts (docs: billing/subscriptions/coupons); recorded: 50 % off 1900 is 950, per line. The direction
+    of a tie, and an amount over several lines, are to be confirmed against Stripe's test mode.
     """
     remaining = dict(amounts)
     reasons: dict[str, list[Reason]] = {key: [] for key in amounts}
@@ -81,9 +83,9 @@ def _shares(discount: Discount, remaining: Mapping[str, int]) -> list[tuple[str,
 def spread(amount: int, over: Sequence[int]) -> list[int]:
     """Share out ``amount`` in proportion to ``over``: each share floored, the rest to the last.
 
-    All are integer minor units ≥ 0. At most the sum of ``over`` is given out and no share exceeds its part: cents
-    that the last has no room for go to the one before it, and so on.
-    Source: Stripe, documented only ($5 over $10 and $20 is 166 and 334); to be confirmed against its test mode.
+    All are integer minor units ≥ 0. At most the sum of ``over`` is given out and no share exceeds its part:
+    cents that the last has no room for go to the one before it, and so on. Source: Stripe, documented only
+    ($5 over $10 and $20 is 166 and 334); to be confirmed against its test mode.
     """
     whole_sum = sum(over)
     amount = min(amount, whole_sum)

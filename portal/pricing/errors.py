@@ -28,7 +28,10 @@ class PricingError(ValueError):
 
 
 def path(outer: str, inner: str | None) -> str:
-    """Join two param paths: ``path("discounts[0]", "line")`` is ``discounts[0][line]``; an empty outer adds nothing."""
+    """Join two param paths: ``discounts[0]`` and ``line`` are ``discounts[0][line]``.
+
+    An empty ``outer`` adds nothing; an ``inner`` of None is the outer itself.
+    """
     if inner is None:
         return outer
     if not outer:

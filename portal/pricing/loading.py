@@ -9,7 +9,7 @@ from types import MappingProxyType
 from portal.pricing.catalog import INTERVALS, AddOn, Catalog, CreditBand, Credits, Tier, Trial, UsageRate
 from portal.pricing.checks import currency_code, one_of, percentage, shown, whole
 from portal.pricing.errors import PricingError, inside
-from portal.pricing.reading import Fields, NumberWithPoint, fields
+from portal.pricing.reading import Fields, UnreadNumber, fields
 from portal.pricing.usage import MAX_QUANTITY, bands_from, checked_bands
 
 MAX_PRICE = 10**11
@@ -43,9 +43,7 @@ def _files() -> Mapping[str, Catalog]:
     from importlib.resources import files
 
     folder = files("portal.pricing").joinpath("catalogs")
-    contents = [
-        tomllib.loads(file.read_text("utf-8"), parse_float=NumberWithPoint) for file in folder.iterdir()
-    ]
+    contents = [tomllib.loads(file.read_text("utf-8"), parse_float=UnreadNumber) for file in folder.iterdir()]
     read = sorted(map(catalog_from, contents), key=lambda each: each.version, reverse=True)
     return MappingProxyType({each.version: each for each in read})
 
@@ -57,10 +55,10 @@ def catalog_from(content: Mapping[str, object]) -> Catalog:
     interval that one thing is sold by and another is not, a reference to something that is not there.
     """
     top = fields(content, "", "version", "currency", "tiers", "add_ons", "usage", "credits", "trial")
-    tiers = {key: _tier(key, value) for key, value in top.objects("tiers").items()}
-    add_ons = {key: _add_on(key, value) for key, value in top.objects("add_ons").items()}
+    tiers = {key: _tier(key, value) for key, value in top.objects("tiers").values.items()}
+    add_ons = {key: _add_on(key, value) for key, value in top.objects("add_ons").values.items()}
     included = {key: units for add_on in add_ons.values() for key, units in add_on.included.items()}
-    usage = {key: _usage_rate(key, value, included) for key, value in top.objects("usage").items()}
+    usage = {key: _usage_rate(key, value, included) for key, value in top.objects("usage").values.items()}
     found = Catalog(
         version=top.text("version"),
         currency=currency_code(top.text("currency"), "currency"),
@@ -154,7 +152,7 @@ def _all_prices(found: Catalog) -> Iterator[tuple[str, Mapping[str, int]]]:
 
 
 def _references(found: Catalog) -> Iterator[tuple[str, str, Mapping[str, object]]]:
-    """Yield every key that points from one part of the catalogue to another: where, the key, where it must be."""
+    """Yield every key that points to another part of the catalogue: where, the key, where it must be."""
     for add_on in found.add_ons.values():
         for key in add_on.included:
             yield f"add_ons[{add_on.key}][included]", key, found.usage

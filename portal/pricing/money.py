@@ -17,7 +17,7 @@ MAX_AMOUNT = 10**15
 
 
 def round_half_up(numerator: int, denominator: int) -> int:
-    """Return ``numerator ÷ denominator`` as the nearest integer, a tie upward: the rule for lines and discounts.
+    """Return the quotient as the nearest integer, a tie upward: the rule for lines and discounts.
 
     Exact for integers of any size; ``denominator`` is positive. 1/2 → 1, 3/2 → 2.
     Source: Stripe's invoices show line and discount amounts rounded to the nearest minor unit. No recording
@@ -27,7 +27,7 @@ def round_half_up(numerator: int, denominator: int) -> int:
 
 
 def round_half_down(numerator: int, denominator: int) -> int:
-    """Return ``numerator ÷ denominator`` as the nearest integer, a tie toward minus infinity: the rule for proration.
+    """Return the quotient as the nearest integer, a tie toward minus infinity: the rule for proration.
 
     ``ceil(x - 1/2)``, exact for integers of any size; ``denominator`` is positive. 9/2 → 4, -5/2 → -3.
     Source: recorded Stripe invoices: -2.5 → -3, 4.5 → 4, 7.5 → 7, 24999.9976 → 25000.
@@ -42,7 +42,7 @@ def line_amount(unit_amount: Decimal, quantity: int) -> int:
 
 
 def decimal_text(value: Decimal) -> str:
-    """Return the one plain spelling of a finite decimal: no exponent, no trailing zeros (``4.0`` is ``4``)."""
+    """Return the one plain spelling of a finite decimal: no exponent, no zeros at the end, ``4`` for 4.0."""
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")

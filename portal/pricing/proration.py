@@ -1,4 +1,4 @@
-"""Credit for the unused time of what was paid, charge for the remaining time of what comes: as Stripe does it."""
+"""Credit the unused time of what was paid, charge the remaining time of what comes: as Stripe does it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from portal.pricing.checks import rate as checked_rate
 from portal.pricing.checks import whole
 from portal.pricing.errors import PricingError
 from portal.pricing.money import round_half_down
-from portal.pricing.trace import RATE, SECONDS, UNITS, Input, Reason
+from portal.pricing.trace import RATE, SECONDS, UNITS, Input, Reason, explained
 
 # Unix seconds of the last moment of the year 9999.
 MAX_TIME = 253_402_300_799
@@ -20,9 +20,9 @@ MAX_ITEM_QUANTITY = 10**9
 class BilledItem:
     """What one side of a change costs for a whole period: ``quantity × unit_amount`` (Decimal minor units).
 
-    ``period_start`` and ``period_end`` (unix seconds) are given when this side has another period than the change
-    as a whole: a month becomes a year, and the year counts from the same anchor.
-    Raises PricingError (params ``unit_amount``, ``quantity``, ``period_start``, ``period_end``).
+    ``period_start`` and ``period_end`` (unix seconds) are given when this side has another period than the
+    change as a whole: a month becomes a year, and the year counts from the same anchor. Raises PricingError
+    (params ``unit_amount``, ``quantity``, ``period_start``, ``period_end``).
     """
 
     unit_amount: Decimal
@@ -43,7 +43,7 @@ class BilledItem:
 
 @dataclass(frozen=True, slots=True)
 class ProrationLine:
-    """One line: ``amount`` integer minor units (a credit is negative) for ``period_start`` to ``period_end``."""
+    """One line: ``amount`` integer minor units, a credit negative, from ``period_start`` to ``period_end``."""
 
     amount: int
     quantity: int
@@ -59,9 +59,7 @@ class ProrationLine:
             "period_start": self.period_start,
             "period_end": self.period_end,
         }
-        if explain:
-            shape["trace"] = [reason.as_dict() for reason in self.trace]
-        return shape
+        return shape | explained(self.trace, explain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +79,12 @@ def prorate(
 ) -> Proration:
     """Return what changing ``before`` into ``after`` at the moment ``at`` credits and charges.
 
-    The whole old item is credited and the whole new one charged, never the difference, each for its share of the
-    period in seconds, exact, each line rounded alone with ties toward minus infinity. None is a side that is not
-    there: an item added or removed. All times are unix seconds and ``at`` lies in the period, its ends included.
-    Raises PricingError (params ``period_start``, ``period_end``, ``at``, ``before…``, ``after…``).
-    Source: recorded Stripe invoices: 1000 becomes 1800 with 1/400 of the period left: -3 and 4; quantity 1 to 3:
-    -3 and 7; a month of 2500 becomes a year of 25000 three seconds in: -2500 and 25000.
+    The whole old item is credited and the whole new one charged, never the difference, each for its share
+    of the period in seconds, exact, each line rounded alone with ties toward minus infinity. None is a side
+    that is not there: an item added or removed. All times are unix seconds and ``at`` lies in the period,
+    its ends included. Raises PricingError (params ``period_start``, ``period_end``, ``at``, ``before…``,
+    ``after…``). Source: recorded Stripe invoices: 1000 becomes 1800 with 1/400 of the period left: -3 and
+    4; quantity 1 to 3: -3 and 7; a month of 2500 becomes a year of 25000 three seconds in: -2500 and 25000.
     """
     _check_period(period_start, period_end)
     whole(at, "at", minimum=0, maximum=MAX_TIME)

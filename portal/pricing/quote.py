@@ -12,7 +12,7 @@ from portal.pricing.discount import Discount, deduct
 from portal.pricing.errors import PricingError
 from portal.pricing.money import Money, decimal_text, line_amount
 from portal.pricing.selection import Selection
-from portal.pricing.trace import RATE, UNITS, Input, Reason
+from portal.pricing.trace import RATE, UNITS, Input, Reason, explained
 from portal.pricing.usage import Step, rate_checked
 
 MAX_DISCOUNTS = 20  # Stripe takes at most twenty discounts on a subscription or item
@@ -20,8 +20,9 @@ MAX_DISCOUNTS = 20  # Stripe takes at most twenty discounts on a subscription or
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of a quote: ``quantity × unit_amount`` (Decimal minor units) is ``amount``; ``total = amount - discount``.
+    """One row of a quote.
 
+    ``quantity × unit_amount`` (Decimal minor units) is ``amount``; ``amount - discount`` is ``total``.
     Amounts are integer minor units ≥ 0, before tax. ``interval`` is what the unit amount pays for.
     """
 
@@ -47,12 +48,12 @@ class Line:
             "total": self.total,
             "interval": self.interval,
         }
-        return shape | _explained(self.trace, explain)
+        return shape | explained(self.trace, explain)
 
 
 @dataclass(frozen=True, slots=True)
 class UsageLine:
-    """What ``quantity`` units of one kind cost a month (integer minor units), the ``included`` allowance off."""
+    """What ``quantity`` units of one kind cost a month, after the first ``included`` ones, in minor units."""
 
     key: str
     description: str
@@ -70,7 +71,7 @@ class UsageLine:
             "included": self.included,
             "amount": self.amount,
         }
-        return shape | _explained(self.trace, explain)
+        return shape | explained(self.trace, explain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,9 @@ class UsageEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The price of a selection. ``subtotal - discount = total``: due at the start, before tax, integer minor units.
+    """The price of a selection.
 
+    ``subtotal - discount`` is ``total``: due at the start, before tax, in integer minor units.
     ``catalog`` is the version of the catalogue. Lines come in the catalogue's order: seats, then add-ons.
     """
 
@@ -122,9 +124,9 @@ def quote(
 ) -> Quote:
     """Return what the selection costs in that catalogue: seats and add-ons at the start, usage a month.
 
-    A year's line is the year's price, charged at once; usage is always a month's, in arrears, without discounts.
-    Each line is rounded once. The same arguments give the same quote, always.
-    Raises PricingError with the param of the first fault: ``currency``, ``tier``, ``interval``, ``add_ons[…]``,
+    A year's line is the year's price, charged at once; usage is always a month's, in arrears, without
+    discounts. Each line is rounded once. The same arguments give the same quote, always. Raises
+    PricingError with the param of the first fault: ``currency``, ``tier``, ``interval``, ``add_ons[…]``,
     ``usage[…]``, ``discounts[i][line]``: not sold in this catalogue, or more add-on seats than seats.
     """
     if text(currency, "currency") != catalog.currency:
@@ -153,7 +155,8 @@ _Priced = tuple[str, str, int, Decimal]  # key, description, quantity, unit amou
 def _priced(selection: Selection, catalog: Catalog) -> list[_Priced]:
     tier = catalog.tiers[one_of(selection.tier, "tier", tuple(catalog.tiers))]
     if selection.interval not in catalog.intervals:
-        message = f"Catalogue {catalog.version} sells by {', '.join(catalog.intervals)}, not by {selection.interval}."
+        sold_by = ", ".join(catalog.intervals)
+        message = f"Catalogue {catalog.version} sells by the {sold_by}, not by the {selection.interval}."
         raise PricingError(message, "interval")
     for key in selection.add_ons:
         if key not in catalog.add_ons:
@@ -215,7 +218,3 @@ def _estimate(selection: Selection, catalog: Catalog) -> UsageEstimate:
 def _not_sold(what: str, key: str, version: str, sold: tuple[str, ...], param: str) -> PricingError:
     offer = ", ".join(sold) or "none"
     return PricingError(f"Catalogue {version} sells no {what} {shown(key)}. It sells: {offer}.", param)
-
-
-def _explained(trace: tuple[Reason, ...], explain: bool) -> dict[str, object]:
-    return {"trace": [reason.as_dict() for reason in trace]} if explain else {}

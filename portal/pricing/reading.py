@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from portal.pricing.checks import shown
+from portal.pricing.checks import MAX_SHOWN, shown, whole_number
 from portal.pricing.checks import text as checked_text
 from portal.pricing.errors import PricingError, path
 
@@ -16,8 +16,8 @@ MAX_DECIMAL_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
-class NumberWithPoint:
-    """A number that was written with a point or an exponent, kept as text: no float is ever made of it."""
+class UnreadNumber:
+    """A number that is no integer of a sensible size, kept as it was written: no float is ever made of it."""
 
     literal: str
 
@@ -27,7 +27,10 @@ class NumberWithPoint:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields of one object; ``param`` is where it stands in the input, empty for the outermost."""
+    """The fields of one object; ``param`` is where it stands in the input, empty for the outermost.
+
+    The readers raise PricingError with the field's full path if it is missing or of another type.
+    """
 
     values: Mapping[str, object]
     param: str
@@ -36,44 +39,51 @@ class Fields:
         """Return the param path of a field."""
         return path(self.param, key)
 
+    def has(self, key: str) -> bool:
+        """Return whether the field is there and not null."""
+        return self.values.get(key) is not None
+
     def required(self, key: str) -> object:
-        """Return the value of ``key`` as it is; raise PricingError if the field is missing."""
+        """Return the value of ``key`` as it is, null included."""
         if key not in self.values:
-            raise PricingError(f"Missing required param: {key}.", self.at(key))
+            raise PricingError(f"Missing required param: {self.at(key)}.", self.at(key))
         return self.values[key]
 
     def text(self, key: str) -> str:
         """Return a string that is not empty."""
         return checked_text(self.required(key), self.at(key))
 
-    def whole(self, key: str, default: int | None = None) -> int:
-        """Return an integer (not a bool, nothing with a point), or ``default`` if the field is missing."""
-        if default is not None and key not in self.values:
-            return default
+    def whole(self, key: str) -> int:
+        """Return an integer: no bool, nothing with a point."""
         return whole_number(self.required(key), self.at(key))
 
     def decimal(self, key: str) -> Decimal:
         """Return a decimal that was written as a string, such as "4.0"."""
         return decimal_number(self.required(key), self.at(key))
 
+    def flag(self, key: str) -> bool:
+        """Return true or false, false if the field is missing."""
+        value = self.values.get(key, False)
+        if not isinstance(value, bool):
+            raise PricingError(f"{self.at(key)} must be true or false, not {shown(value)}.", self.at(key))
+        return value
+
     def fields(self, key: str, *known: str) -> Fields:
-        """Return the object at ``key``."""
+        """Return the object at ``key``, with ``known`` keys only."""
         return fields(self.required(key), self.at(key), *known)
+
+    def objects(self, key: str) -> Fields:
+        """Return the object at ``key`` with whatever keys it has, an empty one if the field is missing."""
+        return fields(self.values.get(key, {}), self.at(key))
 
     def counts(self, key: str) -> dict[str, int]:
         """Return an object of integers, an empty one if the field is missing."""
-        inner = fields(self.values.get(key, {}), self.at(key))
-        return {name: inner.whole(name) for name in inner.values}
+        own = self.objects(key)
+        return {name: own.whole(name) for name in own.values}
 
-    def objects(self, key: str) -> dict[str, object]:
-        """Return an object of anything, an empty one if the field is missing."""
-        return dict(fields(self.values.get(key, {}), self.at(key)).values)
-
-    def items(self, key: str, default: tuple[object, ...] | None = None) -> list[tuple[str, object]]:
+    def items(self, key: str, *, optional: bool = False) -> list[tuple[str, object]]:
         """Return the items of a list with their param paths, ``discounts[0]`` and so on."""
-        if default is not None and key not in self.values:
-            return []
-        value = self.required(key)
+        value = self.values.get(key, []) if optional else self.required(key)
         if not isinstance(value, list):
             raise PricingError(f"{self.at(key)} must be a list, not {shown(value)}.", self.at(key))
         if len(value) > MAX_ITEMS:
@@ -84,30 +94,27 @@ class Fields:
 def fields(value: object, param: str, *known: str) -> Fields:
     """Return the object at ``param``; raise PricingError if it is none or has a key that is not ``known``.
 
-    Without ``known`` any key is taken, up to MAX_ITEMS of them.
+    Without ``known`` any string is taken as a key, up to MAX_ITEMS of them.
     """
+    where = param or "The input"
     if not isinstance(value, Mapping):
-        raise PricingError(f"{param or 'The input'} must be an object, not {shown(value)}.", param or None)
+        raise PricingError(f"{where} must be an object, not {shown(value)}.", param or None)
     if len(value) > MAX_ITEMS:
-        raise PricingError(f"{param or 'The input'} may have at most {MAX_ITEMS} keys.", param or None)
+        raise PricingError(f"{where} may have at most {MAX_ITEMS} keys.", param or None)
     for key in value:
-        if not isinstance(key, str) or known and key not in known:
-            message = f"Received unknown parameter: {shown(key)}. Known here: {', '.join(known)}."
-            raise PricingError(message, path(param, str(key)))
+        if not isinstance(key, str):
+            raise PricingError(f"{where} must have strings as keys, not {shown(key)}.", param or None)
+        if known and key not in known:
+            unknown = path(param, key[:MAX_SHOWN])
+            message = f"Received unknown parameter: {unknown}. Known here: {', '.join(known)}."
+            raise PricingError(message, unknown)
     return Fields(value, param)
-
-
-def whole_number(value: object, param: str) -> int:
-    """Return ``value`` if it is an integer; a bool, a string or 12.0 is none."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise PricingError(f"{param} must be a whole number, not {shown(value)}.", param)
-    return value
 
 
 def decimal_number(value: object, param: str) -> Decimal:
     """Return the Decimal that a plain decimal string spells: digits, and perhaps a point and digits after it.
 
-    Signs but a leading minus, exponents, spaces, underscores, NaN and Infinity are refused.
+    A sign other than a leading minus, exponents, spaces, underscores, NaN and Infinity are refused.
     """
     if not isinstance(value, str):
         raise PricingError(f'{param} must be a decimal string such as "12.5", not {shown(value)}.', param)
@@ -116,4 +123,5 @@ def decimal_number(value: object, param: str) -> Decimal:
     digits, point, places = value.removeprefix("-").partition(".")
     if not value.isascii() or not digits.isdigit() or bool(point) is not places.isdigit():
         raise PricingError(f'{param} must be a decimal string such as "12.5", not {shown(value)}.', param)
-    return Decimal(value)
+    # zeros at the end say nothing, and must not count as decimal places
+    return Decimal(value.rstrip("0") if point else value)

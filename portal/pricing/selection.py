@@ -18,9 +18,9 @@ MAX_SEATS = 100_000
 class Selection:
     """A tier for a number of seats, by an interval, with add-ons and the usage that is expected a month.
 
-    ``add_ons``: how many of each, by key; ``usage``: units a month, by key. Both may hold zeros, which are kept.
-    Only what holds in every catalogue is checked here; ``quote()`` checks the rest against the catalogue.
-    Raises PricingError with the param of the fault (``seats``, ``add_ons[copilot]`` …).
+    ``add_ons``: how many of each, by key; ``usage``: units a month, by key. Both may hold zeros, which are
+    kept. Only what holds in every catalogue is checked here; ``quote()`` checks the rest against the
+    catalogue. Raises PricingError with the param of the fault (``seats``, ``add_ons[copilot]`` …).
     """
 
     tier: str
@@ -50,7 +50,8 @@ class Selection:
     def from_dict(cls, value: object) -> Selection:
         """Return the selection that ``as_dict`` wrote; ``add_ons`` and ``usage`` may be missing.
 
-        Raises PricingError: unknown or missing keys, wrong types (a bool or 12.0 is no whole number), bad values.
+        Raises PricingError: unknown or missing keys, wrong types (a bool or 12.0 is no whole number), bad
+        values.
         """
         given = fields(value, "", "tier", "seats", "interval", "add_ons", "usage")
         return cls(

@@ -39,9 +39,14 @@ class Reason:
     result: int
 
     def as_dict(self) -> dict[str, object]:
-        """Return the step for JSON: counts and amounts as integers, rates and percentages as decimal strings."""
+        """Return the step for JSON: integers as they are, rates and percentages as decimal strings."""
         inputs = {
             each.name: decimal_text(each.value) if isinstance(each.value, Decimal) else each.value
             for each in self.inputs
         }
         return {"rule": self.rule, "formula": self.formula, "inputs": inputs, "result": self.result}
+
+
+def explained(trace: tuple[Reason, ...], explain: bool) -> dict[str, object]:
+    """Return what a result adds to its JSON shape: its trace if ``explain``, else nothing."""
+    return {"trace": [reason.as_dict() for reason in trace]} if explain else {}

@@ -9,28 +9,28 @@ from decimal import Decimal
 from portal.pricing.checks import MAX_DECIMAL_PLACES, one_of, whole
 from portal.pricing.checks import rate as checked_rate
 from portal.pricing.errors import PricingError, inside
-from portal.pricing.money import round_half_up
+from portal.pricing.money import decimal_text, round_half_up
 from portal.pricing.reading import Fields, fields
-from portal.pricing.trace import MONEY, RATE, UNITS, Input, Reason
+from portal.pricing.trace import MONEY, RATE, UNITS, Input, Reason, explained
 
 MODES = ("graduated", "volume")
 # No counter of ours reaches a trillion in a month.
-MAX_QUANTITY = 10**12
-MAX_FLAT_AMOUNT = 10**11
+MAX_QUANTITY: int = 10**12
+MAX_FLAT_AMOUNT: int = 10**11
 MAX_BANDS = 100
 
 # Rates are summed as integers of this many parts of a minor unit, so that nothing is lost on the way.
-_PARTS = 10**MAX_DECIMAL_PLACES
+_PARTS: int = 10**MAX_DECIMAL_PLACES
 _FREE = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """One step of a rate: units up to and including ``up_to`` (None: all further ones) at ``unit_amount`` each.
+    """One step of a rate: units up to and including ``up_to``, or all further ones if it is None.
 
-    ``unit_amount`` is Decimal minor units; ``flat_amount`` is integer minor units, charged once if a unit falls
-    into the band. Bounds count billable units, that is units after the included ones. Stripe's ``tiers[]``.
-    Raises PricingError (params ``up_to``, ``unit_amount``, ``flat_amount``).
+    ``unit_amount`` is Decimal minor units for each; ``flat_amount`` is integer minor units, charged once if
+    a unit falls into the band. Bounds count billable units, that is units after the included ones. Stripe's
+    ``tiers[]``. Raises PricingError (params ``up_to``, ``unit_amount``, ``flat_amount``).
     """
 
     up_to: int | None
@@ -51,7 +51,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one band, or the included allowance, took: ``quantity`` units for ``amount`` integer minor units."""
+    """What one band, or the allowance, took: ``quantity`` units for ``amount`` integer minor units."""
 
     quantity: int
     unit_amount: Decimal
@@ -63,9 +63,9 @@ class Step:
 class Rating:
     """The price of a quantity: ``amount`` in integer minor units, and the steps that add up to it.
 
-    The amount is rounded once. A step's amount is the difference between the rounded running totals after and
-    before it, so the steps sum to ``amount`` and their quantities to ``quantity``; a single step may therefore
-    differ by less than one minor unit from its own exact price.
+    The amount is rounded once. A step's amount is the difference between the rounded running totals after
+    and before it, so the steps sum to ``amount`` and their quantities to ``quantity``; a single step may
+    therefore differ by less than one minor unit from its own exact price.
     """
 
     quantity: int
@@ -74,21 +74,30 @@ class Rating:
     steps: tuple[Step, ...]
     trace: tuple[Reason, ...]
 
+    def as_dict(self, *, explain: bool = False) -> dict[str, object]:
+        """Return amount and steps for JSON; ``explain`` adds the trace."""
+        steps = [
+            {"quantity": step.quantity, "unit_amount": decimal_text(step.unit_amount), "amount": step.amount}
+            for step in self.steps
+        ]
+        return {"amount": self.amount, "steps": steps} | explained(self.trace, explain)
+
 
 def bands_from(own: Fields) -> tuple[Band, ...]:
-    """Return the bands at the field ``bands``; a missing or null ``up_to`` is an open end, ``flat_amount`` is optional."""
+    """Return the bands at the field ``bands``; no ``up_to`` is an open end, no ``flat_amount`` is 0."""
     bands = []
     for param, item in own.items("bands"):
         band = fields(item, param, "up_to", "unit_amount", "flat_amount")
-        up_to = None if band.values.get("up_to") is None else band.whole("up_to")
-        unit_amount, flat_amount = band.decimal("unit_amount"), band.whole("flat_amount", default=0)
+        up_to = band.whole("up_to") if band.has("up_to") else None
+        flat_amount = band.whole("flat_amount") if "flat_amount" in band.values else 0
+        unit_amount = band.decimal("unit_amount")
         with inside(param):
             bands.append(Band(up_to, unit_amount, flat_amount))
     return tuple(bands)
 
 
 def checked_bands(bands: Sequence[Band]) -> tuple[Band, ...]:
-    """Return the bands if they rise and only the last is open, else raise PricingError naming ``bands[i][up_to]``."""
+    """Return the bands if they rise and only the last is open; else ``bands[i][up_to]`` is to blame."""
     whole(len(bands), "bands", minimum=1, maximum=MAX_BANDS)
     lower = 0
     for position, band in enumerate(bands):
@@ -108,11 +117,12 @@ def checked_bands(bands: Sequence[Band]) -> tuple[Band, ...]:
 def rate(quantity: int, bands: Sequence[Band], *, mode: str = "graduated", included: int = 0) -> Rating:
     """Return what ``quantity`` units cost after the first ``included`` ones.
 
-    ``graduated``: each unit at the price of the band it falls into. ``volume``: all billable units at the price of
-    the band that the last one falls into. Bands count from the first unit after the included ones. Amounts are
-    integer minor units, rounded once, a tie upward. Without a billable unit no band is used and no flat amount due.
-    Raises PricingError (params ``quantity``, ``included``, ``mode``, ``bands…``).
-    Source: Stripe's tiered prices (docs: products-prices/pricing-models); an allowance is a zero band there.
+    ``graduated``: each unit at the price of the band it falls into. ``volume``: all billable units at the
+    price of the band that the last one falls into. Bands count from the first unit after the included ones.
+    Amounts are integer minor units, rounded once, a tie upward. Without a billable unit no band is used and
+    no flat amount due. Raises PricingError (params ``quantity``, ``included``, ``mode``, ``bands…``).
+    Source: Stripe's tiered prices (docs: products-prices/pricing-models); an allowance is a zero band
+    there.
     """
     whole(quantity, "quantity", minimum=0, maximum=MAX_QUANTITY)
     whole(included, "included", minimum=0, maximum=MAX_QUANTITY)
@@ -142,9 +152,9 @@ def instalment(
 ) -> int:
     """Return what ``more`` units add after ``before`` were rated in the same period, in integer minor units.
 
-    Rated from the running total, so instalments always sum to the price of the whole, whatever was rounded on the
-    way. A volume rate may make an instalment negative: the lower price then counts for the earlier units too.
-    Raises PricingError like ``rate()``.
+    Rated from the running total, so instalments always sum to the price of the whole, whatever was rounded
+    on the way. A volume rate may make an instalment negative: the lower price then counts for the earlier
+    units too. Raises PricingError like ``rate()``.
     """
     whole(more, "more", minimum=0, maximum=MAX_QUANTITY)
     after = rate(before + more, bands, mode=mode, included=included)

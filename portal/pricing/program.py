@@ -1,0 +1,149 @@
+"""``python -m portal.pricing``: one JSON object in, one out; for sales tools and the offline bill check.
+
+Operations: ``quote``, ``prorate``, ``rate``, ``catalogs``. Amounts are integers in minor units, rates and
+unit amounts decimal strings in minor units, times unix seconds. ``"explain": true`` adds the trace to every
+line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import BinaryIO, NoReturn, TextIO
+
+from portal.pricing.checks import one_of, shown
+from portal.pricing.discount import Discount
+from portal.pricing.errors import PricingError, inside
+from portal.pricing.loading import catalog, catalogs
+from portal.pricing.money import decimal_text
+from portal.pricing.proration import BilledItem, prorate
+from portal.pricing.quote import quote
+from portal.pricing.reading import Fields, UnreadNumber, fields
+from portal.pricing.selection import Selection
+from portal.pricing.usage import bands_from, rate
+
+MAX_INPUT_BYTES = 1_000_000
+# Longer integers are out of every range; they are not read, so that their size costs nothing.
+MAX_INTEGER_DIGITS = 30
+SUCCESS, BAD_INPUT = 0, 2
+
+
+def main(arguments: Sequence[str], source: BinaryIO | None, target: TextIO) -> int:
+    """Answer the JSON object on ``source`` with one on ``target``; return the exit status, 0 or 2.
+
+    Bad input is answered with ``{"error": {"message", "param"}}`` and 2. ``source`` is None if standard
+    input is closed, which counts as empty. Arguments are not taken.
+    """
+    try:
+        if arguments:
+            raise PricingError("No arguments are taken: give one JSON object on standard input.")
+        answer, status = _answer(_parsed(source.read(MAX_INPUT_BYTES + 1) if source else b"")), SUCCESS
+    except PricingError as error:
+        answer, status = {"error": {"message": error.message, "param": error.param}}, BAD_INPUT
+    target.write(json.dumps(answer, default=decimal_text) + "\n")
+    return status
+
+
+def _parsed(raw: bytes) -> object:
+    """Return the JSON document, without any float; a key that stands twice in an object is refused."""
+    if len(raw) > MAX_INPUT_BYTES:
+        raise PricingError(f"The input may have at most {MAX_INPUT_BYTES} bytes.")
+    if not raw.strip():
+        raise PricingError("The input is empty: give one JSON object on standard input.")
+    try:
+        return json.loads(
+            raw.decode("utf-8-sig"),
+            parse_float=UnreadNumber,
+            parse_int=_integer,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object,
+        )
+    except UnicodeDecodeError as error:
+        raise PricingError(f"The input is not UTF-8: byte {error.start} cannot be read.") from None
+    except json.JSONDecodeError as error:
+        raise PricingError(f"The input is not valid JSON: {error}.") from None
+    except RecursionError:
+        raise PricingError("The input is nested too deeply.") from None
+
+
+def _integer(literal: str) -> int | UnreadNumber:
+    return int(literal) if len(literal) <= MAX_INTEGER_DIGITS else UnreadNumber(literal)
+
+
+def _refuse_constant(literal: str) -> NoReturn:
+    raise PricingError(f"The input is not valid JSON: {literal} is no number.")
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if key in found:
+            raise PricingError(f"The key {shown(key)} stands twice in one object.", key)
+        found[key] = value
+    return found
+
+
+def _answer(document: object) -> dict[str, object]:
+    operations = {"quote": _quote, "prorate": _prorate, "rate": _rate, "catalogs": _catalogs}
+    operation = one_of(fields(document, "").text("op"), "op", tuple(operations))
+    return operations[operation](document)
+
+
+def _quote(document: object) -> dict[str, object]:
+    known = ("catalog", "currency", "interval", "tier", "seats", "add_ons", "discounts", "usage", "explain")
+    given = fields(document, "", "op", *known)
+    sold = catalog(given.text("catalog"))
+    selection = Selection(
+        tier=given.text("tier"),
+        seats=given.whole("seats"),
+        interval=given.text("interval"),
+        add_ons=given.counts("add_ons"),
+        usage=given.counts("usage"),
+    )
+    discounts = [_discount(param, item) for param, item in given.items("discounts", optional=True)]
+    found = quote(selection, catalog=sold, currency=given.text("currency"), discounts=discounts)
+    return found.as_dict(explain=given.flag("explain"))
+
+
+def _discount(param: str, item: object) -> Discount:
+    given = fields(item, param, "line", "percent_off", "amount_off")
+    line = None if given.required("line") is None else given.text("line")
+    percent_off = given.decimal("percent_off") if given.has("percent_off") else None
+    amount_off = given.whole("amount_off") if given.has("amount_off") else None
+    with inside(param):
+        return Discount(line, percent_off, amount_off)
+
+
+def _prorate(document: object) -> dict[str, object]:
+    given = fields(document, "", "op", "before", "after", "period_start", "period_end", "at", "explain")
+    found = prorate(
+        _billed_item(given, "before"),
+        _billed_item(given, "after"),
+        period_start=given.whole("period_start"),
+        period_end=given.whole("period_end"),
+        at=given.whole("at"),
+    )
+    return found.as_dict(explain=given.flag("explain"))
+
+
+def _billed_item(given: Fields, key: str) -> BilledItem | None:
+    if given.required(key) is None:
+        return None
+    own = given.fields(key, "unit_amount", "quantity", "period_start", "period_end")
+    unit_amount, quantity = own.decimal("unit_amount"), own.whole("quantity")
+    period_start = own.whole("period_start") if own.has("period_start") else None
+    period_end = own.whole("period_end") if own.has("period_end") else None
+    with inside(key):
+        return BilledItem(unit_amount, quantity, period_start, period_end)
+
+
+def _rate(document: object) -> dict[str, object]:
+    given = fields(document, "", "op", "mode", "bands", "included", "quantity", "explain")
+    included = given.whole("included") if "included" in given.values else 0
+    found = rate(given.whole("quantity"), bands_from(given), mode=given.text("mode"), included=included)
+    return found.as_dict(explain=given.flag("explain"))
+
+
+def _catalogs(document: object) -> dict[str, object]:
+    fields(document, "", "op")
+    return {"catalogs": [each.as_dict() for each in catalogs()]}
