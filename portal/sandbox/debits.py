@@ -1,0 +1,53 @@
+"""Bank debits under way: they settle or come back when their day has come, or when somebody says so."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from flask import Blueprint, Response, jsonify, request
+
+from portal.sandbox import confirmation, intents
+from portal.sandbox.clock import Action, on_tick
+from portal.sandbox.state import Sandbox, sandbox
+from portal.sandbox.store import Document
+
+blueprint = Blueprint("debits", __name__)
+
+
+@on_tick
+def next_settlement(current: Sandbox, clock_id: str | None, until: int) -> tuple[int, Action] | None:
+    """The debit that ends first among those of one clock's customers."""
+    due = [intent for intent in under_way(current, clock_id) if intent["_settles_at"] <= until]
+    if not due:
+        return None
+    first = min(due, key=lambda intent: intent["_settles_at"])
+    return first["_settles_at"], partial(confirmation.settle, current, first)
+
+
+def under_way(current: Sandbox, clock_id: str | None) -> list[Document]:
+    """The intents whose debit has not ended, for the customers of one test clock (None: of no test clock)."""
+    return [
+        intent
+        for intent in current.store.find(intents.KIND, status="processing")
+        if clock_of(current, intent["customer"]) == clock_id
+    ]
+
+
+def clock_of(current: Sandbox, customer: str | None) -> str | None:
+    """The test clock by which a customer's time passes."""
+    owner = current.store.get("customer", customer) if customer else None
+    return (owner or {}).get("test_clock")
+
+
+@blueprint.post("/_sandbox/debits")
+def settle_now() -> Response | tuple[Response, int]:
+    """End every debit under way, or only that of `{"payment_intent": id}`, without waiting for its day."""
+    wanted = (request.get_json(silent=True) or {}).get("payment_intent")
+    current = sandbox()
+    with current.work():
+        waiting = current.store.find(intents.KIND, status="processing")
+        chosen = [intent for intent in waiting if wanted in (None, intent["id"])]
+        if wanted and not chosen:
+            return jsonify(error=f"No debit under way for the payment intent {wanted!r}."), 404
+        ended = [confirmation.settle(current, intent).intent for intent in chosen]
+    return jsonify(settled=[{"payment_intent": intent["id"], "status": intent["status"]} for intent in ended])
