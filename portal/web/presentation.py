@@ -106,3 +106,9 @@ def datetime_text(value: datetime) -> str:
 def isotime(value: date | datetime) -> str:
     """Write ``value`` for the ``datetime`` attribute of ``<time>``."""
     return value.isoformat()
+
+
+@blueprint.app_template_filter("sentence")
+def sentence(text: str) -> str:
+    """Begin ``text`` with a capital letter, and leave the rest as it is."""
+    return text[:1].upper() + text[1:]
