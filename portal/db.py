@@ -67,6 +67,13 @@ def enter_workspace(session: Session, workspace_id: int, user_id: int | None = N
         session.execute(SCOPE, _scope(session))
 
 
+def enter_user(session: Session, user_id: int) -> None:
+    """Let ``session`` read the memberships of one login; no workspace is entered by it."""
+    session.info["user_id"] = user_id
+    if session.in_transaction():
+        session.execute(SCOPE, _scope(session))
+
+
 @contextmanager
 def unit_of_work(
     workspace_id: int | None = None, *, user_id: int | None = None, system: bool = False

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gateways:
-    """The neighbours of one running portal, and the settings that say how it deals with them."""
+    """The neighbours of one running portal, and the settings that they were made from."""
 
     settings: Settings
     stripe: "StripeGateway"
@@ -26,10 +26,7 @@ class Gateways:
 
 
 def connect_gateways(settings: Settings, letters: Letters) -> Gateways:
-    """The real ones, as ``settings`` name them. Opens no connection; the SDK of Stripe is loaded here.
-
-    ``letters`` is the application's: ``portal.web.letters.TemplateLetters(app)``.
-    """
+    """The real ones, as ``settings`` name them. Opens no connection; the SDK of Stripe is loaded here."""
     from portal.gateways.stripe import connect_stripe
 
     return Gateways(

@@ -1,0 +1,77 @@
+"""The one place where the parts meet."""
+
+import dataclasses
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from flask import Flask
+from flask_babel import Babel
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from portal.config import Settings
+from portal.gateways import Gateways, connect_gateways
+from portal.web import (
+    accounts,
+    assets,
+    failures,
+    health,
+    limits,
+    navigation,
+    presentation,
+    request_log,
+    security,
+    sessions,
+)
+from portal.web.letters import TemplateLetters
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_BYTES = 512 * 1024
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+BLUEPRINTS = (accounts, assets, health, navigation, presentation)
+PENDING = ("pricing", "checkout", "billing", "invoices", "webhooks", "development")
+
+
+def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
+    """A portal with these settings. Without ``gateways`` it talks to the neighbours that the settings name.
+
+    Opens no connection: the engine is bound by ``portal.db.connect``.
+    """
+    # portal.web.assets serves static/, under addresses that carry its hash
+    app = Flask("portal", template_folder=str(ROOT / "templates"), static_folder=None)
+    app.static_folder = str(ROOT / "static")
+    app.config.update(
+        MAX_CONTENT_LENGTH=MOST_BYTES,
+        MAX_FORM_MEMORY_SIZE=MOST_BYTES,
+        TRUSTED_HOSTS=trusted_hosts(settings),
+        TESTING=settings.environment == "test",
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    if settings.proxies:
+        count = settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
+    letters = TemplateLetters(app)
+    app.extensions["settings"] = settings
+    app.extensions["portal"] = (
+        dataclasses.replace(gateways, letters=letters) if gateways else connect_gateways(settings, letters)
+    )
+    Babel(app)
+    request_log.install(app)
+    security.protect(app, settings)
+    failures.install(app)
+    sessions.install(app, settings)
+    for module in BLUEPRINTS:
+        app.register_blueprint(module.blueprint)
+    for name in PENDING:
+        if find_spec(f"portal.web.{name}"):
+            app.register_blueprint(import_module(f"portal.web.{name}").blueprint)
+    limits.install(app, settings)
+    return app
+
+
+def trusted_hosts(settings: Settings) -> list[str]:
+    """The host names that may be asked for: ours, those in the settings, and this machine's in development."""
+    own = settings.base_url.split("//", 1)[1].rsplit(":", 1)[0]
+    local = () if settings.production else LOCAL_HOSTS
+    return [own, *settings.trusted_hosts, *local]

@@ -1,0 +1,100 @@
+"""Signed-in browsers. A cookie is worth nothing without its row here, so that signing out really ends it."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from portal.db import enter_user, unit_of_work
+from portal.models import LoginSession, Member, Workspace
+
+ID_BYTES = 32
+SEEN_EVERY = timedelta(minutes=1)
+USER_AGENT_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Membership:
+    """A workspace that a login belongs to, and as what."""
+
+    workspace_id: int
+    workspace_name: str
+    role: str
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """One signed-in browser: who, and the workspace that it looks at (none if the login has none)."""
+
+    id: str
+    user_id: int
+    memberships: tuple[Membership, ...]
+    current: Membership | None
+
+
+def begin(user_id: int, *, ip: str | None, user_agent: str | None, replaces: str | None = None) -> str:
+    """Record a sign-in and return its new id; the sign-in that this browser had before ends."""
+    identifier = secrets.token_urlsafe(ID_BYTES)
+    with unit_of_work() as session:
+        if replaces:
+            session.execute(delete(LoginSession).where(LoginSession.id == replaces))
+        agent = (user_agent or "")[:USER_AGENT_LENGTH] or None
+        session.add(LoginSession(id=identifier, user_id=user_id, ip=ip, user_agent=agent))
+    return identifier
+
+
+def find(
+    session: Session, identifier: str, user_id: int, *, idle: timedelta, absolute: timedelta
+) -> SignIn | None:
+    """The sign-in if it still stands: not signed out, used within ``idle``, begun within ``absolute``.
+
+    From then on ``session`` may read the login's own memberships.
+    """
+    enter_user(session, user_id)
+    now = func.clock_timestamp()
+    rows = session.execute(
+        select(LoginSession, Member.workspace_id, Workspace.name, Member.role)
+        .outerjoin(Member, Member.user_id == LoginSession.user_id)
+        .outerjoin(Workspace, Workspace.id == Member.workspace_id)
+        .where(LoginSession.id == identifier, LoginSession.user_id == user_id)
+        .where(LoginSession.created_at > now - absolute, LoginSession.last_seen_at > now - idle)
+        .order_by(Member.created_at, Member.workspace_id)
+    ).all()
+    if not rows:
+        return None
+    session.execute(
+        update(LoginSession)
+        .where(LoginSession.id == identifier, LoginSession.last_seen_at < now - SEEN_EVERY)
+        .values(last_seen_at=now)
+    )
+    memberships = tuple(Membership(row[1], row[2], row[3]) for row in rows if row[1] is not None)
+    chosen = rows[0][0].workspace_id
+    current = next((each for each in memberships if each.workspace_id == chosen), None)
+    return SignIn(identifier, user_id, memberships, current or (memberships[0] if memberships else None))
+
+
+def choose_workspace(sign_in: SignIn, workspace_id: int) -> bool:
+    """Let this browser look at another workspace of its login; False if the login is not a member of it."""
+    if all(each.workspace_id != workspace_id for each in sign_in.memberships):
+        return False
+    with unit_of_work() as session:
+        session.execute(
+            update(LoginSession).where(LoginSession.id == sign_in.id).values(workspace_id=workspace_id)
+        )
+    return True
+
+
+def end(identifier: str) -> None:
+    """Sign one browser out, wherever its cookie was copied to."""
+    with unit_of_work() as session:
+        session.execute(delete(LoginSession).where(LoginSession.id == identifier))
+
+
+def end_all(user_id: int, *, but: str | None = None) -> None:
+    """Sign a login out everywhere, but for the browser ``but``."""
+    with unit_of_work() as session:
+        session.execute(
+            delete(LoginSession).where(LoginSession.user_id == user_id, LoginSession.id != (but or ""))
+        )

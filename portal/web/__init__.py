@@ -1,0 +1,79 @@
+"""The pages. One blueprint a file; what every page asks for is here: gateways, settings, who is signed in."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from flask import abort, current_app, g
+from flask_login import current_user
+from sqlalchemy.orm import scoped_session
+
+from portal.config import Settings
+from portal.db import SessionLocal
+from portal.gateways import Gateways
+from portal.services import members
+from portal.services.sign_ins import SignIn
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+# the login's own session, removed at the end of each request; everything else opens units of work
+db_session = scoped_session(SessionLocal)
+
+
+def gateways() -> Gateways:
+    """The neighbours of the running app."""
+    return cast(Gateways, current_app.extensions["portal"])
+
+
+def settings() -> Settings:
+    """The settings of the running app."""
+    return cast(Settings, current_app.extensions["settings"])
+
+
+def signed_in() -> SignIn | None:
+    """The present browser's sign-in, with its workspaces; None for a guest."""
+    if not current_user.is_authenticated:
+        return None
+    return cast(SignIn, g.sign_in)
+
+
+def current_workspace_id() -> int:
+    """The workspace that the present page is about; 404 when the login belongs to none."""
+    sign_in = signed_in()
+    if sign_in is None or sign_in.current is None:
+        abort(404)
+    return sign_in.current.workspace_id
+
+
+def current_user_id() -> int:
+    """The signed-in login's id."""
+    return int(current_user.id)
+
+
+def public(view: View) -> View:
+    """Mark a view that a guest may see. A test refuses every view that is neither this nor guarded."""
+    view.__dict__["portal_access"] = "public"
+    return view
+
+
+def workspace_required(role: str = "member") -> Callable[[View], View]:
+    """Only for members of the current workspace with ``role`` or more; guests are sent to sign in."""
+    if role not in members.ROLES:
+        raise ValueError(f"{role} is no role")
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            sign_in = signed_in()
+            if sign_in is None:
+                return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
+            if sign_in.current is None:
+                abort(404)
+            if not members.may(sign_in.current.role, role):
+                abort(403)
+            return view(*args, **kwargs)
+
+        guarded.__dict__["portal_access"] = role
+        return cast(View, guarded)
+
+    return decorate

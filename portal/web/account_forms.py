@@ -1,0 +1,156 @@
+"""The forms of signing up, in and of changing a login, with our labels and limits."""
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _
+from flask_security.change_email import ChangeEmailForm
+from flask_security.forms import (
+    ChangePasswordForm,
+    EmailValidation,
+    ForgotPasswordForm,
+    LoginForm,
+    RegisterFormV2,
+    ResetPasswordForm,
+    SendConfirmationForm,
+    VerifyForm,
+    email_required,
+    password_required,
+    unique_user_email,
+    valid_user_email,
+)
+from wtforms import EmailField, PasswordField, StringField, SubmitField
+from wtforms.validators import DataRequired, Length
+
+COMPANY_NAME_MAX = 120
+EMAIL_MAX = 254
+
+NEW_PASSWORD = {"autocomplete": "new-password"}
+PRESENT_PASSWORD = {"autocomplete": "current-password"}
+EMAIL = {"autocomplete": "email", "inputmode": "email"}
+USERNAME = {"autocomplete": "username", "inputmode": "email"}
+
+
+def _strip(value: str | None) -> str | None:
+    return " ".join(value.split()) if value else value
+
+
+class SignUpForm(RegisterFormV2):
+    """A company, its first person, and where that person wanted to go."""
+
+    company_name = StringField(
+        _("Company name"),
+        filters=[_strip],
+        render_kw={"autocomplete": "organization"},
+        validators=[
+            DataRequired(_("Enter your company's name.")),
+            Length(max=COMPANY_NAME_MAX, message=_("Use at most %(max)d characters.")),
+        ],
+    )
+    email = EmailField(
+        _("Work e-mail"),
+        render_kw=EMAIL,
+        validators=[email_required, Length(max=EMAIL_MAX), EmailValidation(verify=True), unique_user_email],
+    )
+    password = PasswordField(
+        _("Password"),
+        description=_("At least 8 characters. A few words in a row are easy to keep in mind."),
+        render_kw=NEW_PASSWORD,
+        validators=[password_required],
+    )
+    submit = SubmitField(_("Create account"))
+
+
+class SignInForm(LoginForm):
+    """Address and password; a sign-in lasts as the settings say, there is no "remember me"."""
+
+    email = EmailField(
+        _("E-mail"), render_kw=USERNAME, validators=[email_required, EmailValidation(verify=False)]
+    )
+    password = PasswordField(_("Password"), render_kw=PRESENT_PASSWORD, validators=[password_required])
+    remember = None
+    submit = SubmitField(_("Sign in"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.password.description = ""
+
+
+class AskResetForm(ForgotPasswordForm):
+    """Where to mail the link for a new password."""
+
+    email = EmailField(
+        _("E-mail"),
+        render_kw=USERNAME,
+        validators=[email_required, EmailValidation(verify=False), valid_user_email],
+    )
+    submit = SubmitField(_("Send the link"))
+
+
+class NewPasswordForm(ResetPasswordForm):
+    """A new password, after the mailed link."""
+
+    password = PasswordField(
+        _("New password"),
+        description=_("At least 8 characters."),
+        render_kw=NEW_PASSWORD,
+        validators=[password_required],
+    )
+    password_confirm = None
+    submit = SubmitField(_("Set the password"))
+
+
+class AskConfirmationForm(SendConfirmationForm):
+    """Where to mail the confirmation link again."""
+
+    email = EmailField(
+        _("E-mail"),
+        render_kw=USERNAME,
+        validators=[email_required, EmailValidation(verify=False), valid_user_email],
+    )
+    submit = SubmitField(_("Send the link"))
+
+
+class PasswordForm(ChangePasswordForm):
+    """The present password and the new one."""
+
+    password = PasswordField(
+        _("Present password"), render_kw=PRESENT_PASSWORD, validators=[password_required]
+    )
+    new_password = PasswordField(
+        _("New password"),
+        description=_("At least 8 characters."),
+        render_kw=NEW_PASSWORD,
+        validators=[password_required],
+    )
+    new_password_confirm = None
+    submit = SubmitField(_("Change the password"))
+
+
+class EmailForm(ChangeEmailForm):
+    """The new address; it counts once its link was followed."""
+
+    email = EmailField(
+        _("New e-mail"),
+        render_kw=EMAIL,
+        validators=[email_required, Length(max=EMAIL_MAX), EmailValidation(verify=True), unique_user_email],
+    )
+    submit = SubmitField(_("Send the link"))
+
+
+class AgainForm(VerifyForm):
+    """The password once more, before something that matters."""
+
+    password = PasswordField(_("Password"), render_kw=PRESENT_PASSWORD, validators=[password_required])
+    submit = SubmitField(_("Go on"))
+
+
+FORMS = {
+    "register_form": SignUpForm,
+    "login_form": SignInForm,
+    "forgot_password_form": AskResetForm,
+    "reset_password_form": NewPasswordForm,
+    "send_confirmation_form": AskConfirmationForm,
+    "change_password_form": PasswordForm,
+    "change_email_form": EmailForm,
+    "verify_form": AgainForm,
+}

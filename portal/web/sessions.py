@@ -1,0 +1,188 @@
+"""Signing in and out: Flask-Security on our tables, with what its stock form lets through closed.
+
+- A copied cookie dies when its owner signs out: every sign-in has a row, and the user is loaded through it.
+- The CSRF token of before signing in is worth nothing after.
+- Neither answer nor duration tells whether an address is known.
+"""
+
+from typing import Any
+
+from flask import Flask, Response, g, redirect, request, session, url_for
+from flask_login import user_logged_in, user_logged_out
+from flask_security import Security, SQLAlchemySessionUserDatastore
+from flask_security.utils import aware_utcnow
+from flask_security.signals import password_changed, password_reset, user_registered
+from flask_wtf.csrf import CSRFProtect
+from werkzeug import Response as AnyResponse
+
+from portal.config import Settings
+from portal.models import Role, User, WebAuthn
+from portal.services import accounts, sign_ins
+from portal.web import account_words, db_session
+from portal.web.account_forms import FORMS
+from portal.web.account_mail import DeferredMail, PasswordRules
+from portal.web.accounts import draft_selection
+
+PASSWORD_LENGTH_MIN = 8
+# OWASP's floor for argon2id: 19 MiB, two rounds, one lane; some 20 ms
+ARGON2 = {"argon2__rounds": 2, "argon2__memory_cost": 19_456, "argon2__parallelism": 1}
+# still argon2, and little enough for a suite of many sign-ins
+ARGON2_IN_TESTS = {"argon2__rounds": 1, "argon2__memory_cost": 8, "argon2__parallelism": 1}
+
+SIGN_IN = "sign_in"
+USER = "sign_in_user"
+CSRF = "csrf_token"
+
+
+def configure(app: Flask, settings: Settings) -> None:
+    """Flask-Security's and the cookies' settings."""
+    secure = settings.base_url.startswith("https://")
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SECRET_KEY_FALLBACKS=list(settings.previous_secret_keys),
+        SESSION_COOKIE_NAME="__Host-session" if secure else "session",
+        SESSION_COOKIE_SECURE=secure,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=settings.session_absolute,
+        # only answers that change the session set the cookie; its end is counted on the server
+        SESSION_REFRESH_EACH_REQUEST=False,
+        WTF_CSRF_TIME_LIMIT=None,
+    )
+    security = {
+        "PASSWORD_SALT": settings.secret_key,
+        "PASSWORD_HASH": "argon2",
+        "PASSWORD_SCHEMES": ["argon2"],
+        "PASSWORD_HASH_PASSLIB_OPTIONS": ARGON2_IN_TESTS if settings.environment == "test" else ARGON2,
+        "PASSWORD_LENGTH_MIN": PASSWORD_LENGTH_MIN,
+        "PASSWORD_CONFIRM_REQUIRED": False,
+        # of tokens, not of passwords
+        "HASHING_SCHEMES": ["hex_sha512"],
+        "DEPRECATED_HASHING_SCHEMES": [],
+        "RETURN_GENERIC_RESPONSES": True,
+        "REGISTERABLE": True,
+        "CONFIRMABLE": True,
+        "RECOVERABLE": True,
+        "CHANGEABLE": True,
+        "CHANGE_EMAIL": True,
+        "API_ENABLED_METHODS": ["session"],
+        "LOGOUT_CSRF": True,
+        "DATETIME_FACTORY": aware_utcnow,
+        "EMAIL_VALIDATOR_ARGS": {"check_deliverability": False, "test_environment": not settings.production},
+        "REGISTER_URL": "/signup",
+        "CHANGE_URL": "/account/password",
+        "CHANGE_EMAIL_URL": "/account/email",
+        "CHANGE_EMAIL_CONFIRM_URL": "/account/email/confirm",
+        "POST_LOGIN_VIEW": "accounts.start",
+        "POST_LOGOUT_VIEW": "security.login",
+        "POST_REGISTER_VIEW": "accounts.check_mail",
+        "POST_CHANGE_VIEW": "accounts.page",
+        "POST_CHANGE_EMAIL_VIEW": "accounts.page",
+        "CLI_USERS_NAME": False,
+        "CLI_ROLES_NAME": False,
+        "STATIC_FOLDER": None,
+    }
+    app.config.update({f"SECURITY_{name}": value for name, value in security.items()})
+    app.config.update({f"SECURITY_MSG_{name}": value for name, value in account_words.MESSAGES.items()})
+    app.config.update({f"SECURITY_{name}": value for name, value in account_words.SUBJECTS.items()})
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Let people sign up, in and out of ``app``."""
+    configure(app, settings)
+    CSRFProtect(app)
+    datastore = SQLAlchemySessionUserDatastore(db_session, User, Role, WebAuthn)
+    security = Security(app, datastore, mail_util_cls=DeferredMail, password_util_cls=PasswordRules, **FORMS)
+    # forms only: what a script could ask for is not offered
+    security.want_json(lambda request: False)
+    manager = app.login_manager  # type: ignore[attr-defined]
+    # neither tokens in headers nor "remember me" cookies: the session's row is the only way in
+    manager.request_loader(lambda request: None)
+    manager.unauthorized_handler(ask_to_sign_in)
+    security.unauthn_handler(lambda mechanisms=None, headers=None: ask_to_sign_in())
+    load = manager._user_callback
+
+    @manager.user_loader
+    def load_through_sign_in(token: str) -> Any:
+        return _load(load, token, settings)
+
+    user_logged_in.connect(_began, app)
+    user_logged_out.connect(_ended, app)
+    user_registered.connect(_registered, app)
+    password_changed.connect(_password_changed, app)
+    password_reset.connect(_password_reset, app)
+    app.after_request(_commit)
+    app.teardown_appcontext(_remove)
+
+
+def ask_to_sign_in() -> AnyResponse:
+    """Send a guest to the sign-in page, and back afterwards: to this page, or to the one with the form."""
+    back = request.full_path.rstrip("?") if request.method == "GET" else _referring_path()
+    return redirect(url_for("security.login", next=back), code=303)
+
+
+def _referring_path() -> str | None:
+    referrer = request.referrer or ""
+    return (
+        referrer.removeprefix(request.host_url.rstrip("/")) if referrer.startswith(request.host_url) else None
+    )
+
+
+def _load(load: Any, token: str, settings: Settings) -> Any:
+    """The user of this cookie, if its sign-in still stands. Leaves no transaction open."""
+    identifier, user_id = session.get(SIGN_IN), session.get(USER)
+    if not identifier or not user_id:
+        return None
+    try:
+        user = load(token)
+        if user is None or user.id != user_id:
+            return None
+        idle, absolute = settings.session_idle, settings.session_absolute
+        g.sign_in = sign_ins.find(db_session(), identifier, user_id, idle=idle, absolute=absolute)
+        return user if g.sign_in else None
+    finally:
+        db_session.commit()
+
+
+def _began(app: Flask, user: Any, **_kwargs: Any) -> None:
+    before = session.get(SIGN_IN)
+    session.permanent = True
+    session[SIGN_IN] = sign_ins.begin(
+        user.id, ip=request.remote_addr, user_agent=request.user_agent.string, replaces=before
+    )
+    session[USER] = user.id
+    session.pop(CSRF, None)
+    g.pop(CSRF, None)
+
+
+def _ended(app: Flask, **_kwargs: Any) -> None:
+    identifier = session.pop(SIGN_IN, None)
+    session.pop(USER, None)
+    g.pop("sign_in", None)
+    if identifier:
+        sign_ins.end(identifier)
+
+
+def _registered(app: Flask, user: User, form_data: dict[str, Any], **_kwargs: Any) -> None:
+    accounts.open_workspace(
+        db_session(), user, form_data["company_name"], draft_selection=draft_selection(form_data.get("next"))
+    )
+
+
+def _password_changed(app: Flask, user: Any, **_kwargs: Any) -> None:
+    sign_ins.end_all(user.id, but=session.get(SIGN_IN))
+
+
+def _password_reset(app: Flask, user: Any, **_kwargs: Any) -> None:
+    sign_ins.end_all(user.id)
+
+
+def _commit(response: Response) -> Response:
+    """Flask-Security commits in some views only; a mail written in another would be lost."""
+    if request.blueprint == "security":
+        db_session.commit()
+    return response
+
+
+def _remove(_error: BaseException | None) -> None:
+    db_session.remove()
