@@ -1,6 +1,7 @@
-"""What is sold and at which price: one immutable catalogue per version."""
+"""What is sold and at which price: one immutable catalogue per version.
 
-from __future__ import annotations
+Catalogues are read once and never made twice, so they and their parts are compared and hashed by identity.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ INTERVALS = ("month", "year")
 SEAT = "seat"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tier:
     """What the customer picks.
 
@@ -25,7 +26,7 @@ class Tier:
     lite_seats: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AddOn:
     """An option beside the seats, sold ``per`` ``seat`` (0 … seats of them) or per ``workspace`` (0 or 1).
 
@@ -39,7 +40,7 @@ class AddOn:
     included: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class UsageRate:
     """What one kind of usage costs a month, in arrears.
 
@@ -55,7 +56,7 @@ class UsageRate:
     requires: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CreditBand:
     """A purchase of at least ``from_units`` units is ``percent_off`` (Decimal) cheaper, all of it."""
 
@@ -63,7 +64,7 @@ class CreditBand:
     percent_off: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Credits:
     """A year of ``usage`` bought in advance, at least ``minimum`` units; the last band reached counts."""
 
@@ -72,7 +73,7 @@ class Credits:
     bands: tuple[CreditBand, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Trial:
     """``days`` before the first charge; ``caps`` names usage that is free meanwhile, up to so many units."""
 
@@ -81,7 +82,7 @@ class Trial:
     caps: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Price:
     """One sellable price, with all that a push to Stripe needs.
 
@@ -123,7 +124,7 @@ class Price:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalog:
     """All prices of one version, in one currency.
 

@@ -3,8 +3,6 @@
 Each returns the value if it is good and raises PricingError, with ``param`` as its param, if not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 

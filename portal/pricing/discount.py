@@ -1,7 +1,5 @@
 """Discounts per line and per order: the line's first, then the order's, in the order they were given."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,8 +18,8 @@ class Discount:
 
     ``percent_off`` (Decimal, above 0, at most 100) or ``amount_off`` (integer minor units, at least 1) is
     set. ``line`` is the key of the line it is for (``seat``, ``copilot`` …); None is an order discount, on
-    all seats and add-ons. Usage is never discounted. Raises PricingError (params ``line``, ``percent_off``,
-    ``amount_off``).
+    all seats and add-ons. Usage is never discounted.
+    Raises PricingError (params ``line``, ``percent_off``, ``amount_off``).
     """
 
     line: str | None
@@ -48,10 +46,11 @@ def deduct(amounts: Mapping[str, int], discounts: Sequence[Discount]) -> dict[st
 
     ``amounts``: the gross amounts by line key, in the order of the invoice. Line discounts come first, then
     order discounts; each applies to what the ones before it left, so no line falls below zero. A percentage
-    is rounded per line, a tie upward; an amount for the whole order is shared out by ``spread()``. Raises
-    PricingError (param ``discounts[i][line]``) for a line that is not in ``amounts``. Source: Stripe
-    discounts (docs: billing/subscriptions/coupons); recorded: 50 % off 1900 is 950, per line. The direction
-    of a tie, and an amount over several lines, are to be confirmed against Stripe's test mode.
+    is rounded per line, a tie upward; an amount for the whole order is shared out by ``spread()``.
+    Raises PricingError (param ``discounts[i][line]``) for a line that is not in ``amounts``.
+    Source: Stripe discounts (docs: billing/subscriptions/coupons); recorded: 50 % off 1900 is 950, per
+    line. The direction of a tie, and an amount over several lines, are to be confirmed against Stripe's
+    test mode.
     """
     remaining = dict(amounts)
     reasons: dict[str, list[Reason]] = {key: [] for key in amounts}
@@ -84,8 +83,9 @@ def spread(amount: int, over: Sequence[int]) -> list[int]:
     """Share out ``amount`` in proportion to ``over``: each share floored, the rest to the last.
 
     All are integer minor units ≥ 0. At most the sum of ``over`` is given out and no share exceeds its part:
-    cents that the last has no room for go to the one before it, and so on. Source: Stripe, documented only
-    ($5 over $10 and $20 is 166 and 334); to be confirmed against its test mode.
+    cents that the last has no room for go to the one before it, and so on.
+    Source: Stripe, documented only ($5 over $10 and $20 is 166 and 334); to be confirmed against its test
+    mode.
     """
     whole_sum = sum(over)
     amount = min(amount, whole_sum)

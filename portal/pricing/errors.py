@@ -1,7 +1,5 @@
 """What goes wrong in pricing, in words for the person who asked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,7 +17,7 @@ class PricingError(ValueError):
         self.message = message
         self.param = param
 
-    def within(self, outer: str) -> PricingError:
+    def within(self, outer: str) -> "PricingError":
         """Return the same error as seen from a larger input that holds the culprit at ``outer``.
 
         ``within("discounts[0]")`` turns the param ``percent_off`` into ``discounts[0][percent_off]``.

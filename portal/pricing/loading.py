@@ -1,7 +1,5 @@
 """The catalogue files that come with the package, read once per process."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from functools import cache
 from types import MappingProxyType

@@ -4,8 +4,6 @@ Rates are ``Decimal`` minor units per unit and may be fractions of a cent. They 
 integer ratios, never with ``Decimal`` arithmetic, whose result would depend on the thread's context.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -49,7 +47,7 @@ def decimal_text(value: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
-@dataclass(frozen=True, slots=True, order=False)
+@dataclass(frozen=True, slots=True)
 class Money:
     """An amount that knows its currency: ``minor`` integer minor units (cents, yen), may be negative.
 
@@ -63,22 +61,22 @@ class Money:
         whole(self.minor, "minor", minimum=-MAX_AMOUNT, maximum=MAX_AMOUNT)
         currency_code(self.currency, "currency")
 
-    def __add__(self, other: Money) -> Money:
+    def __add__(self, other: "Money") -> "Money":
         return Money(self.minor + self._same(other), self.currency)
 
-    def __sub__(self, other: Money) -> Money:
+    def __sub__(self, other: "Money") -> "Money":
         return Money(self.minor - self._same(other), self.currency)
 
-    def __neg__(self) -> Money:
+    def __neg__(self) -> "Money":
         return Money(-self.minor, self.currency)
 
-    def __lt__(self, other: Money) -> bool:
+    def __lt__(self, other: "Money") -> bool:
         return self.minor < self._same(other)
 
-    def __le__(self, other: Money) -> bool:
+    def __le__(self, other: "Money") -> bool:
         return self.minor <= self._same(other)
 
-    def _same(self, other: Money) -> int:
+    def _same(self, other: "Money") -> int:
         if other.currency != self.currency:
             message = f"{self.currency} and {other.currency} cannot be added or compared."
             raise PricingError(message, "currency")

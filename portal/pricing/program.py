@@ -5,8 +5,6 @@ unit amounts decimal strings in minor units, times unix seconds. ``"explain": tr
 line.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import BinaryIO, NoReturn, TextIO

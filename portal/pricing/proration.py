@@ -1,7 +1,5 @@
 """Credit the unused time of what was paid, charge the remaining time of what comes: as Stripe does it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -21,8 +19,8 @@ class BilledItem:
     """What one side of a change costs for a whole period: ``quantity × unit_amount`` (Decimal minor units).
 
     ``period_start`` and ``period_end`` (unix seconds) are given when this side has another period than the
-    change as a whole: a month becomes a year, and the year counts from the same anchor. Raises PricingError
-    (params ``unit_amount``, ``quantity``, ``period_start``, ``period_end``).
+    change as a whole: a month becomes a year, and the year counts from the same anchor.
+    Raises PricingError (params ``unit_amount``, ``quantity``, ``period_start``, ``period_end``).
     """
 
     unit_amount: Decimal
@@ -43,7 +41,7 @@ class BilledItem:
 
 @dataclass(frozen=True, slots=True)
 class ProrationLine:
-    """One line: ``amount`` integer minor units, a credit negative, from ``period_start`` to ``period_end``."""
+    """One line of a change: ``amount`` in integer minor units, a credit negative, for a span of time."""
 
     amount: int
     quantity: int
@@ -82,9 +80,10 @@ def prorate(
     The whole old item is credited and the whole new one charged, never the difference, each for its share
     of the period in seconds, exact, each line rounded alone with ties toward minus infinity. None is a side
     that is not there: an item added or removed. All times are unix seconds and ``at`` lies in the period,
-    its ends included. Raises PricingError (params ``period_start``, ``period_end``, ``at``, ``before…``,
-    ``after…``). Source: recorded Stripe invoices: 1000 becomes 1800 with 1/400 of the period left: -3 and
-    4; quantity 1 to 3: -3 and 7; a month of 2500 becomes a year of 25000 three seconds in: -2500 and 25000.
+    its ends included.
+    Raises PricingError (params ``period_start``, ``period_end``, ``at``, ``before…``, ``after…``).
+    Source: recorded Stripe invoices: 1000 becomes 1800 with 1/400 of the period left: -3 and 4; quantity 1
+    to 3: -3 and 7; a month of 2500 becomes a year of 25000 three seconds in: -2500 and 25000.
     """
     _check_period(period_start, period_end)
     whole(at, "at", minimum=0, maximum=MAX_TIME)

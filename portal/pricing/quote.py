@@ -1,7 +1,5 @@
 """The price of a selection: lines that are due at the start, and an estimate of the usage of a month."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -125,9 +123,10 @@ def quote(
     """Return what the selection costs in that catalogue: seats and add-ons at the start, usage a month.
 
     A year's line is the year's price, charged at once; usage is always a month's, in arrears, without
-    discounts. Each line is rounded once. The same arguments give the same quote, always. Raises
-    PricingError with the param of the first fault: ``currency``, ``tier``, ``interval``, ``add_ons[…]``,
-    ``usage[…]``, ``discounts[i][line]``: not sold in this catalogue, or more add-on seats than seats.
+    discounts. Each line is rounded once. The same arguments give the same quote, always.
+    Raises PricingError with the param of the first fault: ``currency``, ``tier``, ``interval``,
+    ``add_ons[…]``, ``usage[…]``, ``discounts[i][line]``: not sold in this catalogue, or more add-on seats
+    than seats.
     """
     if text(currency, "currency") != catalog.currency:
         message = f"Catalogue {catalog.version} sells in {catalog.currency}, not {shown(currency)}."

@@ -1,9 +1,6 @@
 """One object of a JSON document or a TOML file, read strictly: every key known, every value of its type."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 from portal.pricing.checks import MAX_SHOWN, shown, whole_number
@@ -15,25 +12,29 @@ MAX_ITEMS = 1000
 MAX_DECIMAL_LENGTH = 64
 
 
-@dataclass(frozen=True, slots=True)
 class UnreadNumber:
     """A number that is no integer of a sensible size, kept as it was written: no float is ever made of it."""
 
-    literal: str
+    __slots__ = ("_literal",)
+
+    def __init__(self, literal: str) -> None:
+        self._literal = literal
 
     def __str__(self) -> str:
-        return self.literal
+        return self._literal
 
 
-@dataclass(frozen=True, slots=True)
 class Fields:
     """The fields of one object; ``param`` is where it stands in the input, empty for the outermost.
 
     The readers raise PricingError with the field's full path if it is missing or of another type.
     """
 
-    values: Mapping[str, object]
-    param: str
+    __slots__ = ("param", "values")
+
+    def __init__(self, values: Mapping[str, object], param: str) -> None:
+        self.values = values
+        self.param = param
 
     def at(self, key: str) -> str:
         """Return the param path of a field."""
@@ -68,11 +69,11 @@ class Fields:
             raise PricingError(f"{self.at(key)} must be true or false, not {shown(value)}.", self.at(key))
         return value
 
-    def fields(self, key: str, *known: str) -> Fields:
+    def fields(self, key: str, *known: str) -> "Fields":
         """Return the object at ``key``, with ``known`` keys only."""
         return fields(self.required(key), self.at(key), *known)
 
-    def objects(self, key: str) -> Fields:
+    def objects(self, key: str) -> "Fields":
         """Return the object at ``key`` with whatever keys it has, an empty one if the field is missing."""
         return fields(self.values.get(key, {}), self.at(key))
 

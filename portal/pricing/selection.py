@@ -1,7 +1,5 @@
 """What a customer picks, before it has a price."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -20,7 +18,8 @@ class Selection:
 
     ``add_ons``: how many of each, by key; ``usage``: units a month, by key. Both may hold zeros, which are
     kept. Only what holds in every catalogue is checked here; ``quote()`` checks the rest against the
-    catalogue. Raises PricingError with the param of the fault (``seats``, ``add_ons[copilot]`` …).
+    catalogue.
+    Raises PricingError with the param of the fault (``seats``, ``add_ons[copilot]`` …).
     """
 
     tier: str
@@ -47,7 +46,7 @@ class Selection:
         }
 
     @classmethod
-    def from_dict(cls, value: object) -> Selection:
+    def from_dict(cls, value: object) -> "Selection":
         """Return the selection that ``as_dict`` wrote; ``add_ons`` and ``usage`` may be missing.
 
         Raises PricingError: unknown or missing keys, wrong types (a bool or 12.0 is no whole number), bad

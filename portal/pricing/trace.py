@@ -1,7 +1,5 @@
 """Why an amount is what it is: each result carries the formulas and inputs that led to it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from decimal import Decimal
 

@@ -1,7 +1,5 @@
 """Usage priced by bands: graduated or volume, with included units and flat amounts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -30,7 +28,8 @@ class Band:
 
     ``unit_amount`` is Decimal minor units for each; ``flat_amount`` is integer minor units, charged once if
     a unit falls into the band. Bounds count billable units, that is units after the included ones. Stripe's
-    ``tiers[]``. Raises PricingError (params ``up_to``, ``unit_amount``, ``flat_amount``).
+    ``tiers[]``.
+    Raises PricingError (params ``up_to``, ``unit_amount``, ``flat_amount``).
     """
 
     up_to: int | None
@@ -120,7 +119,8 @@ def rate(quantity: int, bands: Sequence[Band], *, mode: str = "graduated", inclu
     ``graduated``: each unit at the price of the band it falls into. ``volume``: all billable units at the
     price of the band that the last one falls into. Bands count from the first unit after the included ones.
     Amounts are integer minor units, rounded once, a tie upward. Without a billable unit no band is used and
-    no flat amount due. Raises PricingError (params ``quantity``, ``included``, ``mode``, ``bands…``).
+    no flat amount due.
+    Raises PricingError (params ``quantity``, ``included``, ``mode``, ``bands…``).
     Source: Stripe's tiered prices (docs: products-prices/pricing-models); an allowance is a zero band
     there.
     """
@@ -154,7 +154,8 @@ def instalment(
 
     Rated from the running total, so instalments always sum to the price of the whole, whatever was rounded
     on the way. A volume rate may make an instalment negative: the lower price then counts for the earlier
-    units too. Raises PricingError like ``rate()``.
+    units too.
+    Raises PricingError like ``rate()``.
     """
     whole(more, "more", minimum=0, maximum=MAX_QUANTITY)
     after = rate(before + more, bands, mode=mode, included=included)
