@@ -98,6 +98,8 @@ def install(app: Flask, settings: Settings) -> None:
     limiter = Limiter(
         key_func=get_remote_address, app=app, storage_uri=f"{SCHEME}://", strategy="fixed-window"
     )
+    # the decorated views hold it weakly
+    app.extensions["portal.limiter"] = limiter
     by_login = (get_remote_address, typed_login)
     rules = {
         "security.login": (settings.limit_sign_in, by_login),

@@ -1,0 +1,62 @@
+"""The queue's functions and timetable. Each body calls one service and may run twice.
+
+Services defer by name (``gateways.jobs.defer(session, "mails.deliver", mail_id=…)``); the worker runs them here.
+"""
+
+from typing import cast
+
+from procrastinate import App, JobContext, PsycopgConnector, RetryStrategy, SyncPsycopgConnector
+
+from portal.config import Settings
+from portal.gateways import Gateways
+from portal.services import mails
+
+CONCURRENCY = 4
+CONNECTIONS = 4
+POLL_SECONDS = 1.0
+GRACEFUL_SECONDS = 20.0
+STALLED_SECONDS = 30
+
+# tries again after 2, 4, 8 … seconds; what still fails is found by the sweepers, which go by our rows
+RETRY = RetryStrategy(max_attempts=4, exponential_wait=2)
+
+queue = App(connector=SyncPsycopgConnector())
+
+
+def run_worker(settings: Settings, gateways: Gateways) -> None:
+    """Work until SIGTERM or SIGINT, then finish what runs."""
+    conninfo = settings.database_url.replace("postgresql+psycopg://", "postgresql://")
+    connector = PsycopgConnector(conninfo=conninfo, min_size=1, max_size=CONNECTIONS)
+    with queue.replace_connector(connector) as app:
+        app.run_worker(
+            concurrency=CONCURRENCY,
+            fetch_job_polling_interval=POLL_SECONDS,
+            shutdown_graceful_timeout=GRACEFUL_SECONDS,
+            delete_jobs="successful",
+            additional_context={"gateways": gateways},
+        )
+
+
+def gateways_of(context: JobContext) -> Gateways:
+    """The worker's neighbours."""
+    return cast(Gateways, context.additional_context["gateways"])
+
+
+@queue.task(name=mails.TASK, pass_context=True, retry=RETRY)
+def deliver_mail(context: JobContext, mail_id: int) -> None:
+    mails.deliver(gateways_of(context).mail, mail_id)
+
+
+@queue.periodic(cron="* * * * * */20")
+@queue.task(name="mails.sweep", pass_context=True, queueing_lock="mails.sweep")
+def sweep_mails(context: JobContext, timestamp: int) -> None:
+    mails.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * * */10")
+@queue.task(name="jobs.rescue", pass_context=True, queueing_lock="jobs.rescue")
+async def rescue_jobs(context: JobContext, timestamp: int) -> None:
+    """Give jobs of a killed worker to a living one."""
+    manager = context.app.job_manager
+    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
+        await manager.retry_job(job)

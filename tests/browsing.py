@@ -1,0 +1,31 @@
+"""A client that fills in forms as a person would: it reads the page's token and sends it along."""
+
+import re
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
+
+
+class Browser(FlaskClient):
+    """Flask's test client, with ``submit`` for forms and ``sign_in``."""
+
+    def token(self, page: str = "/login") -> str:
+        """The CSRF token that ``page`` carries."""
+        found = TOKEN.search(self.get(page).text)
+        assert found, f"{page} carries no form"
+        return found.group(1)
+
+    def submit(
+        self, path: str, data: dict[str, Any] | None = None, *, page: str | None = None, **more: Any
+    ) -> TestResponse:
+        """Post a form; its token is read from ``page``, or from where it is posted to."""
+        return self.post(path, data={"csrf_token": self.token(page or path), **(data or {})}, **more)
+
+    def sign_in(self, email: str, password: str) -> TestResponse:
+        """Sign in through the page."""
+        answer = self.submit("/login", {"email": email, "password": password})
+        assert answer.status_code in (302, 303), answer.text
+        return answer

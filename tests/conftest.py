@@ -1,0 +1,144 @@
+"""One PostgreSQL for the whole run, a database per process, a transaction per test, and closed doors outside."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+from portal.app import create_app
+from portal.config import Settings
+from portal.db import SessionLocal, connect
+from portal.gateways import Gateways
+from portal.gateways.clock import Clock, SystemClock
+from portal.gateways.jobs import Jobs
+from portal.gateways.mail import FolderMail, mail_gateway
+from portal.gateways.stripe import StripeGateway, connect_stripe
+from tests import factories
+from tests.browsing import Browser
+from tests.database import TestDatabase, TestServer, keep_scopes_apart
+from tests.queue import run_jobs as run_queue
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[TestServer]:
+    """The PostgreSQL of this run, shared by its processes; the last one out stops it."""
+    with TestServer(ROOT / ".data" / "tests") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def database(server: TestServer) -> Iterator[TestDatabase]:
+    """This process's own database, migrated."""
+    with server.database() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def engine(database: TestDatabase) -> Iterator[Engine]:
+    """An engine of the application's role: row-level security applies to tests too."""
+    engine = create_engine(database.app_url, poolclass=NullPool)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def connection(engine: Engine) -> Iterator[Connection]:
+    """The test's one connection. Whatever the code under test commits is undone at the end."""
+    with engine.connect() as connection:
+        transaction = connection.begin()
+        keep_scopes_apart(connection)
+        SessionLocal.configure(bind=connection, join_transaction_mode="create_savepoint")
+        yield connection
+        SessionLocal.configure(bind=None, join_transaction_mode="conditional_savepoint")
+        transaction.rollback()
+
+
+@pytest.fixture
+def committing(server: TestServer) -> Iterator[TestDatabase]:
+    """A fresh database with real commits, for what threads or processes do at the same time."""
+    with server.database() as made:
+        engine = connect(made.app_url, pool_size=20, max_overflow=20)
+        yield made
+        SessionLocal.configure(bind=None)
+        engine.dispose()
+
+
+@pytest.fixture
+def session(connection: Connection) -> Iterator[Session]:
+    """A session outside every workspace; commit it before calling what talks to Stripe."""
+    with SessionLocal() as session:
+        yield session
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, database: TestDatabase, tmp_path: Path) -> Settings:
+    """Settings as a test needs them; ``dataclasses.replace`` makes variants."""
+    return factories.settings(database_url=database.app_url, data_dir=tmp_path)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """What time the app under test takes it to be."""
+    return SystemClock()
+
+
+@pytest.fixture
+def stripe(settings: Settings) -> StripeGateway:
+    """The door to a Stripe that is away; tests that buy override this fixture with the sandbox's engine."""
+    return connect_stripe(settings)
+
+
+@pytest.fixture
+def app(connection: Connection, settings: Settings, stripe: StripeGateway, clock: Clock) -> Flask:
+    """The portal on the test's connection."""
+    return create_app(
+        settings, Gateways(settings, stripe, clock, mail_gateway(settings), Jobs(), letters=None)
+    )  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def gateways(app: Flask) -> Gateways:
+    """The neighbours of ``app``."""
+    made: Gateways = app.extensions["portal"]
+    return made
+
+
+@pytest.fixture
+def mailbox(gateways: Gateways) -> FolderMail:
+    """Where delivered mail ends up."""
+    assert isinstance(gateways.mail, FolderMail)
+    return gateways.mail
+
+
+@pytest.fixture
+def run_jobs(connection: Connection, gateways: Gateways) -> Callable[[], list[str]]:
+    """Run what is queued, as the worker would; returns the names of the tasks that ran."""
+    return lambda: run_queue(connection, gateways)
+
+
+@pytest.fixture
+def client(app: Flask) -> Browser:
+    """A guest's browser."""
+    app.test_client_class = Browser
+    made = app.test_client()
+    assert isinstance(made, Browser)
+    return made
+
+
+@pytest.fixture
+def workspace(app: Flask) -> factories.Account:
+    """A company that has signed up and bought nothing."""
+    return factories.account(app)
+
+
+@pytest.fixture
+def signed_in(client: Browser, workspace: factories.Account) -> Browser:
+    """The browser of that company's owner."""
+    client.sign_in(workspace.email, workspace.password)
+    return client

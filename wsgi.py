@@ -1,0 +1,26 @@
+"""The application for any WSGI server: ``granian --interface wsgi wsgi:app``."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+
+from portal.app import create_app
+from portal.config import Settings
+from portal.db import connect
+from portal.logs import configure_logs
+
+PR_SET_PDEATHSIG = 1
+
+# A server that is killed leaves its workers, which share the port with the next server and answer half of
+# its requests with old code. So a worker dies with the process that made it.
+parent = multiprocessing.parent_process()
+if parent is not None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent.pid:
+        os._exit(1)
+
+configure_logs()
+settings = Settings.from_env()
+connect(settings.database_url)
+app = create_app(settings)
