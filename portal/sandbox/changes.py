@@ -1,0 +1,151 @@
+"""Changes to a running subscription: prorations, credits of unused time, and what waits for the next invoice."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from portal.sandbox import amounts, discounts, invoice_items, items, lines, proration
+from portal.sandbox.discount_objects import lasting, reduction
+from portal.sandbox.state import Sandbox
+from portal.sandbox.store import Document
+
+
+def full_price(sandbox: Sandbox, subscription: Document, item: Document) -> Fraction:
+    """What the item costs for a whole period, the discounts that still last taken off."""
+    exact = amounts.for_quantity(item["price"], item.get("quantity") or 0)
+    now = sandbox.now(subscription["customer"])
+    own, order = (
+        tuple(reduction(sandbox, id) for id in lasting(sandbox, held["discounts"], now))
+        for held in (item, subscription)
+    )
+    row = discounts.Row(amounts.whole(exact), lines.product_id(item["price"]), True, own)
+    taken = discounts.take([row], order)
+    return exact - sum(amount for _, amount in taken[0])
+
+
+def remember_lines(sandbox: Sandbox, invoice: Document) -> None:
+    """Keep on the items what the invoice's ordinary lines billed, discounts taken off."""
+    for line in lines.of_invoice(sandbox, invoice):
+        details = (line["parent"] or {}).get("subscription_item_details")
+        item = sandbox.store.get(items.KIND, details["subscription_item"]) if details else None
+        if item and details and not details["proration"] and not items.is_metered(item):
+            full = line["amount"] - sum(row["amount"] for row in line["discount_amounts"])
+            remember_billed(sandbox, item, Fraction(full), invoice["id"], line["id"])
+            sandbox.store.put(items.KIND, item)
+
+
+def remember_billed(
+    sandbox: Sandbox, item: Document, full: Fraction, invoice: str | None, line: str | None
+) -> None:
+    """Keep what was really billed for the item's period, in place: a later credit gives back just that."""
+    item["_billed"] = {
+        "full": str(full),
+        "price": item["price"],
+        "quantity": item.get("quantity") or 0,
+        "start": item["current_period_start"],
+        "end": item["current_period_end"],
+        "invoice": invoice,
+        "lines": [line] if line else [],
+    }
+
+
+def credit_item(sandbox: Sandbox, subscription: Document, item: Document, at: int) -> Document | None:
+    """The pending item that gives back the unused time of what was billed, not stored yet; None when nothing was."""
+    billed = item["_billed"]
+    if not billed or Fraction(billed["full"]) == 0:
+        return None
+    amount = proration.rest(-Fraction(billed["full"]), start=billed["start"], end=billed["end"], at=at)
+    credited = (
+        {"invoice": billed["invoice"], "invoice_line_items": billed["lines"]} if billed["invoice"] else None
+    )
+    return _proration_item(
+        sandbox,
+        subscription,
+        item,
+        billed["price"],
+        "Unused",
+        amount,
+        billed["quantity"],
+        (at, billed["end"]),
+        credited,
+    )
+
+
+def debit_item(sandbox: Sandbox, subscription: Document, item: Document, at: int) -> Document:
+    """The pending item that charges the rest of the item's current period, not stored yet."""
+    start, end = item["current_period_start"], item["current_period_end"]
+    amount = proration.rest(full_price(sandbox, subscription, item), start=start, end=end, at=at)
+    quantity = item.get("quantity") or 0
+    return _proration_item(
+        sandbox, subscription, item, item["price"], "Remaining", amount, quantity, (at, end), None
+    )
+
+
+def _proration_item(
+    sandbox: Sandbox,
+    subscription: Document,
+    item: Document,
+    price: Document,
+    side: str,
+    amount: int,
+    quantity: int,
+    period: tuple[int, int],
+    credited: Document | None,
+) -> Document:
+    customer = sandbox.store.get("customer", subscription["customer"]) or {}
+    product = sandbox.store.get("product", lines.product_id(price)) or {"name": ""}
+    row = invoice_items.build(
+        sandbox,
+        customer,
+        amount=amount,
+        currency=subscription["currency"],
+        description=proration.description(side, product["name"], quantity, period[0]),
+        quantity=quantity,
+        period=period,
+        pricing=lines.pricing_of(price, with_unit_amount=False),
+        discountable=False,
+        proration=True,
+        frozen_fields=["pricing", "quantity", "discounts"],
+        parent={
+            "subscription_details": {"subscription": subscription["id"], "subscription_item": item["id"]},
+            "type": "subscription_details",
+        },
+        proration_details={"credited_items": _nested(credited), "discount_amounts": []},
+        _subscription=subscription["id"],
+        _tax_behavior=price.get("tax_behavior"),
+    )
+    row["_line_parent"] = lines.of_subscription_item(
+        item, proration=True, credited=credited, invoice_item=row["id"]
+    )
+    return row
+
+
+def _nested(credited: Document | None) -> Document | None:
+    return credited and {"invoice_line_item_details": credited, "type": "invoice_line_items"}
+
+
+def credit_unused(sandbox: Sandbox, subscription: Document) -> None:
+    """Store a pending credit for the unused time of every item: what a cancellation gives back (recorded shape)."""
+    now = sandbox.now(subscription["customer"])
+    for item in items.of_subscription(sandbox, subscription):
+        row = credit_item(sandbox, subscription, item, now)
+        if row is not None:
+            row["parent"] = None
+            del row["proration_details"]
+            sandbox.store.put(invoice_items.KIND, row)
+            sandbox.emit("invoiceitem.created", row)
+
+
+def pending(sandbox: Sandbox, customer: str, subscription: str | None) -> list[Document]:
+    """The customer's items that wait for an invoice: the subscription's, or those of none; newest first."""
+    return sandbox.store.find(
+        invoice_items.KIND,
+        lambda row: row["invoice"] is None and row["_subscription"] == subscription,
+        customer=customer,
+    )
+
+
+def pending_lines(sandbox: Sandbox, subscription: Document) -> list[Document]:
+    """The lines that the subscription's pending items become, oldest first."""
+    rows = pending(sandbox, subscription["customer"], subscription["id"])
+    return [invoice_items.line_of(sandbox, row) for row in reversed(rows)]

@@ -1,0 +1,110 @@
+"""`POST /v1/invoices/create_preview`: what an invoice would say, worked out by really making it and undoing that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stripe.params import InvoiceCreatePreviewParams
+
+from portal.sandbox import (
+    customers,
+    invoice_totals,
+    lines,
+    ordering,
+    settlement,
+    subscriptions,
+)
+from portal.sandbox.dispatch import route
+from portal.sandbox.documents import in_body
+from portal.sandbox.errors import invalid, missing_param
+from portal.sandbox.state import Sandbox, random_text
+from portal.sandbox.store import Document
+
+SUPPORTS = (
+    "automatic_tax.enabled", "automatic_tax.liability.type", "currency", "customer", "customer_details.address",
+    "customer_details.shipping", "customer_details.tax_exempt", "customer_details.tax_ids", "discounts",
+    "preview_mode", "subscription_details.billing_mode", "subscription_details.items.discounts",
+    "subscription_details.items.metadata", "subscription_details.items.price",
+    "subscription_details.items.quantity", "subscription_details.metadata",
+    "subscription_details.proration_behavior", "subscription_details.trial_end",
+)  # fmt: skip
+AT = "subscription_details"
+
+
+class _Undo(Exception):
+    """Carries the preview out of the transaction that is rolled back."""
+
+    def __init__(self, shown: Document) -> None:
+        self.shown = shown
+
+
+@route("POST", "/v1/invoices/create_preview", params=InvoiceCreatePreviewParams, supports=SUPPORTS)
+def create_preview(sandbox: Sandbox, params: dict[str, Any]) -> Document:
+    try:
+        with sandbox.store.transaction():
+            raise _Undo(_preview(sandbox, params))
+    except _Undo as undo:
+        return undo.shown
+
+
+def _preview(sandbox: Sandbox, params: dict[str, Any]) -> Document:
+    customer = _customer(sandbox, params)
+    details = params.get(AT)
+    if not details:
+        raise missing_param(AT)
+    order = ordering.read(sandbox, customer, {**details, **_given(params, "discounts", "currency")}, at=AT)
+    terms = {"automatic_tax": params.get("automatic_tax"), "metadata": details.get("metadata")}
+    subscription = subscriptions.build(sandbox, order, terms)
+    if params.get("preview_mode") == "recurring":
+        subscription["status"] = "active"
+    rows = subscriptions.first_lines(sandbox, subscription, {})
+    invoice = subscriptions.first_invoice(sandbox, subscription, rows)
+    invoice_totals.require_location(invoice)
+    return _shown(sandbox, invoice, customer)
+
+
+def _given(params: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: params[name] for name in names if name in params}
+
+
+def _customer(sandbox: Sandbox, params: dict[str, Any]) -> Document:
+    """The customer that exists, or one made up from the details for the time of the preview."""
+    if "customer" in params:
+        customer = in_body(sandbox, "customer", params["customer"], "customer")
+        return _changed(sandbox, customer, params.get("customer_details") or {})
+    if "customer_details" not in params:
+        raise invalid("You must pass either `customer` or `customer_details`.", "customer")
+    return _changed(sandbox, customers.create(sandbox, {}), params["customer_details"])
+
+
+def _changed(sandbox: Sandbox, customer: Document, details: Document) -> Document:
+    if not details:
+        return customer
+    changes = _given(details, "address", "shipping", "tax_exempt")
+    customer = customers.update(sandbox, changes, customer["id"])
+    if "tax_ids" in details:
+        for known in sandbox.store.find("tax_id", customer=customer["id"]):
+            sandbox.store.delete("tax_id", known["id"])
+        for index, row in enumerate(details["tax_ids"]):
+            customers.tax_ids.add(sandbox, customer, row, f"customer_details[tax_ids][{index}]")
+    return customer
+
+
+def _shown(sandbox: Sandbox, invoice: Document, customer: Document) -> Document:
+    """The draft as a preview shows it: with an id of its own kind and what would be due after the balance."""
+    outcome = settlement.settle(invoice["total"], customer["balance"], invoice["currency"])
+    id = f"upcoming_in_{random_text(24)}"
+    rows = [{**line, "invoice": id} for line in lines.of_invoice(sandbox, invoice)]
+    return {
+        **invoice,
+        "id": id,
+        "amount_due": outcome.amount_due,
+        "amount_remaining": outcome.amount_due,
+        "starting_balance": outcome.starting_balance,
+        "ending_balance": outcome.ending_balance,
+        "lines": {
+            **invoice["lines"],
+            "data": rows[: len(invoice["lines"]["data"])],
+            "url": f"/v1/invoices/{id}/lines",
+        },
+    }

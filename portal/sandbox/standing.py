@@ -1,0 +1,83 @@
+"""A subscription's status, and what the fate of its invoices does to it."""
+
+from __future__ import annotations
+
+from portal.sandbox import discount_objects, invoices
+from portal.sandbox.state import Sandbox
+from portal.sandbox.store import Document
+
+KIND = "subscription"
+OVER = ("canceled", "incomplete_expired")
+UNSETTLED = ("incomplete", "past_due", "unpaid")
+
+
+def change(sandbox: Sandbox, subscription: Document, **members: object) -> Document:
+    """Store changed members and tell about them; nothing is told when nothing changed."""
+    before = sandbox.store.get(KIND, subscription["id"])
+    subscription = {**subscription, **members}
+    sandbox.store.put(KIND, subscription)
+    sandbox.emit("customer.subscription.updated", subscription, before)
+    return subscription
+
+
+def invoice_paid(sandbox: Sandbox, invoice: Document, intent: Document | None) -> None:
+    """A paid latest invoice makes its subscription active; discounts for one invoice leave it."""
+    subscription = _of(sandbox, invoice)
+    if subscription is None or subscription["status"] in OVER:
+        return
+    members: Document = {"discounts": _lasting(sandbox, subscription)}
+    if subscription["status"] in UNSETTLED and subscription["latest_invoice"] == invoice["id"]:
+        members["status"] = "active"
+    change(sandbox, subscription, **members)
+
+
+def _lasting(sandbox: Sandbox, subscription: Document) -> list[str]:
+    now = sandbox.now(subscription["customer"])
+    return discount_objects.lasting(sandbox, subscription["discounts"], now)
+
+
+def invoice_processing(sandbox: Sandbox, invoice: Document) -> None:
+    """A subscription starts while its first debit is still under way."""
+    subscription = _of(sandbox, invoice)
+    if subscription and subscription["status"] == "incomplete":
+        change(sandbox, subscription, status="active")
+
+
+def invoice_failed(sandbox: Sandbox, invoice: Document) -> None:
+    """A failed renewal makes the subscription past due; a failed first payment leaves it incomplete."""
+    from portal.sandbox import dunning
+
+    subscription = _of(sandbox, invoice)
+    dunning.plan_retry(sandbox, invoice, subscription)
+    sandbox.emit("invoice.payment_failed", invoice)
+    if subscription is None or subscription["latest_invoice"] != invoice["id"]:
+        return
+    if subscription["status"] == "active" and invoice["billing_reason"] != "subscription_create":
+        subscription = change(sandbox, subscription, status="past_due")
+    dunning.end_if_exhausted(sandbox, invoice, subscription)
+
+
+def invoice_voided(sandbox: Sandbox, invoice: Document) -> None:
+    """Without its first invoice an incomplete subscription cannot be completed any more."""
+    subscription = _of(sandbox, invoice)
+    if (
+        subscription
+        and subscription["status"] == "incomplete"
+        and subscription["latest_invoice"] == invoice["id"]
+    ):
+        expire(sandbox, subscription)
+
+
+def expire(sandbox: Sandbox, subscription: Document) -> Document:
+    """End an incomplete subscription for good, its open first invoice with it."""
+    subscription = change(
+        sandbox, subscription, status="incomplete_expired", ended_at=sandbox.now(subscription["customer"])
+    )
+    first = sandbox.store.get(invoices.KIND, subscription["latest_invoice"] or "")
+    if first and first["status"] == "open":
+        invoices.void(sandbox, first)
+    return subscription
+
+
+def _of(sandbox: Sandbox, invoice: Document) -> Document | None:
+    return sandbox.store.get(KIND, invoices.subscription_of(invoice) or "")
