@@ -4,9 +4,10 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 
 from portal.app import create_app
-from portal.config import Settings
+from portal.config import Settings, SettingsError
 from portal.db import connect
 from portal.logs import configure_logs
 
@@ -21,6 +22,9 @@ if parent is not None:
         os._exit(1)
 
 configure_logs()
-settings = Settings.from_env()
+try:
+    settings = Settings.from_env()
+except SettingsError as error:
+    sys.exit(error.message)
 connect(settings.database_url)
 app = create_app(settings)

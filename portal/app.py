@@ -9,11 +9,13 @@ from flask import Flask
 from flask_babel import Babel
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from portal import cli
 from portal.config import Settings
 from portal.gateways import Gateways, connect_gateways
 from portal.web import (
     accounts,
     assets,
+    explanations,
     failures,
     health,
     limits,
@@ -29,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MOST_BYTES = 512 * 1024
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
-BLUEPRINTS = (accounts, assets, health, navigation, presentation)
+BLUEPRINTS = (accounts, assets, explanations, health, navigation, presentation)
 PENDING = ("pricing", "checkout", "billing", "invoices", "webhooks", "development")
 
 
@@ -67,6 +69,7 @@ def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
         if find_spec(f"portal.web.{name}"):
             app.register_blueprint(import_module(f"portal.web.{name}").blueprint)
     limits.install(app, settings)
+    cli.install(app)
     return app
 
 

@@ -5,6 +5,7 @@ Revisions that were released call these, so a rule here is changed by adding a f
 
 from alembic import op
 
+OWNER = "portal_owner"
 APP = "portal_app"
 SYSTEM = "portal_system"
 

@@ -1,0 +1,120 @@
+"""Where a development start keeps its things, and what it checks before it begins."""
+
+import fcntl
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from portal.errors import PortalError
+
+PORT = 5000
+WAYS_OUT = "Make it writable, or use a copy of the project in a folder of your own."
+
+
+class PlaceError(PortalError):
+    """The portal cannot start here as it is; the message says why and the way out."""
+
+    code = "place"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder and two ports."""
+
+    folder: Path
+    port: int
+    sandbox_port: int
+
+    @classmethod
+    def from_env(cls, root: Path, environ: Mapping[str, str]) -> "Place":
+        """``PORTAL_DATA_DIR``, ``PORTAL_PORT`` and ``PORTAL_SANDBOX_PORT``, or the usual ones."""
+        port = _port(environ, "PORTAL_PORT", PORT)
+        folder = Path(environ.get("PORTAL_DATA_DIR") or root / ".data").absolute()
+        return cls(folder, port, _port(environ, "PORTAL_SANDBOX_PORT", port + 1))
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://localhost:{self.sandbox_port}"
+
+    def make(self) -> None:
+        """Make the folder, or say why it cannot be."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe = self.folder / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise PlaceError(
+                f"The folder {self.folder} cannot be written ({error.strerror}). {WAYS_OUT}"
+            ) from error
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the folder for one start at a time."""
+        with (self.folder / "start.lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise PlaceError(
+                    f"The portal already runs from {self.folder}. Stop it with Ctrl-C where it was started."
+                ) from None
+            yield
+
+    def check_ports(self, *, sandbox: bool) -> None:
+        """Both ports must be free."""
+        wanted = {"PORTAL_PORT": self.port} | ({"PORTAL_SANDBOX_PORT": self.sandbox_port} if sandbox else {})
+        for name, port in wanted.items():
+            if _taken(port):
+                raise PlaceError(
+                    f"Port {port} is taken. Stop what uses it, or choose another: {name}={port + 100} make run"
+                )
+
+    def secret(self, name: str) -> str:
+        """A random secret of this installation, made once and kept readable for its owner only."""
+        path = self.folder / name
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+        return path.read_text().strip()
+
+    def empty(self) -> None:
+        """Delete everything that was kept, but for what tests keep beside it."""
+        try:
+            for path in self.folder.iterdir():
+                if path.is_dir() and path.name != "tests":
+                    shutil.rmtree(path)
+                elif path.is_file() and path.name != "start.lock":
+                    path.unlink()
+        except OSError as error:
+            raise PlaceError(
+                f"{error.filename} cannot be deleted ({error.strerror}). Delete it as its owner."
+            ) from error
+
+
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    value = environ.get(name) or str(default)
+    if not value.isdigit() or not 1 <= int(value) <= 65535:
+        raise PlaceError(f"{name} must be a port between 1 and 65535, not {value}.")
+    return int(value)
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            raise PlaceError(f"Port {port} may only be used by root. Choose one above 1023.") from None
+        except OSError:
+            return True
+    return False
