@@ -17,6 +17,7 @@ MONTHS_IN_A_YEAR = 12
 # a twelfth of a year's price is shown to a hundredth of a cent at most
 MONTHLY_STEP = Decimal("0.01")
 PER_SEAT = ("seat", "copilot")
+DISCOUNT_RULES = ("line_percent", "order_percent", "line_amount", "order_amount")
 
 
 @blueprint.app_template_filter("units")
@@ -125,13 +126,14 @@ def _read(line: object, name: str, default: object = None) -> Any:
 
 @blueprint.app_template_filter("explain")
 def explain(line: object, currency: str = "usd") -> list[str]:
-    """Say how the amount of ``line`` came about, a sentence for each step, in the order it was reckoned.
+    """Say how the amount of ``line`` before discounts came about, a sentence for each step.
 
     ``line`` is a pricing Line or UsageLine, or one stored with a quote (its dict with ``trace``). A line
     without a trace explains nothing: an empty list.
     """
     key, interval = _read(line, "key", ""), _read(line, "interval", "month")
-    return [_sentence(step, key, interval, currency) for step in _steps(_read(line, "trace") or ())]
+    steps = [step for step in _steps(_read(line, "trace") or ()) if step.rule not in DISCOUNT_RULES]
+    return [_sentence(step, key, interval, currency) for step in steps]
 
 
 def _sentence(step: _Step, key: str, interval: str, currency: str) -> str:
@@ -148,8 +150,6 @@ def _sentence(step: _Step, key: str, interval: str, currency: str) -> str:
                 units=units(min(inputs["quantity"], inputs["included"]), key),
                 amount=result,
             )
-        case "line_percent" | "order_percent" | "line_amount" | "order_amount":
-            return _discount(step, currency)
         case _:
             return result
 
@@ -193,6 +193,17 @@ def _discount(step: _Step, currency: str) -> str:
         base=base,
         off=off,
     )
+
+
+@blueprint.app_template_filter("discounts")
+def discounts(lines: Sequence[object], currency: str = "usd") -> list[str]:
+    """Say how the discount of a whole quote came about: its share of each line."""
+    return [
+        gettext("%(line)s: %(why)s", line=line_title(line), why=_discount(step, currency))
+        for line in lines
+        for step in _steps(_read(line, "trace") or ())
+        if step.rule in DISCOUNT_RULES and step.result
+    ]
 
 
 @blueprint.app_template_filter("line_title")

@@ -3,6 +3,8 @@
 Filters and functions of every template. The locale is the request's (Flask-Babel's).
 """
 
+import unicodedata
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -11,6 +13,7 @@ from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
 from flask import Blueprint
 from flask_babel import get_locale
+from markupsafe import Markup
 
 blueprint = Blueprint("presentation", __name__)
 
@@ -22,6 +25,8 @@ ENGLISH_DATETIME = "d MMMM y, HH:mm 'UTC'"
 
 # a rate may be a fraction of the minor unit ($0.0035); no catalogue has finer steps than this
 RATE_DIGITS = 6
+# groupings and placeholders among CLDR's two-letter territories
+NO_COUNTRIES = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
 
 
 def _locale() -> Locale:
@@ -112,3 +117,30 @@ def isotime(value: date | datetime) -> str:
 def sentence(text: str) -> str:
     """Begin ``text`` with a capital letter, and leave the rest as it is."""
     return text[:1].upper() + text[1:]
+
+
+def territories(codes: Iterable[str]) -> list[tuple[str, str]]:
+    """The countries ``codes`` (ISO 3166-1 alpha-2) as (code, name), by name in the page's language."""
+    names = _locale().territories
+    found = [(code, names[code]) for code in codes if code in names and code not in NO_COUNTRIES]
+    return sorted(found, key=lambda each: _sorting_key(each[1]))
+
+
+def _sorting_key(name: str) -> str:
+    return unicodedata.normalize("NFKD", name).casefold()
+
+
+@blueprint.app_template_filter("country")
+def country(code: str) -> str:
+    """The country's name in the page's language."""
+    return _locale().territories.get(code, code)
+
+
+@blueprint.app_template_filter("address")
+def address_lines(address: Mapping[str, str]) -> Markup:
+    """A billing address as lines of text, the country in the page's language, the rest as it was typed."""
+    town = " ".join(filter(None, (address.get("postal_code"), address.get("city"))))
+    parts = [address.get("line1"), address.get("line2"), town, address.get("state")]
+    if address.get("country"):
+        parts.append(country(address["country"]))
+    return Markup("<br>").join(part for part in parts if part)

@@ -17,3 +17,5 @@ form?.addEventListener("submit", (event) => {
     button.setAttribute("aria-pressed", String(button === pressed));
   }
 });
+
+export {};

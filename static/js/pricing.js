@@ -120,3 +120,5 @@ function step(from, name, by) {
   input.value = String(Math.max(minimum, (Number.parseInt(input.value, 10) || 0) + by));
   updateSoon(from);
 }
+
+export {};

@@ -1,0 +1,182 @@
+// @ts-check
+/**
+ * /checkout/<quote>: Stripe's Elements on the final quote. Confirming sends nothing but the quote's id (it is in
+ * the address); what is charged was decided by the server when the quote was made.
+ */
+
+import { appearance } from "./appearance.js";
+
+/** @typedef {import("@stripe/stripe-js").Stripe} Stripe */
+/** @typedef {import("@stripe/stripe-js").StripeElements} StripeElements */
+/** @typedef {import("@stripe/stripe-js").StripeError} StripeError */
+/** @typedef {{ collect: "payment" | "setup" | "nothing", client_secret: string | null }} Confirmation */
+
+/** States in which this page has nothing more to do: paid, on its way, or over. */
+const LEFT = new Set(["processing", "confirming", "active", "trialing", "expired", "abandoned", "failed"]);
+
+const form = /** @type {HTMLFormElement} */ (document.getElementById("pay"));
+const button = /** @type {HTMLButtonElement} */ (document.getElementById("pay-button"));
+const problem = /** @type {HTMLElement} */ (document.getElementById("pay-problem"));
+const words = /** @type {HTMLElement} */ (document.getElementById("pay-words")).dataset;
+const label = button.textContent;
+
+let working = false;
+
+/** @param {boolean} now */
+function setWorking(now) {
+  working = now;
+  button.setAttribute("aria-disabled", String(now));
+  button.textContent = now ? (button.dataset.working ?? label) : label;
+}
+
+/**
+ * @param {string | undefined} title
+ * @param {string | undefined} body
+ */
+function say(title, body) {
+  const [head, text] = problem.querySelectorAll("p");
+  if (head) head.textContent = title ?? "";
+  if (text) text.textContent = body ?? "";
+  problem.hidden = false;
+  problem.scrollIntoView({ block: "nearest" });
+  setWorking(false);
+}
+
+/**
+ * What to do about a refusal, in our words; Stripe's own message comes first.
+ * @param {StripeError} error
+ */
+function advice(error) {
+  switch (error.decline_code ?? error.code) {
+    case "insufficient_funds":
+    case "card_velocity_exceeded":
+      return words.funds;
+    case "expired_card":
+    case "invalid_expiry_year":
+      return words.expired;
+    case "incorrect_cvc":
+    case "invalid_cvc":
+      return words.code;
+    case "payment_intent_authentication_failure":
+    case "setup_intent_authentication_failure":
+    case "authentication_required":
+      return words.authentication;
+    case "generic_decline":
+    case "do_not_honor":
+      return words.declined;
+    default:
+      return "";
+  }
+}
+
+/** @param {StripeError} error */
+function refused(error) {
+  const said = [error.message, words.notCharged, advice(error)].filter(Boolean).join(" ");
+  say(error.type === "validation_error" ? words.formTitle : words.failedTitle, said);
+}
+
+/** Whether the purchase went on elsewhere (another tab, Back after paying); then its page is shown. */
+async function wentOn() {
+  try {
+    const response = await fetch(form.dataset.state ?? "", { headers: { Accept: "application/json" } });
+    if (!response.ok) return false;
+    const { name } = await response.json();
+    if (!LEFT.has(name)) return false;
+    location.replace(form.dataset.done ?? "");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @returns {Promise<Confirmation | null>} */
+async function confirm() {
+  const response = await fetch(form.action, {
+    method: "POST",
+    headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": form.dataset.token ?? "" },
+    body: "{}",
+  });
+  const answer = await response.json().catch(() => ({}));
+  if (response.ok) return answer;
+  if (answer.location) location.assign(answer.location);
+  else say(answer.title ?? words.unknownTitle, answer.message ?? words.unknown);
+  return null;
+}
+
+/**
+ * @param {Stripe} stripe
+ * @param {StripeElements} elements
+ */
+async function pay(stripe, elements) {
+  if (working) return;
+  setWorking(true);
+  problem.hidden = true;
+  try {
+    const { error: incomplete } = await elements.submit();
+    if (incomplete) return refused(incomplete);
+    const confirmation = await confirm();
+    if (!confirmation) return;
+    const { collect, client_secret: clientSecret } = confirmation;
+    const done = form.dataset.done ?? "";
+    if (collect === "nothing" || !clientSecret) return location.assign(done);
+    const asked = { elements, clientSecret, confirmParams: { return_url: done } };
+    const { error } = await (collect === "setup" ? stripe.confirmSetup(asked) : stripe.confirmPayment(asked));
+    // only a refusal comes back here: whatever succeeds goes to return_url
+    if (!(await wentOn())) refused(error);
+  } catch {
+    if (!(await wentOn())) say(words.unknownTitle, words.unknown);
+  }
+}
+
+/** @param {Stripe} stripe */
+function mount(stripe) {
+  const { mode, amount, currency = "usd", name, email, country, postalCode } = form.dataset;
+  const elements = stripe.elements(
+    mode === "setup"
+      ? { mode: "setup", currency, setupFutureUsage: "off_session", appearance: appearance() }
+      : { mode: "subscription", amount: Number(amount), currency, setupFutureUsage: "off_session", appearance: appearance() },
+  );
+  const express = elements.create("expressCheckout");
+  express.on("ready", ({ availablePaymentMethods }) => {
+    const element = document.getElementById("express");
+    if (element) element.hidden = !availablePaymentMethods;
+  });
+  express.on("confirm", () => void pay(stripe, elements));
+  express.mount("#express");
+
+  const payment = elements.create("payment", {
+    layout: "tabs",
+    defaultValues: { billingDetails: { name, email, address: { country, postal_code: postalCode } } },
+  });
+  payment.on("ready", () => document.getElementById("payment-loading")?.remove());
+  payment.on("loaderror", ({ error }) => say(words.unloadedTitle, error.message ?? words.unloaded));
+  payment.mount("#payment");
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void pay(stripe, elements);
+  });
+  for (const [target, event] of /** @type {[EventTarget, string][]} */ ([
+    [document, "portal:theme"],
+    [matchMedia("(prefers-color-scheme: dark)"), "change"],
+  ])) {
+    target.addEventListener(event, () => elements.update({ appearance: appearance() }));
+  }
+}
+
+// Back from the bank, or from the page after paying: what this page shows may be over
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) setWorking(false);
+  const [entry] = performance.getEntriesByType("navigation");
+  if (event.persisted || (entry instanceof PerformanceNavigationTiming && entry.type !== "navigate")) void wentOn();
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible" && !working) void wentOn();
+});
+
+const load = /** @type {{ Stripe?: import("@stripe/stripe-js").StripeConstructor }} */ (window).Stripe;
+if (load) mount(load(form.dataset.key ?? "", { locale: /** @type {"auto"} */ (form.dataset.locale ?? "auto") }));
+else {
+  say(words.unloadedTitle, words.unloaded);
+  form.addEventListener("submit", (event) => event.preventDefault());
+}
