@@ -10,6 +10,7 @@ from pathlib import Path
 from waitress import create_server
 
 from portal.sandbox.app import create_sandbox
+from portal.sandbox.background import Background
 
 THREADS = 8
 
@@ -46,10 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     address = f"http://{options.host}:{options.port}"
     logging.info("Stripe's API on %s, control page on %s/_sandbox/", address, address)
+    background = Background(app)
+    background.start()
     try:
         server.run()
     except KeyboardInterrupt:
         server.close()
+    background.stop()
     return 0
 
 

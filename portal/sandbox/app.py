@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from pathlib import Path
 
 from flask import Blueprint, Flask
@@ -14,6 +15,8 @@ from portal.sandbox.faults import Faults
 from portal.sandbox.idempotency import InFlight, forget_old
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Store
+from portal.sandbox.webhook_endpoints import from_command_line
+from portal.sandbox.webhooks import Send, Webhooks, post
 
 # Every module that registers routes, time hooks or a blueprint named `blueprint`.
 MODULES = (
@@ -23,17 +26,21 @@ MODULES = (
     "coupons",
     "promotion_codes",
     "customers",
-    "balances",
+    "customer_balance",
+    "customer_payment",
+    "customer_location",
     "tax_ids",
     "tax_settings",
     "meters",
     "domains",
     "event_routes",
     "webhook_endpoints",
-    "subscriptions",
-    "items",
-    "invoices",
-    "invoice_items",
+    "subscription_routes",
+    "item_routes",
+    "invoice_routes",
+    "invoice_line_routes",
+    "invoice_payments",
+    "invoice_item_routes",
     "preview",
     "tax_rates",
     "renewals",
@@ -59,15 +66,19 @@ def create_sandbox(
     data: Path | None = None,
     webhooks: list[tuple[str, str]] | None = None,
     clock: Clock | None = None,
+    send: Send = post,
 ) -> Flask:
     """The application over the state in `data` (None: in memory), sending events to `webhooks` (URL, secret).
 
-    `clock` replaces real time, for tests that need a certain second.
+    `clock` replaces real time, for tests that need a certain second; `send` replaces HTTP for webhooks.
+    Nothing runs between requests until `background.Background(app).start()`; tests call
+    `app.extensions["webhooks"].deliver_pending()` instead.
     """
     app = Flask("portal.sandbox", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     current = Sandbox(Store(data), clock or Clock())
     app.extensions["sandbox"] = current
+    app.extensions["webhooks"] = Webhooks(current, send)
     app.extensions["faults"] = Faults()
     app.extensions["in_flight"] = InFlight()
     app.add_url_rule("/v1/<path:path>", "api", dispatch.serve, methods=["GET", "POST", "DELETE"])
@@ -76,7 +87,18 @@ def create_sandbox(
         _register(app, name)
     with current.work():
         forget_old(current)
+        prepare(current)
+        from_command_line(current, webhooks or [])
     return app
+
+
+def prepare(current: Sandbox) -> None:
+    """Fill a fresh or emptied sandbox with what an account has from the start."""
+    for name in MODULES:
+        module = sys.modules.get(f"portal.sandbox.{name}")
+        fill = getattr(module, "prepare", None)
+        if fill is not None:
+            fill(current)
 
 
 def _register(app: Flask, name: str) -> None:

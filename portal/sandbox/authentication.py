@@ -13,7 +13,8 @@ SECRET_KEY = re.compile(r"(sk|rk)_test_\w+")
 PUBLISHABLE_KEY = re.compile(r"pk_test_\w+")
 NO_KEY = (
     "You did not provide an API key. You need to provide your API key in the Authorization header, using "
-    "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See https://stripe.com/docs/api#authentication for "
+    "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See "
+    "https://stripe.com/docs/api#authentication for "
     "details."
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from portal.sandbox import deliveries
 from portal.sandbox.store import Document
 
 if TYPE_CHECKING:
@@ -58,4 +59,5 @@ def record(sandbox: Sandbox, type: str, obj: Document, previous: Document | None
         "request": {"id": request.id, "idempotency_key": request.idempotency_key},
         "type": type,
     }
+    event["pending_webhooks"] = deliveries.queue(sandbox, event)
     sandbox.store.put("event", event)

@@ -2,8 +2,8 @@
 
 Where a 500 strikes decides what a client finds afterwards:
 `before` nothing was done and the idempotency key is free; `during` nothing was done and the 500 is kept under
-the key, as Stripe documents; `after` the work is done and only the answer is lost: the same key gives the real
-answer.
+the key, as Stripe documents; `after` the work is done and only the answer is lost: the same key gives the
+real answer.
 """
 
 from __future__ import annotations

@@ -16,7 +16,14 @@ DEFAULT_LIMIT = 10
 MAX_LIMIT = 100
 _RANGES = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 # Kinds whose name in "No such …" differs from the name of their object.
-LABELS = {"billing.meter": "meter", "tax_id": "tax id", "test_helpers.test_clock": "test clock"}
+LABELS = {
+    "billing.meter": "meter",
+    "customer_balance_transaction": "balance transaction",
+    "payment_method": "PaymentMethod",
+    "promotion_code": "promotion code",
+    "test_helpers.test_clock": "test clock",
+    "webhook_endpoint": "webhook endpoint",
+}
 
 
 def page(

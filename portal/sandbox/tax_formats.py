@@ -1,0 +1,92 @@
+"""What a tax id of each type looks like.
+
+A wrong check digit is not a wrong format: Stripe accepts such a number and the registry then does not know it.
+The national rules come from python-stdnum; a few types that it lacks have their form here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+
+from stdnum.exceptions import InvalidChecksum, ValidationError
+
+# Stripe's test numbers, documented for EU VAT and ABN; they also work behind a country code.
+MAGIC_VERIFIED, MAGIC_UNVERIFIED, MAGIC_PENDING = "000000000", "111111111", "222222222"
+MAGIC = {MAGIC_VERIFIED: "verified", MAGIC_UNVERIFIED: "unverified", MAGIC_PENDING: "pending"}
+# Types that Stripe looks up in a government registry; for all others verification is "unavailable".
+VERIFIED_TYPES = ("au_abn", "eu_vat", "gb_vat")
+
+LIBRARY = {
+    "au_abn": "stdnum.au.abn",
+    "br_cnpj": "stdnum.br.cnpj",
+    "br_cpf": "stdnum.br.cpf",
+    "ca_bn": "stdnum.ca.bn",
+    "ch_vat": "stdnum.ch.vat",
+    "es_cif": "stdnum.es.cif",
+    "eu_vat": "stdnum.eu.vat",
+    "gb_vat": "stdnum.gb.vat",
+    "is_vat": "stdnum.is_.vsk",
+    "jp_cn": "stdnum.jp.cn",
+    "kr_brn": "stdnum.kr.brn",
+    "mx_rfc": "stdnum.mx.rfc",
+    "no_vat": "stdnum.no.mva",
+    "nz_gst": "stdnum.nz.ird",
+    "sg_uen": "stdnum.sg.uen",
+    "tr_tin": "stdnum.tr.vkn",
+    "us_ein": "stdnum.us.ein",
+}
+FORMS = {
+    "ca_gst_hst": re.compile(r"\d{9}RT\d{4}"),
+    "ca_pst_bc": re.compile(r"PST-\d{4}-\d{4}"),
+    "ca_qst": re.compile(r"\d{10}TQ\d{4}"),
+    "ch_uid": re.compile(r"CHE-?\d{3}\.?\d{3}\.?\d{3}(HR|MWST|TVA|IVA)?"),
+    "il_vat": re.compile(r"\d{9}"),
+    "in_gst": re.compile(r"\d{2}[A-Z]{5}\d{4}[A-Z][A-Z\d]Z[A-Z\d]"),
+    "sg_gst": re.compile(r"(M\d{8}[A-Z]|\d{8,9}[A-Z]|M[A-Z]?\d{7,8}[A-Z])"),
+    "za_vat": re.compile(r"4\d{9}"),
+}
+COUNTRY_IN_VAT_NUMBERS = {"EL": "GR", "XI": "GB"}
+
+
+@dataclass(frozen=True)
+class TaxNumber:
+    """A number of valid form: its country and what its registry will say (None: there is no registry)."""
+
+    country: str | None
+    verification: str | None
+
+
+def known(type: str) -> bool:
+    """Whether the form of this type is known here."""
+    return type in LIBRARY or type in FORMS
+
+
+def read(type: str, value: str) -> TaxNumber | None:
+    """What the number says, or None when its form is wrong for the type."""
+    number = value.replace(" ", "").upper()
+    country = _country(type, number)
+    magic = (
+        MAGIC.get(number[-9:])
+        if type in VERIFIED_TYPES and re.fullmatch(r"([A-Z]{2})?\d{9}", number)
+        else None
+    )
+    if magic:
+        return TaxNumber(country, magic)
+    if type in FORMS:
+        return TaxNumber(country, None) if FORMS[type].fullmatch(number) else None
+    try:
+        importlib.import_module(LIBRARY[type]).validate(number)
+    except InvalidChecksum:
+        return TaxNumber(country, "unverified" if type in VERIFIED_TYPES else None)
+    except ValidationError:
+        return None
+    return TaxNumber(country, "verified" if type in VERIFIED_TYPES else None)
+
+
+def _country(type: str, number: str) -> str | None:
+    if type != "eu_vat":
+        return type[:2].upper()
+    prefix = number[:2]
+    return COUNTRY_IN_VAT_NUMBERS.get(prefix, prefix) if prefix.isalpha() else None

@@ -1,0 +1,134 @@
+"""Sending webhooks: signed as Stripe signs, retried with growing pauses, every attempt on record.
+
+A delivery is sent only after the request that caused it has committed, never while the sandbox's lock is held.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import requests
+
+from portal.sandbox import deliveries
+from portal.sandbox.events import public
+from portal.sandbox.store import Document
+
+if TYPE_CHECKING:
+    from portal.sandbox.state import Sandbox
+
+KIND = "_attempt"
+TIMEOUT = 20
+# Real seconds before the second, third … try. Stripe's own pauses last hours; a developer is waiting here.
+PAUSES = (5, 15, 60, 300, 1800, 7200)
+KEPT_ATTEMPTS = 2000
+KEPT_ANSWER = 500
+USER_AGENT = "Stripe/1.0 (+https://stripe.com/docs/webhooks)"
+
+Send = Callable[[str, bytes, dict[str, str]], tuple[int, str]]
+
+
+def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+    """Send over HTTP: status and the beginning of the answer. Redirects are not followed, as at Stripe."""
+    answer = requests.post(url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False)
+    return answer.status_code, answer.text[:KEPT_ANSWER]
+
+
+def signature(secret: str, body: bytes, timestamp: int) -> str:
+    """The `Stripe-Signature` header: v1 is the HMAC-SHA256 of `timestamp.body`."""
+    digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={timestamp},v1={digest}"
+
+
+class Webhooks:
+    """The sender. `send` is replaced in tests by a function that hands the bytes over in the process."""
+
+    def __init__(self, sandbox: Sandbox, send: Send = post) -> None:
+        self.sandbox = sandbox
+        self.send = send
+
+    def deliver_pending(self) -> int:
+        """Send everything that waits, once, whenever it is due; how many attempts were made. For tests."""
+        return self._deliver(None)
+
+    def deliver_due(self) -> int:
+        """Send what is due now."""
+        return self._deliver(time.time())
+
+    def _deliver(self, until: float | None) -> int:
+        with self.sandbox.lock:
+            waiting = deliveries.pending(self.sandbox, until)
+        for delivery in waiting:
+            self._attempt(delivery)
+        return len(waiting)
+
+    def _attempt(self, delivery: Document) -> None:
+        with self.sandbox.lock:
+            event = self.sandbox.store.get("event", delivery["event"])
+            endpoint = self.sandbox.store.get("webhook_endpoint", delivery["endpoint"])
+        if event is None or endpoint is None:
+            with self.sandbox.work():
+                self.sandbox.store.delete(deliveries.KIND, delivery["id"])
+            return
+        body = json.dumps(public(event), indent=2).encode()
+        started = time.time()
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "Stripe-Signature": signature(endpoint["_secret"], body, int(started)),
+            "User-Agent": USER_AGENT,
+        }
+        try:
+            status, answer = self.send(endpoint["url"], body, headers)
+        except (requests.RequestException, OSError) as error:
+            status, answer = 0, f"{type(error).__name__}: {error}"[:KEPT_ANSWER]
+        with self.sandbox.work():
+            self._record(delivery, endpoint, started, status, answer)
+
+    def _record(
+        self, delivery: Document, endpoint: Document, started: float, status: int, answer: str
+    ) -> None:
+        store = self.sandbox.store
+        attempt = {
+            "id": self.sandbox.new_id("wa"),
+            "event": delivery["event"],
+            "endpoint": endpoint["id"],
+            "url": endpoint["url"],
+            "at": int(started),
+            "milliseconds": int((time.time() - started) * 1000),
+            "status": status,
+            "answer": answer,
+            "try": delivery["tries"] + 1,
+        }
+        store.put(KIND, attempt)
+        store.put(deliveries.KIND, _after(delivery, 200 <= status < 300))
+        if 200 <= status < 300:
+            self._count_success(delivery)
+        for old in store.find(KIND)[KEPT_ATTEMPTS:]:
+            store.delete(KIND, old["id"])
+
+    def _count_success(self, delivery: Document) -> None:
+        event = self.sandbox.store.get("event", delivery["event"])
+        if event and event["pending_webhooks"] > 0:
+            event["pending_webhooks"] -= 1
+            self.sandbox.store.put("event", event)
+
+    def resend(self, event_id: str) -> int:
+        """Queue an event again for the endpoints that want it now; how many. KeyError for an unknown event."""
+        with self.sandbox.work():
+            event = self.sandbox.store.get("event", event_id)
+            if event is None:
+                raise KeyError(event_id)
+            return deliveries.queue(self.sandbox, event)
+
+
+def _after(delivery: Document, delivered: bool) -> Document:
+    tries = delivery["tries"] + 1
+    if delivered:
+        return {**delivery, "tries": tries, "state": "delivered"}
+    if tries > len(PAUSES):
+        return {**delivery, "tries": tries, "state": "failed"}
+    return {**delivery, "tries": tries, "due": time.time() + PAUSES[tries - 1]}
