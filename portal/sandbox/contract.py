@@ -3,7 +3,8 @@
 Each TypedDict of `stripe.params` is compiled once, when first used, into a tree of readers. Unknown
 parameters, wrong types, unknown enum values and missing parameters answer as Stripe does, in its words and
 with its `param`. Amounts become int, decimal strings stay strings (checked), percentages become float as
-Stripe answers them. An empty string passes for every optional string: the SDK does not say which ones may be unset.
+Stripe answers them. An empty string passes for every optional string: the SDK does not say which ones may be
+unset.
 """
 
 from __future__ import annotations

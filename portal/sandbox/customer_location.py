@@ -10,11 +10,14 @@ from portal.sandbox.expansion import expandable
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
-UNKNOWN_LOCATION = "The customer's location isn't recognized. Set a valid customer address in order to automatically calculate tax."
+UNKNOWN_LOCATION = (
+    "The customer's location isn't recognized. "
+    "Set a valid customer address in order to automatically calculate tax."
+)
 
 
 def check(sandbox: Sandbox, customer: Document, given: dict[str, Any]) -> None:
-    """Take over `tax.ip_address`; with `validate_location=immediately` refuse an address that gives no place."""
+    """Take over `tax.ip_address`; `validate_location=immediately` refuses an address that gives no place."""
     if "ip_address" in given:
         customer["_ip_address"] = given["ip_address"] or None
     if given.get("validate_location") == "immediately" and location(customer) is None:

@@ -1,4 +1,4 @@
-"""What is to be sent to whom: one delivery per event and endpoint, kept until it succeeded or was given up."""
+"""What is to be sent to whom: one delivery per event and endpoint."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def invalid(
 
 
 def missing(label: str, id: str, param: str | None, status: int = 404) -> StripeError:
-    """No object with that id: 404 when the path names it, 400 when the body does. `label` in Stripe's words."""
+    """No object with that id: 404 when the path names it, 400 when the body does. `label` as Stripe says."""
     return invalid(f"No such {label}: '{id}'", param, code="resource_missing", status=status)
 
 

@@ -29,8 +29,6 @@ DEFAULT_VALUE_KEY = "value"
     "POST",
     "/v1/billing/meters",
     params=MeterCreateParams,
-    supports=("customer_mapping", "default_aggregation", "display_name", "event_name", "event_time_window")
-    + ("value_settings",),
 )
 def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     name = params["event_name"]

@@ -1,6 +1,6 @@
 """What a tax id of each type looks like.
 
-A wrong check digit is not a wrong format: Stripe accepts such a number and the registry then does not know it.
+A wrong check digit is not a wrong format: Stripe accepts such a number and the registry does not know it.
 The national rules come from python-stdnum; a few types that it lacks have their form here.
 """
 

@@ -25,7 +25,7 @@ SECONDS_TO_VERIFY = 3
 
 
 def add(sandbox: Sandbox, customer: Document, given: dict[str, Any], at: str = "") -> Document:
-    """Give the customer a tax id; 400 `tax_id_invalid` when its form is wrong. `at` is the place in the request."""
+    """Give the customer a tax id; 400 `tax_id_invalid` for a wrong form. `at` is its place in the request."""
     type, value = given["type"], given["value"].strip()
     type_param, value_param = (f"{at}[type]", f"{at}[value]") if at else ("type", "value")
     if not tax_formats.known(type):

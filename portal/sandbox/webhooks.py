@@ -1,6 +1,6 @@
 """Sending webhooks: signed as Stripe signs, retried with growing pauses, every attempt on record.
 
-A delivery is sent only after the request that caused it has committed, never while the sandbox's lock is held.
+A delivery is sent only after the request that caused it has committed, and without holding the lock.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Webhooks:
             self.sandbox.store.put("event", event)
 
     def resend(self, event_id: str) -> int:
-        """Queue an event again for the endpoints that want it now; how many. KeyError for an unknown event."""
+        """Queue an event again for the endpoints that want it now; how many. KeyError if unknown."""
         with self.sandbox.work():
             event = self.sandbox.store.get("event", event_id)
             if event is None:

@@ -261,7 +261,7 @@ def test_an_update_event_tells_what_changed(client: stripe.StripeClient) -> None
     event = client.v1.events.list({"limit": 1}).data[0]
 
     assert event.type == want["type"]
-    assert event.data.previous_attributes == want["previous_attributes"]
+    assert event.data.previous_attributes.to_dict() == want["previous_attributes"]
     assert event.data.object["name"] == want["data_object_name"]
     assert event.pending_webhooks == want["pending_webhooks"]
     assert event.request.idempotency_key
@@ -276,7 +276,7 @@ def test_a_new_metadata_key_was_null_before(client: stripe.StripeClient) -> None
     event = client.v1.events.list({"limit": 1}).data[0]
 
     assert event.type == want["type"]
-    assert event.data.previous_attributes == want["previous_attributes"]
+    assert event.data.previous_attributes.to_dict() == want["previous_attributes"]
     assert after.metadata.to_dict() == want["metadata_after"]
 
 
