@@ -12,6 +12,7 @@ from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.migrations import rows, runner
 from portal.migrations.check import problems
+from portal.services import catalogs
 
 
 class Commands(AppGroup):
@@ -66,6 +67,16 @@ def roles() -> None:
     click.echo(rows.ROLES)
 
 
+catalog = Commands("catalog", help="The prices that are sold.")
+
+
+@catalog.command("push")
+def push() -> None:
+    """Bring every catalogue to Stripe; what is there already stays."""
+    done = catalogs.push(gateways())
+    click.echo(f"{len(done.prices)} prices made, {len(done.kept)} there already.")
+
+
 @click.command("worker")
 @with_appcontext
 def worker() -> None:
@@ -75,5 +86,5 @@ def worker() -> None:
 
 def install(app: Flask) -> None:
     """Give ``app`` its commands."""
-    for command in (db, worker):
+    for command in (db, catalog, worker):
         app.cli.add_command(command)

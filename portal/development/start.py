@@ -173,14 +173,14 @@ def _run_to_end(processes: Processes, name: str, command: list[str], environment
 
 
 def _until_answered(processes: Processes, port: int, path: str) -> None:
-    """Wait for 200 from our own child; fails when a child ends or READY_SECONDS pass."""
+    """Wait for an answer of our own child; fails when a child ends or READY_SECONDS pass."""
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
         _check(processes)
         connection = HTTPConnection("localhost", port, timeout=2)
         try:
             connection.request("GET", path)
-            if connection.getresponse().status == 200:
+            if connection.getresponse().status < 500:
                 return
         except (OSError, HTTPException):
             pass
