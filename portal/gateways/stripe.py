@@ -5,6 +5,7 @@ thread holds a database transaction. The API version is the one that the SDK is 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import stripe
@@ -50,6 +51,7 @@ class StripeGateway:
             http_client=http_client or stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
         )
         self._tax = {"automatic_tax": {"enabled": tax}}
+        self._rates: dict[str, reading.Document] = {}
         self.account = StripeAccount(self._client)
         self.webhooks = WebhookDoor(
             webhook_secrets, livemode="_live_" in secret_key, account_id=account_id, api_version=API_VERSION
@@ -136,7 +138,19 @@ class StripeGateway:
             **_discounts(purchase),
         }
         document = reading.plain(ask(lambda: self._client.v1.invoices.create_preview(params)))
-        return reading.invoice(document)
+        return self._with_rates(reading.invoice(document))
+
+    def _with_rates(self, invoice: Invoice) -> Invoice:
+        """The invoice with its taxes named; a rate never changes, so each is asked for once."""
+        parts = []
+        for part in invoice.taxes:
+            if part.rate_id and part.rate_id not in self._rates:
+                found = self._retrieved(
+                    lambda rate_id=part.rate_id: self._client.v1.tax_rates.retrieve(rate_id)
+                )
+                self._rates[part.rate_id] = found
+            parts.append(reading.named(part, self._rates.get(part.rate_id or "")))
+        return replace(invoice, taxes=tuple(parts))
 
     # --- buying ------------------------------------------------------------------------------------
 
@@ -207,8 +221,8 @@ class StripeGateway:
         params: Any = {"expand": INVOICE_EXPANDED}
         document = self._retrieved(lambda: self._client.v1.invoices.retrieve(invoice_id, params))
         if document["lines"]["has_more"]:
-            return reading.invoice(document, self._all_lines(invoice_id))
-        return reading.invoice(document)
+            return self._with_rates(reading.invoice(document, self._all_lines(invoice_id)))
+        return self._with_rates(reading.invoice(document))
 
     def _all_lines(self, invoice_id: str) -> list[reading.Document]:
         def every() -> list[reading.Document]:

@@ -1,6 +1,7 @@
 """Reading Stripe's objects: from the SDK's documents into our words."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -135,6 +136,21 @@ def _tax_parts(document: Document) -> tuple[TaxPart, ...]:
             rate_id=(part.get("tax_rate_details") or {}).get("tax_rate"),
         )
         for part in document.get("total_taxes") or []
+    )
+
+
+def named(part: TaxPart, tax_rate: Document | None) -> TaxPart:
+    """The tax with what its rate says about it: a name, a percentage, a place."""
+    if tax_rate is None:
+        return part
+    percentage = tax_rate.get("effective_percentage")
+    if percentage is None:
+        percentage = tax_rate.get("percentage")
+    return replace(
+        part,
+        name=tax_rate.get("display_name"),
+        percentage=None if percentage is None else str(Decimal(str(percentage)).normalize()),
+        jurisdiction=tax_rate.get("jurisdiction") or tax_rate.get("country"),
     )
 
 

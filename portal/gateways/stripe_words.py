@@ -131,6 +131,9 @@ class TaxPart:
     taxable_amount: int | None
     reason: str | None
     rate_id: str | None
+    name: str | None = None  # VAT, Sales tax …
+    percentage: str | None = None
+    jurisdiction: str | None = None
 
 
 @dataclass(frozen=True)

@@ -69,14 +69,15 @@ class Attempt(WorkspaceOwned, Base):
     quote_id: Mapped[str]
     kind: Mapped[str]
     state: Mapped[str]
-    # the step that runs or ran last: create_subscription, compare, collect, void_invoice, cancel_subscription
+    # where it stands: create_subscription → compare → collect → done; undone by void_invoice → cancel_subscription
     step: Mapped[str]
     # whoever carries the attempt out holds it until then (the database's time); after a crash it is free again
     claimed_until: Mapped[datetime | None]
     collect: Mapped[str | None]  # payment | setup | nothing: what the browser has to confirm
     stripe_subscription_id: Mapped[str | None]
     stripe_invoice_id: Mapped[str | None]
-    stripe_intent_id: Mapped[str | None]
+    stripe_intent_id: Mapped[str | None] = mapped_column(index=True)
+    intent_status: Mapped[str | None]  # Stripe's word: requires_action, processing …
     error: Mapped[JSON | None]  # {"code", "message", "decline_code"} of the last refusal
     created_by: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = now_column()

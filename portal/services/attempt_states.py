@@ -1,0 +1,141 @@
+"""The states of an attempt: who may work on it, and how it follows what Stripe says about its purchase."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.gateways import Gateways
+from portal.gateways.stripe_words import Intent
+from portal.models import Attempt, BillingDetails, Quote, Subscription
+from portal.services import audit, subscriptions
+
+OPEN = "open"
+AWAITING_PAYMENT = "awaiting_payment"
+PROCESSING = "processing"
+SUCCEEDED = "succeeded"
+REFUSED = "refused"
+ABANDONED = "abandoned"
+FAILED = "failed"
+LIVE = (OPEN, AWAITING_PAYMENT, PROCESSING)
+
+CREATE = "create_subscription"
+COMPARE = "compare"
+COLLECT = "collect"
+VOID = "void_invoice"
+CANCEL = "cancel_subscription"
+DONE = "done"
+UNDOING = (VOID, CANCEL)
+
+# one call takes at most three tries of 15 seconds and the pauses between them
+CLAIM = timedelta(seconds=60)
+RESUME = "attempts.resume"
+
+
+def follow(
+    session: Session, gateways: Gateways, row: Subscription, payment: Intent | None, setup: Intent | None
+) -> None:
+    """Move the attempt that made this subscription to where its payment is.
+
+    One that is being undone is left alone, and so is one whose invoice has not been compared yet.
+    """
+    attempt = session.scalars(select(Attempt).where(Attempt.id == row.attempt_id).with_for_update()).first()
+    if attempt is None or attempt.step not in (COLLECT, DONE):
+        return
+    intent = payment if payment is not None and payment.status != "canceled" else setup
+    if intent is not None:
+        attempt.intent_status = intent.status
+        attempt.error = intent.error.as_dict() if intent.error else None
+    state = _state(attempt.state, row)
+    if state == attempt.state:
+        return
+    attempt.step = COLLECT if state in LIVE else DONE
+    move(session, attempt, state, actor=audit.STRIPE)
+    if state == FAILED:
+        # a subscription that was never paid must not renew
+        attempt.step = CANCEL
+        gateways.jobs.defer(session, RESUME, workspace_id=attempt.workspace_id, attempt_id=attempt.id)
+    if state == SUCCEEDED:
+        _note_trial(session, attempt, row, gateways.clock.now())
+
+
+def _state(state: str, row: Subscription) -> str:
+    if row.access == subscriptions.ACTIVE:
+        return SUCCEEDED if state in LIVE else state
+    if row.access == subscriptions.PAYMENT_PENDING:
+        return PROCESSING if state in LIVE else state
+    if row.access == subscriptions.LIMITED:
+        return FAILED if state in LIVE else state
+    if row.status in subscriptions.ENDED and state in LIVE:
+        return ABANDONED
+    return state
+
+
+def move(session: Session, attempt: Attempt, state: str, *, actor: str, user_id: int | None = None) -> None:
+    """Set the attempt's state and keep the change in the history."""
+    before: dict[str, object] = {"state": attempt.state}
+    attempt.state = state
+    audit.record(
+        session,
+        f"attempt.{state}",
+        user_id=user_id,
+        actor=actor,
+        before=before,
+        after={"state": state, "step": attempt.step, "error": attempt.error},
+        quote_id=attempt.quote_id,
+    )
+
+
+def _note_trial(session: Session, attempt: Attempt, row: Subscription, now: datetime) -> None:
+    quote = session.scalars(select(Quote).where(Quote.id == attempt.quote_id)).one()
+    if quote.trial_days:
+        details = session.scalars(select(BillingDetails)).one()
+        details.trial_used_at = details.trial_used_at or row.started_at or now
+
+
+def locked(session: Session, attempt_id: str) -> Attempt:
+    """The attempt, locked until the transaction ends."""
+    return session.scalars(select(Attempt).where(Attempt.id == attempt_id).with_for_update()).one()
+
+
+def database_time(session: Session) -> datetime:
+    """The database's time, by which claims run out."""
+    now: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+    return now
+
+
+def claim(workspace_id: int, attempt_id: str) -> bool:
+    """Take the attempt to work on it; False while somebody else does."""
+    with unit_of_work(workspace_id) as session:
+        now = func.clock_timestamp()
+        free = or_(Attempt.claimed_until.is_(None), Attempt.claimed_until < now)
+        taken = session.execute(
+            update(Attempt)
+            .where(Attempt.id == attempt_id, free)
+            .values(claimed_until=now + CLAIM, updated_at=now)
+            .returning(Attempt.id)
+        ).first()
+    return taken is not None
+
+
+def release(workspace_id: int, attempt_id: str) -> None:
+    """Let others work on it."""
+    with unit_of_work(workspace_id) as session:
+        session.execute(update(Attempt).where(Attempt.id == attempt_id).values(claimed_until=None))
+
+
+def advance(session: Session, attempt: Attempt, step: str) -> None:
+    """Note that the next step begins, and hold the claim for as long as it may take."""
+    attempt.step = step
+    attempt.claimed_until = database_time(session) + CLAIM
+
+
+def close(workspace_id: int, attempt_id: str, state: str, error: dict[str, object] | None = None) -> None:
+    """End the attempt in ``state``; an error given before is kept unless there is a new one."""
+    with unit_of_work(workspace_id) as session:
+        attempt = locked(session, attempt_id)
+        attempt.step = DONE
+        attempt.error = error or attempt.error
+        if attempt.state != state:
+            move(session, attempt, state, actor=audit.SYSTEM)

@@ -1,0 +1,107 @@
+"""Our projection of invoices: what was billed, how it was paid, and that it is what was quoted."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from portal.errors import NotFoundError
+from portal.gateways import stripe_words as words
+from portal.models import CatalogPrice, Invoice, QuoteMatch
+from portal.services import matches
+from portal.services.subscriptions import moment
+
+PER_PAGE = 25
+
+
+def listing(session: Session, *, limit: int = PER_PAGE, before: datetime | None = None) -> list[Invoice]:
+    """The workspace's invoices, newest first; ``before`` is the ``issued_at`` of the last one shown."""
+    statement = select(Invoice).order_by(Invoice.issued_at.desc(), Invoice.stripe_id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(Invoice.issued_at < before)
+    return list(session.scalars(statement))
+
+
+def get(session: Session, stripe_id: str) -> Invoice:
+    """One invoice of the workspace. Raises NotFoundError."""
+    found = session.scalars(select(Invoice).where(Invoice.stripe_id == stripe_id)).first()
+    if found is None:
+        raise NotFoundError("There is no such invoice.")
+    return found
+
+
+def proof(session: Session, stripe_id: str) -> list[QuoteMatch]:
+    """The stored comparisons of an invoice with its quote, oldest first; empty when none was quoted."""
+    return matches.of_invoice(session, stripe_id)
+
+
+def stored(session: Session, stripe_id: str) -> Invoice | None:
+    """The projection as it stands, or nothing."""
+    return session.scalars(select(Invoice).where(Invoice.stripe_id == stripe_id)).first()
+
+
+def store(
+    session: Session,
+    invoice: words.Invoice,
+    payment: words.Intent | None,
+    prices: Mapping[str, CatalogPrice],
+    *,
+    synced_at: datetime,
+) -> None:
+    """Write the projection of a final invoice; the caller has seen to it that this is newer."""
+    values: dict[str, object] = {
+        "stripe_subscription_id": invoice.subscription_id,
+        "number": invoice.number,
+        "status": invoice.status,
+        "billing_reason": invoice.billing_reason,
+        "currency": invoice.currency,
+        "subtotal": invoice.subtotal,
+        "discount": invoice.discount,
+        "tax": invoice.tax,
+        "total": invoice.total,
+        "amount_due": invoice.amount_due,
+        "amount_paid": invoice.amount_paid,
+        "starting_balance": invoice.starting_balance,
+        "ending_balance": invoice.ending_balance,
+        "lines": [_line(line, prices) for line in invoice.lines],
+        "billing": dict(invoice.billing),
+        "hosted_invoice_url": invoice.hosted_invoice_url,
+        "invoice_pdf": invoice.invoice_pdf,
+        "payment": _payment(payment),
+        "issued_at": moment(invoice.finalized_at or invoice.created),
+        "paid_at": moment(invoice.paid_at),
+        "synced_at": synced_at,
+    }
+    statement = insert(Invoice).values(stripe_id=invoice.id, **values)
+    key = [Invoice.workspace_id, Invoice.stripe_id]
+    session.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+
+
+def _line(line: words.InvoiceLine, prices: Mapping[str, CatalogPrice]) -> dict[str, object]:
+    row = prices.get(line.price_id or "")
+    return {
+        "key": row.key if row else None,
+        "description": line.description,
+        "quantity": line.quantity,
+        "unit_amount": None if line.unit_amount is None else str(line.unit_amount),
+        "amount": line.amount,
+        "discount": line.discount,
+        "tax": line.tax,
+        "total": line.total,
+        "period_start": line.period_start,
+        "period_end": line.period_end,
+        "proration": line.proration,
+    }
+
+
+def _payment(payment: words.Intent | None) -> dict[str, object] | None:
+    if payment is None:
+        return None
+    method = payment.method.as_dict() if payment.method else {}
+    return method | {
+        "state": payment.status,
+        "receipt_url": payment.receipt_url,
+        "error": payment.error.as_dict() if payment.error else None,
+    }

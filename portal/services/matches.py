@@ -1,0 +1,186 @@
+"""The quote is the invoice: the comparison that proves it, to the cent, and where it is kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from portal import pricing
+from portal.gateways.stripe_words import Invoice, InvoiceLine
+from portal.models import Quote, QuoteMatch
+
+BEFORE_PAYMENT = "before_payment"
+FINAL = "final"
+TRIAL_REASONS = {"subscription_create"}
+
+REASONS = {
+    "missing": "The invoice lacks this line.",
+    "unexpected": "The invoice has a line that was not quoted.",
+    "quantity": "The invoice counts another number.",
+    "amount": "The price at Stripe is another.",
+    "discount": "The discount was reckoned differently.",
+    "tax": "The tax was reckoned differently.",
+    "amount_due": "The balance of the account changed.",
+    "currency": "The invoice is in another currency.",
+}
+
+
+@dataclass(frozen=True)
+class ExpectedLine:
+    """One row as it was promised; ``tax`` None means that nothing was promised about it."""
+
+    key: str
+    quantity: int
+    amount: int
+    discount: int
+    tax: int | None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an invoice must say; None: nothing was promised. Amounts in minor units, ``total`` with tax."""
+
+    currency: str
+    lines: tuple[ExpectedLine, ...]
+    tax: int | None
+    amount_due: int | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that differs: what, the two values, and why as far as it can be told."""
+
+    what: str
+    quoted: int | str | None
+    invoiced: int | str | None
+    reason: str
+
+    def as_dict(self) -> dict[str, object]:
+        """The stored form."""
+        return {
+            "what": self.what,
+            "quoted": self.quoted,
+            "invoiced": self.invoiced,
+            "reason": self.reason,
+        }
+
+
+def priced(quote: pricing.Quote) -> Expected:
+    """What our own price says; tax is Stripe's to reckon."""
+    lines = (ExpectedLine(line.key, line.quantity, line.amount, line.discount, None) for line in quote.lines)
+    return Expected(quote.currency, tuple(lines), None, None)
+
+
+def quoted(quote: Quote, *, after_trial: bool = False) -> Expected:
+    """What the stored quote says of its invoice: with a trial nothing today, all of it at the trial's end."""
+    if quote.trial_days and not after_trial:
+        return Expected(quote.currency, (), 0, 0)
+    lines = (
+        ExpectedLine(
+            key=str(line["key"]),
+            quantity=_whole(line["quantity"]),
+            amount=_whole(line["amount"]),
+            discount=_whole(line["discount"]),
+            tax=_whole(line["tax"]),
+        )
+        for line in quote.lines
+    )
+    # the balance of the day on which a trial ends was never promised
+    due = None if quote.trial_days else quote.amount_due
+    return Expected(quote.currency, tuple(lines), quote.tax, due)
+
+
+def differences(expected: Expected, invoice: Invoice, keys: Mapping[str, str]) -> list[Difference]:
+    """Everything in which ``invoice`` differs from what was promised, or nothing.
+
+    ``keys``: Stripe's price id → line key. Lines of nothing (metered items at the start, a trial's) are not
+    differences. Sums are compared as well, so that no amount can hide outside the lines.
+    """
+    found: list[Difference] = []
+    invoiced = _by_key(invoice, keys)
+    for line in expected.lines:
+        found += _line_differences(line, invoiced.pop(line.key, None))
+    for key, extra in invoiced.items():
+        if extra.amount or extra.discount or extra.tax:
+            found.append(_difference(f"{key}.amount", None, extra.amount, "unexpected"))
+    return found + _sum_differences(expected, invoice)
+
+
+def _line_differences(line: ExpectedLine, actual: InvoiceLine | None) -> list[Difference]:
+    if actual is None:
+        return [_difference(f"{line.key}.amount", line.amount, None, "missing")]
+    pairs = [
+        ("quantity", line.quantity, actual.quantity),
+        ("amount", line.amount, actual.amount),
+        ("discount", line.discount, actual.discount),
+        ("tax", line.tax, actual.tax),
+    ]
+    return [
+        _difference(f"{line.key}.{name}", ours, theirs, name)
+        for name, ours, theirs in pairs
+        if ours is not None and ours != theirs
+    ]
+
+
+def _sum_differences(expected: Expected, invoice: Invoice) -> list[Difference]:
+    amount = sum(line.amount for line in expected.lines)
+    discount = sum(line.discount for line in expected.lines)
+    pairs: list[tuple[str, int | str | None, int | str | None]] = [
+        ("currency", expected.currency, invoice.currency),
+        ("amount", amount, invoice.subtotal),
+        ("discount", discount, invoice.discount),
+        ("tax", expected.tax, invoice.tax),
+        ("total", amount - discount, invoice.total - invoice.tax),
+        ("amount_due", expected.amount_due, invoice.amount_due),
+    ]
+    return [
+        _difference(name, ours, theirs, "amount" if name == "total" else name)
+        for name, ours, theirs in pairs
+        if ours is not None and ours != theirs
+    ]
+
+
+def _difference(what: str, quoted: int | str | None, invoiced: int | str | None, reason: str) -> Difference:
+    return Difference(what, quoted, invoiced, REASONS[reason])
+
+
+def _by_key(invoice: Invoice, keys: Mapping[str, str]) -> dict[str, InvoiceLine]:
+    """Lines by our key; a second line of the same key keeps its own name, so that it cannot be overlooked."""
+    found: dict[str, InvoiceLine] = {}
+    for line in invoice.lines:
+        key = keys.get(line.price_id or "", line.description)
+        found[key if key not in found else f"{key} ({line.id})"] = line
+    return found
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} is no whole number of minor units")
+    return value
+
+
+def record(session: Session, quote_id: str, invoice_id: str, stage: str, found: list[Difference]) -> bool:
+    """Keep the comparison, once per invoice and stage; False when it was kept before."""
+    statement = (
+        insert(QuoteMatch)
+        .values(
+            stripe_invoice_id=invoice_id,
+            stage=stage,
+            quote_id=quote_id,
+            matched=not found,
+            differences=[difference.as_dict() for difference in found],
+        )
+        .on_conflict_do_nothing()
+        .returning(QuoteMatch.stage)
+    )
+    return session.execute(statement).first() is not None
+
+
+def of_invoice(session: Session, invoice_id: str) -> list[QuoteMatch]:
+    """The comparisons of an invoice with its quote: before payment, and when it was final."""
+    statement = (
+        select(QuoteMatch).where(QuoteMatch.stripe_invoice_id == invoice_id).order_by(QuoteMatch.compared_at)
+    )
+    return list(session.scalars(statement))

@@ -1,0 +1,128 @@
+"""Mails that follow from money: receipts, failed payments, trials that end. Each is queued once."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.gateways import Gateways
+from portal.models import BillingDetails, Invoice, Quote, Subscription
+from portal.services import letters, subscriptions
+
+TRIAL_REMINDER = timedelta(days=3)
+
+
+def about_invoice(
+    session: Session, gateways: Gateways, details: BillingDetails, invoice: Invoice, *, attempt_count: int
+) -> None:
+    """The receipt of a paid invoice, or word of a renewal that could not be collected."""
+    if invoice.status == "paid" and invoice.subtotal > 0:
+        _send(session, gateways, details, "receipt", f"receipt:{invoice.stripe_id}", _invoice_facts(invoice))
+    failed = (invoice.payment or {}).get("error") is not None
+    renewal = invoice.billing_reason != "subscription_create"
+    if invoice.status == "open" and renewal and failed and attempt_count:
+        key = f"payment_failed:{invoice.stripe_id}:{attempt_count}"
+        _send(session, gateways, details, "payment_failed", key, _invoice_facts(invoice))
+
+
+def about_subscription(
+    session: Session,
+    gateways: Gateways,
+    details: BillingDetails,
+    subscription: Subscription,
+    *,
+    was: object,
+) -> None:
+    """Word of a debit that failed late, and of a trial that is about to end."""
+    if was == subscriptions.PAYMENT_PENDING and subscription.access == subscriptions.LIMITED:
+        key = f"debit_failed:{subscription.stripe_id}"
+        _send(session, gateways, details, "debit_failed", key, _subscription_facts(session, subscription))
+    if _trial_ends_soon(subscription, gateways.clock.now()):
+        remind(session, gateways, details, subscription)
+
+
+def remind(session: Session, gateways: Gateways, details: BillingDetails, subscription: Subscription) -> bool:
+    """Queue the reminder that a trial ends; False if it was queued before."""
+    key = f"trial_reminder:{subscription.stripe_id}"
+    return _send(
+        session, gateways, details, "trial_reminder", key, _subscription_facts(session, subscription)
+    )
+
+
+def sweep_trials(gateways: Gateways) -> int:
+    """Remind of every trial that ends within three days, should Stripe's word of it have been lost."""
+    now = gateways.clock.now()
+    with unit_of_work(system=True) as session:
+        due = session.execute(
+            select(Subscription.workspace_id, Subscription.stripe_id).where(
+                Subscription.status == "trialing",
+                Subscription.access == subscriptions.ACTIVE,
+                Subscription.trial_end > now,
+                Subscription.trial_end <= now + TRIAL_REMINDER,
+            )
+        ).all()
+    sent = 0
+    for workspace_id, stripe_id in due:
+        with unit_of_work(workspace_id) as session:
+            row = session.scalars(select(Subscription).where(Subscription.stripe_id == stripe_id)).one()
+            details = session.scalars(select(BillingDetails)).one()
+            sent += remind(session, gateways, details, row)
+    return sent
+
+
+def _trial_ends_soon(subscription: Subscription, now: datetime) -> bool:
+    end = subscription.trial_end
+    active = subscription.status == "trialing" and subscription.access == subscriptions.ACTIVE
+    return active and end is not None and now < end <= now + TRIAL_REMINDER
+
+
+def _send(
+    session: Session,
+    gateways: Gateways,
+    details: BillingDetails,
+    kind: str,
+    dedupe_key: str,
+    facts: dict[str, object],
+) -> bool:
+    return letters.send(
+        session,
+        gateways,
+        kind,
+        details.email,
+        dedupe_key=dedupe_key,
+        workspace_id=details.workspace_id,
+        facts=facts | {"company_name": details.company_name, "base_url": gateways.settings.base_url},
+    )
+
+
+def _invoice_facts(invoice: Invoice) -> dict[str, object]:
+    return {
+        "invoice_id": invoice.stripe_id,
+        "number": invoice.number,
+        "currency": invoice.currency,
+        "lines": invoice.lines,
+        "subtotal": invoice.subtotal,
+        "discount": invoice.discount,
+        "tax": invoice.tax,
+        "total": invoice.total,
+        "amount_due": invoice.amount_due,
+        "amount_paid": invoice.amount_paid,
+        "paid_at": invoice.paid_at,
+        "payment": invoice.payment,
+        "hosted_invoice_url": invoice.hosted_invoice_url,
+        "invoice_pdf": invoice.invoice_pdf,
+    }
+
+
+def _subscription_facts(session: Session, subscription: Subscription) -> dict[str, object]:
+    quote = session.scalars(select(Quote).where(Quote.id == subscription.quote_id)).first()
+    return {
+        "tier": subscription.tier,
+        "seats": subscription.seats,
+        "interval": subscription.interval,
+        "currency": subscription.currency,
+        "trial_end": subscription.trial_end,
+        "total": quote.total if quote else None,
+        "payment_method": subscription.default_payment_method,
+    }

@@ -1,0 +1,270 @@
+"""Stripe's state into our rows: fetched anew, written once, never an older state over a newer one.
+
+How old a state is, is told by the database's time at which its fetching *began*: whatever happened before is
+in it, and whatever happens later has an event of its own. The writing is serialised per workspace.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.errors import ConflictError, NotFoundError
+from portal.gateways import Gateways
+from portal.gateways.stripe_words import Intent, Invoice, Subscription
+from portal.models import Attempt, BillingDetails, CatalogPrice, Quote
+from portal.models import Invoice as StoredInvoice
+from portal.models import Subscription as StoredSubscription
+from portal.services import (
+    attempt_states,
+    audit,
+    billing_details,
+    catalogs,
+    incidents,
+    invoices,
+    matches,
+    notices,
+    subscriptions,
+)
+
+WRITING = text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
+FINAL_STATES = ("open", "paid", "void", "uncollectible")
+NOT_OURS = "not a customer of this portal"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was read at Stripe for one purchase, and when the reading began (database time)."""
+
+    read_at: datetime
+    subscription: Subscription | None
+    invoice: Invoice | None
+    payment: Intent | None
+    setup: Intent | None
+
+
+def refresh_subscription(gateways: Gateways, subscription_id: str) -> str:
+    """Fetch a subscription with its latest invoice and write both; one line about what came of it.
+
+    Raises the gateway's errors; NotFoundError when Stripe does not have it.
+    """
+    read_at = _database_time()
+    subscription = gateways.stripe.subscription(subscription_id)
+    workspace_id = billing_details.workspace_of(subscription.customer_id)
+    if workspace_id is None:
+        return NOT_OURS
+    invoice = (
+        gateways.stripe.invoice(subscription.latest_invoice_id) if subscription.latest_invoice_id else None
+    )
+    return _write(gateways, workspace_id, _read_more(gateways, read_at, subscription, invoice))
+
+
+def refresh_invoice(gateways: Gateways, invoice_id: str) -> str:
+    """Fetch an invoice, and the subscription that it belongs to, and write them."""
+    read_at = _database_time()
+    invoice = gateways.stripe.invoice(invoice_id)
+    workspace_id = billing_details.workspace_of(invoice.customer_id)
+    if workspace_id is None:
+        return NOT_OURS
+    if invoice.subscription_id is None:
+        return _write(gateways, workspace_id, _read_more(gateways, read_at, None, invoice))
+    subscription = gateways.stripe.subscription(invoice.subscription_id)
+    if subscription.latest_invoice_id != invoice.id:
+        outcome = _write(gateways, workspace_id, _read_more(gateways, read_at, None, invoice))
+        return f"{outcome}; {refresh_subscription(gateways, subscription.id)}"
+    return _write(gateways, workspace_id, _read_more(gateways, read_at, subscription, invoice))
+
+
+def refresh_intent(gateways: Gateways, intent_id: str) -> str:
+    """A payment or setup intent moved: refresh the purchase that waits for it."""
+    with unit_of_work(system=True) as session:
+        subscription_id = session.scalar(
+            select(Attempt.stripe_subscription_id).where(Attempt.stripe_intent_id == intent_id)
+        )
+    if subscription_id is not None:
+        return refresh_subscription(gateways, subscription_id)
+    return "no purchase waits for this intent"
+
+
+def _database_time() -> datetime:
+    with unit_of_work() as session:
+        return attempt_states.database_time(session)
+
+
+def _read_more(
+    gateways: Gateways, read_at: datetime, subscription: Subscription | None, invoice: Invoice | None
+) -> Facts:
+    payment = setup = None
+    if invoice is not None and invoice.intent_id:
+        payment = gateways.stripe.payment_intent(invoice.intent_id)
+    if subscription is not None and subscription.setup_intent_id:
+        setup = gateways.stripe.setup_intent(subscription.setup_intent_id)
+    return Facts(read_at, subscription, invoice, payment, setup)
+
+
+def _write(gateways: Gateways, workspace_id: int, facts: Facts) -> str:
+    try:
+        return _write_once(gateways, workspace_id, facts)
+    except IntegrityError as error:
+        # another subscription of the workspace is still live in our rows: what we know of it may be old
+        if facts.subscription is None or "uq_subscription_live" not in str(error.orig):
+            raise
+        _refresh_other(gateways, workspace_id, facts.subscription.id)
+    try:
+        return _write_once(gateways, workspace_id, facts)
+    except IntegrityError as error:
+        raise ConflictError(
+            "This workspace has two live subscriptions at Stripe; cancel one of them there.",
+            log=str(error.orig),
+        ) from error
+
+
+def _refresh_other(gateways: Gateways, workspace_id: int, subscription_id: str) -> None:
+    with unit_of_work(workspace_id) as session:
+        other = subscriptions.other_live(session, subscription_id)
+    if other is not None:
+        refresh_subscription(gateways, other)
+
+
+def _write_once(gateways: Gateways, workspace_id: int, facts: Facts) -> str:
+    with unit_of_work(workspace_id) as session:
+        session.execute(WRITING, {"what": f"purchase:{workspace_id}"})
+        price_ids = [item.price_id for item in facts.subscription.items] if facts.subscription else []
+        lines = [line.price_id for line in facts.invoice.lines] if facts.invoice else []
+        prices = catalogs.keys_of_prices(session, [*price_ids, *lines])
+        done = [
+            *_write_invoice(session, gateways, facts, prices),
+            *_write_subscription(session, gateways, facts, prices),
+        ]
+    return "; ".join(done) or "nothing new"
+
+
+def _write_invoice(
+    session: Session, gateways: Gateways, facts: Facts, prices: dict[str, CatalogPrice]
+) -> list[str]:
+    invoice = facts.invoice
+    if invoice is None or invoice.status not in FINAL_STATES:
+        return []
+    known = invoices.stored(session, invoice.id)
+    if known is not None and known.synced_at > facts.read_at:
+        return [f"invoice {invoice.id} is known in a newer state"]
+    before = _invoice_facts(known) if known else None
+    invoices.store(session, invoice, facts.payment, prices, synced_at=facts.read_at)
+    session.expire_all()
+    stored = invoices.get(session, invoice.id)
+    _compare(session, gateways, invoice, prices)
+    if _invoice_facts(stored) != before:
+        audit.record(
+            session,
+            f"invoice.{invoice.status}",
+            actor=audit.STRIPE,
+            before=before,
+            after=_invoice_facts(stored),
+            quote_id=invoice.metadata.get("quote"),
+            invoice_id=invoice.id,
+        )
+    details = _details(session)
+    notices.about_invoice(session, gateways, details, stored, attempt_count=invoice.attempt_count)
+    return [f"invoice {invoice.number or invoice.id} {invoice.status}"]
+
+
+def _compare(session: Session, gateways: Gateways, invoice: Invoice, prices: dict[str, CatalogPrice]) -> None:
+    """Hold the final invoice of a first purchase (or the first one after its trial) against its quote."""
+    quote_id = invoice.metadata.get("quote")
+    quote = session.scalars(select(Quote).where(Quote.id == quote_id)).first() if quote_id else None
+    if quote is None or invoice.status == "void":
+        return
+    after_trial = bool(quote.trial_days) and invoice.billing_reason == "subscription_cycle"
+    if after_trial:
+        if _compared_after_trial(session, quote.id, invoice.id):
+            return
+    elif invoice.billing_reason != "subscription_create":
+        return
+    keys = {price_id: row.key for price_id, row in prices.items()}
+    found = matches.differences(matches.quoted(quote, after_trial=after_trial), invoice, keys)
+    if matches.record(session, quote.id, invoice.id, matches.FINAL, found) and found:
+        incidents.report(
+            session,
+            gateways,
+            "quote_mismatch",
+            dedupe_key=f"quote_mismatch:{invoice.id}",
+            workspace_id=quote.workspace_id,
+            summary=f"Invoice {invoice.number} is not what quote {quote.id} promised",
+            details={"quote": quote.id, "differences": [each.as_dict() for each in found]},
+        )
+
+
+def _compared_after_trial(session: Session, quote_id: str, invoice_id: str) -> bool:
+    """Whether an earlier invoice was the first one after the trial; later renewals were never quoted."""
+    earlier = select(StoredInvoice.stripe_id).where(
+        StoredInvoice.billing_reason == "subscription_cycle", StoredInvoice.stripe_id != invoice_id
+    )
+    return any(
+        match.quote_id == quote_id
+        for other in session.scalars(earlier)
+        for match in matches.of_invoice(session, other)
+    )
+
+
+def _write_subscription(
+    session: Session, gateways: Gateways, facts: Facts, prices: dict[str, CatalogPrice]
+) -> list[str]:
+    subscription = facts.subscription
+    if subscription is None:
+        return []
+    known = session.scalars(
+        select(StoredSubscription).where(StoredSubscription.stripe_id == subscription.id)
+    ).first()
+    if known is not None and known.synced_at > facts.read_at:
+        return [f"subscription {subscription.id} is known in a newer state"]
+    before = _subscription_facts(known) if known else None
+    access = subscriptions.access(
+        subscription,
+        invoice=facts.invoice,
+        payment=facts.payment,
+        setup=facts.setup,
+        before=known.access if known else subscriptions.NONE,
+        now=gateways.clock.now(),
+        grace=gateways.settings.grace,
+    )
+    subscriptions.store(session, subscription, prices, access=access, synced_at=facts.read_at)
+    session.expire_all()
+    stored = session.scalars(
+        select(StoredSubscription).where(StoredSubscription.stripe_id == subscription.id)
+    ).one()
+    if _subscription_facts(stored) != before:
+        audit.record(
+            session,
+            "subscription.projected",
+            actor=audit.STRIPE,
+            before=before,
+            after=_subscription_facts(stored),
+            quote_id=stored.quote_id,
+        )
+    attempt_states.follow(session, gateways, stored, facts.payment, facts.setup)
+    notices.about_subscription(session, gateways, _details(session), stored, was=(before or {}).get("access"))
+    return [f"subscription {subscription.status}, access {access}"]
+
+
+def _details(session: Session) -> BillingDetails:
+    found = billing_details.current(session)
+    if found is None:
+        raise NotFoundError("The workspace has no billing details.")
+    return found
+
+
+def _invoice_facts(row: StoredInvoice) -> dict[str, object]:
+    return {"status": row.status, "amount_due": row.amount_due, "amount_paid": row.amount_paid}
+
+
+def _subscription_facts(row: StoredSubscription) -> dict[str, object]:
+    return {
+        "status": row.status,
+        "access": row.access,
+        "tier": row.tier,
+        "seats": row.seats,
+        "interval": row.interval,
+    }

@@ -1,0 +1,151 @@
+"""Our projection of subscriptions: the current one, what its items are, and who has access."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from portal.gateways import stripe_words as words
+from portal.models import CatalogPrice, Subscription
+
+LIVE = ("trialing", "active", "past_due", "unpaid", "paused")
+ENDED = ("canceled", "incomplete_expired")
+
+NONE = "none"
+ACTIVE = "active"
+PAYMENT_PENDING = "payment_pending"
+LIMITED = "limited"
+OVER = "ended"
+# a workspace with one of these has bought; it changes what it has instead of buying again
+BOUGHT = (ACTIVE, PAYMENT_PENDING, LIMITED)
+
+
+def current(session: Session) -> Subscription | None:
+    """The workspace's subscription: the live one, else the last that ever gave access, else none."""
+    statement = (
+        select(Subscription)
+        .where(Subscription.access != NONE)
+        .order_by(Subscription.status.in_(LIVE).desc(), Subscription.started_at.desc())
+        .limit(1)
+    )
+    return session.scalars(statement).first()
+
+
+def bought(session: Session) -> Subscription | None:
+    """The live subscription that has been paid for (or is being), which stands in the way of a second one."""
+    statement = select(Subscription).where(Subscription.status.in_(LIVE), Subscription.access.in_(BOUGHT))
+    return session.scalars(statement).first()
+
+
+def other_live(session: Session, stripe_id: str) -> str | None:
+    """A live subscription of the workspace that is not this one."""
+    statement = select(Subscription.stripe_id).where(
+        Subscription.status.in_(LIVE), Subscription.stripe_id != stripe_id
+    )
+    return session.scalars(statement).first()
+
+
+def access(
+    subscription: words.Subscription,
+    *,
+    invoice: words.Invoice | None,
+    payment: words.Intent | None,
+    setup: words.Intent | None,
+    before: str,
+    now: datetime,
+    grace: timedelta,
+) -> str:
+    """Who may work: none, active, payment_pending, limited or ended.
+
+    ``invoice`` is the subscription's latest, ``payment`` its intent, ``setup`` the pending setup intent,
+    ``before`` the access so far. A first purchase by bank debit works while the debit is on its way; nothing else is
+    active before it is paid. Source: docs.stripe.com/billing/subscriptions/overview (``active`` is not paid).
+    """
+    status = subscription.status
+    first = invoice is not None and invoice.billing_reason == "subscription_create"
+    if status in ENDED:
+        if before in (PAYMENT_PENDING, LIMITED):
+            return LIMITED
+        return NONE if before == NONE else OVER
+    if status == "incomplete":
+        return PAYMENT_PENDING if payment is not None and payment.status == "processing" else NONE
+    if status == "past_due":
+        since = datetime.fromtimestamp(invoice.created, UTC) if invoice else now
+        return ACTIVE if now < since + grace else LIMITED
+    if status in ("unpaid", "paused"):
+        return LIMITED
+    if before == NONE and setup is not None and setup.status != "succeeded":
+        return NONE  # trial or nothing due: it begins when a way to pay is there
+    if first and invoice is not None and invoice.status != "paid":
+        waiting = payment is not None and payment.status == "processing"
+        return PAYMENT_PENDING if waiting and invoice.status == "open" else LIMITED
+    return ACTIVE
+
+
+def moment(seconds: int | None) -> datetime | None:
+    """Stripe's unix seconds as an aware time."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def store(
+    session: Session,
+    subscription: words.Subscription,
+    prices: Mapping[str, CatalogPrice],
+    *,
+    access: str,
+    synced_at: datetime,
+) -> None:
+    """Write the projection, whatever stood there before; the caller has seen to it that this is newer.
+
+    ``prices``: Stripe's price id → our catalogue's row.
+    """
+    seat = next((i for i in subscription.items if _key(i, prices) == "seat"), None)
+    metered = [item.period_end for item in subscription.items if item.metered]
+    row = prices.get(seat.price_id) if seat else None
+    values: dict[str, object] = {
+        "quote_id": subscription.metadata.get("quote"),
+        "attempt_id": subscription.metadata.get("attempt"),
+        "catalog": row.catalog if row else None,
+        "tier": row.tier if row else None,
+        "interval": seat.interval if seat else None,
+        "seats": seat.quantity if seat else None,
+        "status": subscription.status,
+        "access": access,
+        "currency": subscription.currency,
+        "items": [_item(item, prices) for item in subscription.items],
+        "discounts": [dict(discount) for discount in subscription.discounts],
+        "started_at": moment(subscription.started_at),
+        "trial_end": moment(subscription.trial_end),
+        "cancel_at": moment(subscription.cancel_at),
+        "ended_at": moment(subscription.ended_at),
+        "renews_at": moment(seat.period_end) if seat else None,
+        "usage_period_end": moment(min(metered)) if metered else None,
+        "latest_invoice_id": subscription.latest_invoice_id,
+        "default_payment_method": subscription.method.as_dict() if subscription.method else None,
+        "synced_at": synced_at,
+    }
+    statement = insert(Subscription).values(stripe_id=subscription.id, **values)
+    key = [Subscription.workspace_id, Subscription.stripe_id]
+    session.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+
+
+def _key(item: words.SubscriptionItem, prices: Mapping[str, CatalogPrice]) -> str:
+    row = prices.get(item.price_id)
+    return row.key if row else item.lookup_key or item.price_id
+
+
+def _item(item: words.SubscriptionItem, prices: Mapping[str, CatalogPrice]) -> dict[str, object]:
+    return {
+        "key": _key(item, prices),
+        "stripe_item_id": item.id,
+        "stripe_price_id": item.price_id,
+        "lookup_key": item.lookup_key,
+        "quantity": item.quantity,
+        "unit_amount": None if item.unit_amount is None else str(item.unit_amount),
+        "interval": item.interval,
+        "metered": item.metered,
+        "period_start": item.period_start,
+        "period_end": item.period_end,
+    }

@@ -1,0 +1,101 @@
+"""Purchases that a crash, a lost event or a closed tab left behind are taken up again, by the row."""
+
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.errors import PortalError
+from portal.gateways import Gateways
+from portal.models import Attempt
+from portal.services import attempt_states as states
+from portal.services import attempts, projections, undoing
+
+log = structlog.get_logger()
+
+BATCH = 100
+# a request that is still at work is left alone
+LEFT_BEHIND_AFTER = timedelta(seconds=30)
+# Stripe lets an unpaid first invoice live for 23 hours
+PAYMENT_LIFETIME = timedelta(hours=23)
+ASK_AGAIN_AFTER = timedelta(minutes=10)
+
+
+def sweep_attempts(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTER) -> int:
+    """Take up every attempt that nobody works on: finish it, ask Stripe about it, or let it expire.
+
+    Returns how many. One that fails is logged and does not keep the others from their turn.
+    """
+    with unit_of_work(system=True) as session:
+        due = _unfinished(session, left_behind_after) + _waiting(session)
+    for workspace_id, attempt_id in due:
+        try:
+            resume(gateways, workspace_id, attempt_id)
+        except PortalError as error:
+            log.warning("attempt_waits", attempt=attempt_id, workspace=workspace_id, reason=str(error))
+    return len(due)
+
+
+def _unfinished(session: Session, left_behind_after: timedelta) -> list[tuple[int, str]]:
+    now = func.clock_timestamp()
+    free = or_(Attempt.claimed_until.is_(None), Attempt.claimed_until < now)
+    begun = or_(Attempt.state == states.OPEN, Attempt.step.in_(states.UNDOING))
+    statement = (
+        select(Attempt.workspace_id, Attempt.id)
+        .where(begun, free, Attempt.updated_at < now - left_behind_after)
+        .order_by(Attempt.updated_at)
+        .limit(BATCH)
+    )
+    return [(workspace_id, attempt_id) for workspace_id, attempt_id in session.execute(statement)]
+
+
+def _waiting(session: Session) -> list[tuple[int, str]]:
+    statement = (
+        select(Attempt.workspace_id, Attempt.id)
+        .where(
+            Attempt.state.in_((states.AWAITING_PAYMENT, states.PROCESSING)),
+            Attempt.step == states.COLLECT,
+            Attempt.updated_at < func.clock_timestamp() - ASK_AGAIN_AFTER,
+        )
+        .order_by(Attempt.updated_at)
+        .limit(BATCH)
+    )
+    return [(workspace_id, attempt_id) for workspace_id, attempt_id in session.execute(statement)]
+
+
+def resume(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
+    """Take one attempt a step on, whatever it waits for. Nothing happens while somebody works on it."""
+    with unit_of_work(workspace_id) as session:
+        attempt = session.scalars(select(Attempt).where(Attempt.id == attempt_id)).one()
+    if attempt.step in states.UNDOING:
+        _undo(gateways, workspace_id, attempt_id)
+    elif attempt.state == states.OPEN and states.claim(workspace_id, attempt_id):
+        attempts.carry_out(gateways, workspace_id, attempt_id)
+    elif attempt.state in (states.AWAITING_PAYMENT, states.PROCESSING):
+        _look(gateways, workspace_id, attempt)
+
+
+def _undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
+    if not states.claim(workspace_id, attempt_id):
+        return
+    try:
+        undoing.undo(gateways, workspace_id, attempt_id)
+    finally:
+        states.release(workspace_id, attempt_id)
+
+
+def _look(gateways: Gateways, workspace_id: int, attempt: Attempt) -> None:
+    """Ask Stripe how the payment stands; what has not been paid in time is given up."""
+    with unit_of_work(workspace_id) as session:
+        session.execute(
+            update(Attempt).where(Attempt.id == attempt.id).values(updated_at=func.clock_timestamp())
+        )
+    if attempt.stripe_subscription_id is not None:
+        projections.refresh_subscription(gateways, attempt.stripe_subscription_id)
+    with unit_of_work(workspace_id) as session:
+        attempt = session.scalars(select(Attempt).where(Attempt.id == attempt.id)).one()
+    late = gateways.clock.now() - attempt.created_at > PAYMENT_LIFETIME
+    if attempt.state == states.AWAITING_PAYMENT and late:
+        attempts.abandon(gateways, workspace_id, attempt.id, "expired")

@@ -1,0 +1,89 @@
+"""Undoing a purchase that is not wanted any more, without ever losing a payment.
+
+The invoice is voided first: Stripe refuses that once money has moved, so whoever was faster wins there.
+"""
+
+from sqlalchemy import select
+
+from portal.db import unit_of_work
+from portal.errors import ConflictError
+from portal.gateways import Gateways
+from portal.gateways.stripe_errors import StripeRefusedError
+from portal.models import Attempt
+from portal.services import attempt_states as states
+from portal.services import projections
+
+REASONS = {
+    "replaced": "You chose something else. Nothing was charged.",
+    "expired": "This purchase was not completed in time. Nothing was charged.",
+    "cancelled": "You cancelled this purchase. Nothing was charged.",
+}
+
+
+class PaymentUnderWayError(ConflictError):
+    """An earlier purchase is being paid or has been; another cannot be started beside it."""
+
+    code = "payment_under_way"
+
+    def __init__(self) -> None:
+        super().__init__("A payment for an earlier choice is on its way. Wait for it before you buy again.")
+
+
+def start(workspace_id: int, attempt_id: str, reason: str) -> None:
+    """Decide that a claimed attempt is undone, for one of REASONS; committed before Stripe hears of it."""
+    with unit_of_work(workspace_id) as session:
+        attempt = states.locked(session, attempt_id)
+        if attempt.state == states.PROCESSING:
+            raise PaymentUnderWayError
+        if attempt.step not in states.UNDOING:
+            states.advance(session, attempt, states.VOID)
+            attempt.error = {"code": reason, "message": REASONS[reason]}
+
+
+def undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
+    """Carry on with undoing a claimed attempt, from whichever step it had reached.
+
+    Raises PaymentUnderWayError when money has moved; the attempt then goes on as if nothing had been said.
+    """
+    with unit_of_work(workspace_id) as session:
+        attempt = session.scalars(select(Attempt).where(Attempt.id == attempt_id)).one()
+    if attempt.step == states.VOID:
+        if not _voided(gateways, attempt):
+            _resume_collecting(gateways, workspace_id, attempt)
+            raise PaymentUnderWayError
+        with unit_of_work(workspace_id) as session:
+            states.advance(session, states.locked(session, attempt_id), states.CANCEL)
+    subscription_id = attempt.stripe_subscription_id
+    if subscription_id is not None:
+        gateways.stripe.cancel_subscription(subscription_id, key=f"{attempt_id}:{states.CANCEL}")
+        projections.refresh_subscription(gateways, subscription_id)
+    end = states.REFUSED if (attempt.error or {}).get("code") == "mismatch" else states.ABANDONED
+    states.close(workspace_id, attempt_id, end if attempt.state in states.LIVE else attempt.state)
+
+
+def _voided(gateways: Gateways, attempt: Attempt) -> bool:
+    """Whether nobody can pay any more: the open invoice is void, or no invoice asks for money."""
+    if attempt.collect == "setup" or (attempt.collect is None and attempt.stripe_invoice_id is None):
+        return _not_set_up(gateways, attempt)
+    if attempt.stripe_invoice_id is None:
+        return True
+    try:
+        gateways.stripe.void_invoice(attempt.stripe_invoice_id, key=f"{attempt.id}:{states.VOID}")
+    except StripeRefusedError:
+        invoice = gateways.stripe.invoice(attempt.stripe_invoice_id)
+        return invoice.status in ("void", "uncollectible") or (invoice.status == "paid" and not invoice.total)
+    return True
+
+
+def _not_set_up(gateways: Gateways, attempt: Attempt) -> bool:
+    if attempt.stripe_intent_id is None:
+        return True
+    return gateways.stripe.setup_intent(attempt.stripe_intent_id).status not in ("succeeded", "processing")
+
+
+def _resume_collecting(gateways: Gateways, workspace_id: int, attempt: Attempt) -> None:
+    with unit_of_work(workspace_id) as session:
+        row = states.locked(session, attempt.id)
+        row.step, row.error = states.COLLECT, None
+    if attempt.stripe_subscription_id:
+        projections.refresh_subscription(gateways, attempt.stripe_subscription_id)

@@ -1,0 +1,110 @@
+"""Where a purchase stands, for the page that waits for it: our rows first, then, if asked, Stripe itself."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from portal.db import unit_of_work
+from portal.errors import PortalError
+from portal.gateways import Gateways
+from portal.models import Attempt, Invoice, Quote, Subscription
+from portal.services import attempt_states as states
+from portal.services import attempts, invoices, quotes, subscriptions, sweeping
+
+MESSAGES = {
+    "quoted": "This price is waiting for your confirmation.",
+    "awaiting_payment": "Complete the payment to begin.",
+    "requires_action": "Your bank asks you to confirm the payment.",
+    "processing": "Your payment is on its way. Your bank needs a few days to send it; you can start now.",
+    "confirming": "Your purchase is being confirmed. This page updates by itself.",
+    "active": "Your subscription is active.",
+    "trialing": "Your trial has begun.",
+    "declined": "The payment was declined. Try again or use another way to pay.",
+    "expired": "This price has expired. Nothing was charged.",
+    "abandoned": "This purchase was not completed. Nothing was charged.",
+    "failed": "The payment failed. Nothing was charged.",
+}
+
+
+@dataclass(frozen=True)
+class PurchaseState:
+    """``name`` is one of MESSAGES; ``message`` says it to the person."""
+
+    name: str
+    message: str
+    quote: Quote
+    attempt: Attempt | None
+    subscription: Subscription | None
+    invoice: Invoice | None
+
+
+def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: bool = False) -> PurchaseState:
+    """How the purchase of ``quote_id`` stands; with ``ask_stripe`` as Stripe sees it, should a webhook be late.
+
+    Raises NotFoundError. A Stripe that does not answer changes nothing: our rows are shown.
+    """
+    if ask_stripe:
+        _ask(gateways, workspace_id, quote_id)
+    with unit_of_work(workspace_id) as session:
+        quote = quotes.load(session, quote_id)
+        attempt = attempts.of_quote(session, quote_id)
+        subscription = invoice = None
+        if attempt is not None and attempt.stripe_subscription_id:
+            subscription = session.scalars(
+                select(Subscription).where(Subscription.stripe_id == attempt.stripe_subscription_id)
+            ).first()
+        if attempt is not None and attempt.stripe_invoice_id:
+            invoice = invoices.stored(session, attempt.stripe_invoice_id)
+    name = _without_attempt(gateways, quote) if attempt is None else _with_attempt(attempt, subscription)
+    return PurchaseState(name, _message(name, attempt), quote, attempt, subscription, invoice)
+
+
+def _ask(gateways: Gateways, workspace_id: int, quote_id: str) -> None:
+    with unit_of_work(workspace_id) as session:
+        attempt = attempts.of_quote(session, quote_id)
+    if attempt is None or attempt.state not in states.LIVE:
+        return
+    try:
+        sweeping.resume(gateways, workspace_id, attempt.id)
+    except PortalError:
+        return  # our rows say what there is to say
+
+
+def _without_attempt(gateways: Gateways, quote: Quote) -> str:
+    if quote.replaced_at is not None:
+        return "abandoned"
+    return "expired" if gateways.clock.now() >= quote.expires_at else "quoted"
+
+
+def _with_attempt(attempt: Attempt, subscription: Subscription | None) -> str:
+    if attempt.state == states.SUCCEEDED:
+        trial = subscription is not None and subscription.status == "trialing"
+        return "trialing" if trial else "active"
+    if attempt.state in (states.REFUSED, states.FAILED):
+        return "failed"
+    if attempt.state == states.ABANDONED:
+        return "expired" if (attempt.error or {}).get("code") == "expired" else "abandoned"
+    if attempt.state == states.PROCESSING:
+        return "processing"
+    if attempt.state == states.OPEN or attempt.step in states.UNDOING:
+        return "confirming"
+    return _awaiting(attempt, subscription)
+
+
+def _awaiting(attempt: Attempt, subscription: Subscription | None) -> str:
+    if attempt.intent_status == "requires_action":
+        return "requires_action"
+    if attempt.intent_status in ("succeeded", "processing"):
+        return "confirming"
+    if attempt.error is not None and attempt.intent_status == "requires_payment_method":
+        return "declined"
+    if subscription is not None and subscription.access == subscriptions.ACTIVE:
+        return "confirming"
+    return "awaiting_payment"
+
+
+def _message(name: str, attempt: Attempt | None) -> str:
+    error = (attempt.error or {}) if attempt is not None else {}
+    if name in ("declined", "failed") and error.get("message"):
+        return str(error["message"])
+    return MESSAGES[name]
