@@ -9,7 +9,7 @@ from procrastinate import App, JobContext, PsycopgConnector, RetryStrategy, Sync
 
 from portal.config import Settings
 from portal.gateways import Gateways
-from portal.services import mails
+from portal.services import attempt_states, inbox, mails, notices, polling, sweeping
 
 CONCURRENCY = 4
 CONNECTIONS = 4
@@ -60,3 +60,37 @@ async def rescue_jobs(context: JobContext, timestamp: int) -> None:
     manager = context.app.job_manager
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
         await manager.retry_job(job)
+
+
+@queue.task(name=inbox.TASK, pass_context=True)
+def process_event(context: JobContext, event_id: str) -> None:
+    inbox.process(gateways_of(context), event_id)
+
+
+@queue.periodic(cron="* * * * * */10")
+@queue.task(name="inbox.sweep", pass_context=True, queueing_lock="inbox.sweep")
+def sweep_inbox(context: JobContext, timestamp: int) -> None:
+    inbox.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * * */30")
+@queue.task(name="inbox.poll", pass_context=True, queueing_lock="inbox.poll")
+def poll_events(context: JobContext, timestamp: int) -> None:
+    polling.poll(gateways_of(context))
+
+
+@queue.task(name=attempt_states.RESUME, pass_context=True, retry=RETRY)
+def resume_attempt(context: JobContext, workspace_id: int, attempt_id: str) -> None:
+    sweeping.resume(gateways_of(context), workspace_id, attempt_id)
+
+
+@queue.periodic(cron="* * * * * */20")
+@queue.task(name="attempts.sweep", pass_context=True, queueing_lock="attempts.sweep")
+def sweep_attempts(context: JobContext, timestamp: int) -> None:
+    sweeping.sweep_attempts(gateways_of(context))
+
+
+@queue.periodic(cron="*/5 * * * *")
+@queue.task(name="trials.remind", pass_context=True, queueing_lock="trials.remind")
+def remind_of_trials(context: JobContext, timestamp: int) -> None:
+    notices.sweep_trials(gateways_of(context))

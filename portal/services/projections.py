@@ -36,6 +36,14 @@ NOT_OURS = "not a customer of this portal"
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a projection did, in one line for the developer; ``workspace_id`` None: it is nobody's here."""
+
+    text: str
+    workspace_id: int | None = None
+
+
+@dataclass(frozen=True)
 class Facts:
     """What was read at Stripe for one purchase, and when the reading began (database time)."""
 
@@ -46,7 +54,7 @@ class Facts:
     setup: Intent | None
 
 
-def refresh_subscription(gateways: Gateways, subscription_id: str) -> str:
+def refresh_subscription(gateways: Gateways, subscription_id: str) -> Outcome:
     """Fetch a subscription with its latest invoice and write both; one line about what came of it.
 
     Raises the gateway's errors; NotFoundError when Stripe does not have it.
@@ -55,30 +63,31 @@ def refresh_subscription(gateways: Gateways, subscription_id: str) -> str:
     subscription = gateways.stripe.subscription(subscription_id)
     workspace_id = billing_details.workspace_of(subscription.customer_id)
     if workspace_id is None:
-        return NOT_OURS
+        return Outcome(NOT_OURS)
     invoice = (
         gateways.stripe.invoice(subscription.latest_invoice_id) if subscription.latest_invoice_id else None
     )
     return _write(gateways, workspace_id, _read_more(gateways, read_at, subscription, invoice))
 
 
-def refresh_invoice(gateways: Gateways, invoice_id: str) -> str:
+def refresh_invoice(gateways: Gateways, invoice_id: str) -> Outcome:
     """Fetch an invoice, and the subscription that it belongs to, and write them."""
     read_at = _database_time()
     invoice = gateways.stripe.invoice(invoice_id)
     workspace_id = billing_details.workspace_of(invoice.customer_id)
     if workspace_id is None:
-        return NOT_OURS
+        return Outcome(NOT_OURS)
     if invoice.subscription_id is None:
         return _write(gateways, workspace_id, _read_more(gateways, read_at, None, invoice))
     subscription = gateways.stripe.subscription(invoice.subscription_id)
     if subscription.latest_invoice_id != invoice.id:
         outcome = _write(gateways, workspace_id, _read_more(gateways, read_at, None, invoice))
-        return f"{outcome}; {refresh_subscription(gateways, subscription.id)}"
+        latest = refresh_subscription(gateways, subscription.id)
+        return Outcome(f"{outcome.text}; {latest.text}", workspace_id)
     return _write(gateways, workspace_id, _read_more(gateways, read_at, subscription, invoice))
 
 
-def refresh_intent(gateways: Gateways, intent_id: str) -> str:
+def refresh_intent(gateways: Gateways, intent_id: str) -> Outcome:
     """A payment or setup intent moved: refresh the purchase that waits for it."""
     with unit_of_work(system=True) as session:
         subscription_id = session.scalar(
@@ -86,7 +95,7 @@ def refresh_intent(gateways: Gateways, intent_id: str) -> str:
         )
     if subscription_id is not None:
         return refresh_subscription(gateways, subscription_id)
-    return "no purchase waits for this intent"
+    return Outcome("no purchase waits for this intent")
 
 
 def _database_time() -> datetime:
@@ -105,7 +114,7 @@ def _read_more(
     return Facts(read_at, subscription, invoice, payment, setup)
 
 
-def _write(gateways: Gateways, workspace_id: int, facts: Facts) -> str:
+def _write(gateways: Gateways, workspace_id: int, facts: Facts) -> Outcome:
     try:
         return _write_once(gateways, workspace_id, facts)
     except IntegrityError as error:
@@ -129,7 +138,7 @@ def _refresh_other(gateways: Gateways, workspace_id: int, subscription_id: str) 
         refresh_subscription(gateways, other)
 
 
-def _write_once(gateways: Gateways, workspace_id: int, facts: Facts) -> str:
+def _write_once(gateways: Gateways, workspace_id: int, facts: Facts) -> Outcome:
     with unit_of_work(workspace_id) as session:
         session.execute(WRITING, {"what": f"purchase:{workspace_id}"})
         price_ids = [item.price_id for item in facts.subscription.items] if facts.subscription else []
@@ -139,7 +148,7 @@ def _write_once(gateways: Gateways, workspace_id: int, facts: Facts) -> str:
             *_write_invoice(session, gateways, facts, prices),
             *_write_subscription(session, gateways, facts, prices),
         ]
-    return "; ".join(done) or "nothing new"
+    return Outcome("; ".join(done) or "nothing new", workspace_id)
 
 
 def _write_invoice(

@@ -1,0 +1,86 @@
+"""Which events matter, and what each leads to: the object is read again and projected."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from portal.db import unit_of_work
+from portal.gateways import Gateways
+from portal.services import billing_details, incidents, projections
+
+
+@dataclass(frozen=True)
+class Handled:
+    """What came of an event: one line, and whose it was. ``ours`` False: it concerned nobody here."""
+
+    outcome: str
+    workspace_id: int | None = None
+    ours: bool = True
+
+
+Handler = Callable[[Gateways, str], Handled]
+
+
+def _subscription(gateways: Gateways, subscription_id: str) -> Handled:
+    return _handled(projections.refresh_subscription(gateways, subscription_id))
+
+
+def _invoice(gateways: Gateways, invoice_id: str) -> Handled:
+    return _handled(projections.refresh_invoice(gateways, invoice_id))
+
+
+def _intent(gateways: Gateways, intent_id: str) -> Handled:
+    return _handled(projections.refresh_intent(gateways, intent_id))
+
+
+def _tax_id(gateways: Gateways, tax_id: str) -> Handled:
+    read = gateways.stripe.tax_id(tax_id)
+    workspace_id = billing_details.tax_id_answered(gateways, read)
+    return Handled(f"tax id is {read.status}", workspace_id, ours=workspace_id is not None)
+
+
+def _not_finalized(gateways: Gateways, invoice_id: str) -> Handled:
+    invoice = gateways.stripe.invoice(invoice_id)
+    workspace_id = billing_details.workspace_of(invoice.customer_id)
+    if workspace_id is None:
+        return Handled(projections.NOT_OURS, ours=False)
+    with unit_of_work() as session:
+        incidents.report(
+            session,
+            gateways,
+            "invoice_not_final",
+            dedupe_key=f"invoice_not_final:{invoice_id}",
+            workspace_id=workspace_id,
+            summary="Stripe could not make an invoice final, so it is not being collected; look at its tax",
+            details={"invoice": invoice_id, "tax_status": invoice.tax_status},
+        )
+    return Handled("invoice is not final", workspace_id)
+
+
+def _handled(done: projections.Outcome) -> Handled:
+    return Handled(done.text, done.workspace_id, ours=done.workspace_id is not None)
+
+
+# at most twenty, since the list of events takes no more types at once
+HANDLERS: dict[str, Handler] = {
+    "customer.subscription.created": _subscription,
+    "customer.subscription.updated": _subscription,
+    "customer.subscription.deleted": _subscription,
+    "customer.subscription.paused": _subscription,
+    "customer.subscription.resumed": _subscription,
+    "customer.subscription.trial_will_end": _subscription,
+    "invoice.finalized": _invoice,
+    "invoice.finalization_failed": _not_finalized,
+    "invoice.paid": _invoice,
+    "invoice.payment_failed": _invoice,
+    "invoice.payment_action_required": _invoice,
+    "invoice.voided": _invoice,
+    "invoice.marked_uncollectible": _invoice,
+    "payment_intent.processing": _intent,
+    "payment_intent.requires_action": _intent,
+    "payment_intent.payment_failed": _intent,
+    "payment_intent.succeeded": _intent,
+    "setup_intent.succeeded": _intent,
+    "setup_intent.setup_failed": _intent,
+    "customer.tax_id.updated": _tax_id,
+}
+EVENT_TYPES = tuple(HANDLERS)

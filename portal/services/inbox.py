@@ -1,0 +1,272 @@
+"""Receive now, think later: events are stored once, answered, and worked on by the queue.
+
+A row and its job are written in one transaction, and the sweeper goes by the row, so that nothing that was
+acknowledged is lost. Doing an event twice changes nothing: only its type and object id steer, the object is
+fetched anew. Delivery is at least once and in no order (docs.stripe.com/webhooks).
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import Interval, cast, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.errors import NotFoundError, PortalError
+from portal.gateways import Gateways
+from portal.gateways.stripe_errors import StripeUnknownError
+from portal.gateways.stripe_words import Event
+from portal.models import InboxEvent
+from portal.services import incidents
+from portal.services.event_handlers import HANDLERS, Handled
+
+log = structlog.get_logger()
+
+TASK = "inbox.process"
+MOST_TRIES = 8
+FIRST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(minutes=15)
+# whoever works on an event holds it for so long; a job that runs now is left alone by the sweeper
+CLAIM = timedelta(seconds=90)
+SWEEP_BATCH = 200
+LONGEST_OUTCOME = 500
+
+RECEIVED = "received"
+DONE = "done"
+IGNORED = "ignored"
+PARKED = "parked"
+REFUSED = "refused"
+WEBHOOK = "webhook"
+POLLER = "poller"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What an event row says when it is taken up."""
+
+    id: str
+    type: str
+    object_id: str | None
+    tries: int
+    source: str
+
+
+def receive(gateways: Gateways, event: Event) -> bool:
+    """Store a verified delivery with its job, in one transaction; False if it was known already.
+
+    An event that is not for this portal (mode, account, API version) is stored as refused and never applied.
+    """
+    objection = gateways.stripe.webhooks.objection(event)
+    with unit_of_work() as session:
+        statement = insert(InboxEvent).values(
+            **_row(event, WEBHOOK),
+            state=REFUSED if objection else RECEIVED,
+            outcome=objection,
+            next_try_at=func.clock_timestamp() + CLAIM,
+        )
+        # the poller may have seen it a moment before: then this is its delivery
+        known_to_poller = (InboxEvent.source == POLLER) & (InboxEvent.state == RECEIVED)
+        stored = session.execute(
+            statement.on_conflict_do_update(
+                index_elements=[InboxEvent.id],
+                set_={"source": WEBHOOK, "next_try_at": statement.excluded.next_try_at},
+                where=known_to_poller,
+            ).returning(InboxEvent.id)
+        ).first()
+        if stored is None:
+            return False
+        if objection:
+            _report_refusal(session, gateways, event, objection)
+        else:
+            gateways.jobs.defer(session, TASK, event_id=event.id)
+    return True
+
+
+def _row(event: Event, source: str) -> dict[str, object]:
+    return {
+        "id": event.id,
+        "type": event.type,
+        "source": source,
+        "api_version": event.api_version,
+        "livemode": event.livemode,
+        "object_id": event.object_id,
+        "created": event.created,
+        "payload": dict(event.payload),
+    }
+
+
+def _report_refusal(session: Session, gateways: Gateways, event: Event, objection: str) -> None:
+    incidents.report(
+        session,
+        gateways,
+        "webhook_refused",
+        dedupe_key=f"webhook_refused:{objection}",
+        summary="Stripe sends events that are not for this portal; check the webhook endpoint",
+        details={"event": event.id, "type": event.type, "objection": objection},
+    )
+
+
+def keep_for_later(session: Session, event: Event, patience: timedelta) -> bool:
+    """Store an event that the poller saw, to be worked on unless its webhook comes within ``patience``.
+
+    False if it is known. One that was refused for its API version only is taken up again: the list of events
+    tells what happened, whatever version the endpoint is pinned to.
+    """
+    statement = insert(InboxEvent).values(
+        **_row(event, POLLER), state=RECEIVED, next_try_at=func.clock_timestamp() + patience
+    )
+    again = {"state": RECEIVED, "source": POLLER, "next_try_at": statement.excluded.next_try_at}
+    refused_version = (InboxEvent.state == REFUSED) & InboxEvent.outcome.startswith("API version")
+    return (
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=[InboxEvent.id], set_=again, where=refused_version
+            ).returning(InboxEvent.id)
+        ).first()
+        is not None
+    )
+
+
+def process(gateways: Gateways, event_id: str) -> str:
+    """Work on one event, unless it is done or somebody does; its state afterwards, or ``busy``.
+
+    A failure is tried again later, and parked with its reason after MOST_TRIES; while Stripe is away an event
+    waits as long as it takes.
+    """
+    event = _claim(event_id)
+    if event is None:
+        return "busy"
+    handler = HANDLERS.get(event.type)
+    if handler is None or event.object_id is None:
+        return _finish(event, IGNORED, Handled("no use for this type"))
+    try:
+        handled = handler(gateways, event.object_id)
+    except StripeUnknownError as error:
+        return _wait(event, f"Stripe is away: {error}", count=False)
+    except NotFoundError as error:
+        return _finish(event, IGNORED, Handled(f"gone at Stripe: {error}"))
+    except Exception as error:
+        log.exception("event_failed", event=event.id, type=event.type, tries=event.tries)
+        reason = f"{type(error).__name__}: {error}"
+        return _park(gateways, event, reason) if event.tries >= MOST_TRIES else _wait(event, reason)
+    return _finish(event, DONE if handled.ours else IGNORED, handled)
+
+
+def _claim(event_id: str) -> Waiting | None:
+    with unit_of_work() as session:
+        row = session.scalars(
+            select(InboxEvent)
+            .where(InboxEvent.id == event_id, InboxEvent.state == RECEIVED)
+            .with_for_update(skip_locked=True)
+        ).first()
+        if row is None or (row.tries and not _due(session, row)):
+            return None
+        row.tries += 1
+        row.next_try_at = session.execute(select(func.clock_timestamp() + CLAIM)).scalar_one()
+        return Waiting(row.id, row.type, row.object_id, row.tries, row.source)
+
+
+def _due(session: Session, row: InboxEvent) -> bool:
+    return bool(session.scalar(select(func.clock_timestamp() >= row.next_try_at)))
+
+
+def _finish(event: Waiting, state: str, handled: Handled) -> str:
+    with unit_of_work() as session:
+        session.execute(
+            update(InboxEvent)
+            .where(InboxEvent.id == event.id)
+            .values(
+                state=state,
+                outcome=handled.outcome[:LONGEST_OUTCOME],
+                workspace_id=handled.workspace_id,
+                handled_at=func.clock_timestamp(),
+            )
+        )
+    log.info("event", event=event.id, type=event.type, state=state, outcome=handled.outcome)
+    return state
+
+
+def _wait(event: Waiting, reason: str, *, count: bool = True) -> str:
+    wait = min(FIRST_WAIT * 2 ** (event.tries - 1), LONGEST_WAIT)
+    with unit_of_work() as session:
+        session.execute(
+            update(InboxEvent)
+            .where(InboxEvent.id == event.id)
+            .values(
+                outcome=reason[:LONGEST_OUTCOME],
+                tries=InboxEvent.tries if count else InboxEvent.tries - 1,
+                next_try_at=func.clock_timestamp() + cast(wait, Interval),
+            )
+        )
+    log.warning("event_waits", event=event.id, type=event.type, reason=reason)
+    return RECEIVED
+
+
+def _park(gateways: Gateways, event: Waiting, reason: str) -> str:
+    with unit_of_work() as session:
+        session.execute(
+            update(InboxEvent)
+            .where(InboxEvent.id == event.id)
+            .values(state=PARKED, outcome=reason[:LONGEST_OUTCOME])
+        )
+        incidents.report(
+            session,
+            gateways,
+            "event_parked",
+            dedupe_key=f"event_parked:{event.id}",
+            summary=f"{event.type} could not be worked on; replay it once the cause is mended",
+            details={"event": event.id, "object": event.object_id, "reason": reason},
+        )
+    return PARKED
+
+
+def sweep(gateways: Gateways) -> int:
+    """Work on every event that is due and has no job (any more); returns how many."""
+    with unit_of_work() as session:
+        due = session.execute(
+            select(InboxEvent.id, InboxEvent.source)
+            .where(InboxEvent.state == RECEIVED, InboxEvent.next_try_at <= func.clock_timestamp())
+            .order_by(InboxEvent.created)
+            .limit(SWEEP_BATCH)
+        ).all()
+        missed = [event_id for event_id, source in due if source == POLLER]
+        if missed:
+            _report_gap(session, gateways, missed)
+    for event_id, _source in due:
+        process(gateways, event_id)
+    return len(due)
+
+
+def _report_gap(session: Session, gateways: Gateways, missed: list[str]) -> None:
+    incidents.report(
+        session,
+        gateways,
+        "webhooks_missed",
+        dedupe_key=f"webhooks_missed:{missed[0]}",
+        summary="Stripe's webhooks did not arrive; the events were found by asking and are being worked on",
+        details={"events": missed},
+    )
+
+
+def listing(session: Session, *, state: str | None = None, limit: int = 50) -> list[InboxEvent]:
+    """Events, newest first, of one state or all."""
+    statement = select(InboxEvent).order_by(InboxEvent.received_at.desc()).limit(limit)
+    return list(session.scalars(statement.where(InboxEvent.state == state) if state else statement))
+
+
+def replay(gateways: Gateways, event_id: str) -> str:
+    """Take an event up again, whatever became of it, and work on it now; its state afterwards.
+
+    Raises NotFoundError for an unknown one and PortalError for one of another account or mode.
+    """
+    with unit_of_work() as session:
+        row = session.get(InboxEvent, event_id, with_for_update=True)
+        if row is None:
+            raise NotFoundError(f"There is no event {event_id} in the inbox.")
+        if row.state == REFUSED and not (row.outcome or "").startswith("API version"):
+            raise PortalError(f"Event {event_id} is not for this portal: {row.outcome}.")
+        row.state, row.tries = RECEIVED, 0
+        row.next_try_at = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return process(gateways, event_id)
