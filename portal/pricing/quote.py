@@ -11,9 +11,10 @@ from portal.pricing.errors import PricingError
 from portal.pricing.money import Money, decimal_text, line_amount
 from portal.pricing.selection import Selection
 from portal.pricing.trace import RATE, UNITS, Input, Reason, explained
-from portal.pricing.usage import Step, rate_checked
+from portal.pricing.usage import Step, rate_checked, reasons_for
 
 MAX_DISCOUNTS = 20  # Stripe takes at most twenty discounts on a subscription or item
+USAGE_MODE = "graduated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,11 @@ class UsageLine:
     included: int
     amount: int
     steps: tuple[Step, ...]
-    trace: tuple[Reason, ...]
+
+    @property
+    def trace(self) -> tuple[Reason, ...]:
+        """Why the amount is what it is: a reason for each step."""
+        return reasons_for(self.steps, mode=USAGE_MODE, included=self.included)
 
     def as_dict(self, *, explain: bool = False) -> dict[str, object]:
         """Return the line for JSON; ``explain`` adds the trace."""
@@ -205,11 +210,9 @@ def _estimate(selection: Selection, catalog: Catalog) -> UsageEstimate:
             continue
         if rates.requires is not None and not selection.add_ons.get(rates.requires):
             raise PricingError(f"{key} is sold with the add-on {rates.requires} only.", f"usage[{key}]")
-        rating = rate_checked(selection.usage[key], rates.bands, mode="graduated", included=rates.included)
+        rating = rate_checked(selection.usage[key], rates.bands, mode=USAGE_MODE, included=rates.included)
         lines.append(
-            UsageLine(
-                key, rates.name, rating.quantity, rating.included, rating.amount, rating.steps, rating.trace
-            )
+            UsageLine(key, rates.name, rating.quantity, rating.included, rating.amount, rating.steps)
         )
     return UsageEstimate(tuple(lines), sum(line.amount for line in lines))
 

@@ -67,11 +67,16 @@ class Rating:
     therefore differ by less than one minor unit from its own exact price.
     """
 
+    mode: str
     quantity: int
     included: int
     amount: int
     steps: tuple[Step, ...]
-    trace: tuple[Reason, ...]
+
+    @property
+    def trace(self) -> tuple[Reason, ...]:
+        """Why the amount is what it is: a reason for each step."""
+        return reasons_for(self.steps, mode=self.mode, included=self.included)
 
     def as_dict(self, *, explain: bool = False) -> dict[str, object]:
         """Return amount and steps for JSON; ``explain`` adds the trace."""
@@ -132,19 +137,17 @@ def rate(quantity: int, bands: Sequence[Band], *, mode: str = "graduated", inclu
 
 def rate_checked(quantity: int, bands: tuple[Band, ...], *, mode: str, included: int) -> Rating:
     """Rate like ``rate()``, for arguments that were checked before, such as a catalogue's bands."""
-    steps, reasons = [], []
+    steps = []
     free = min(quantity, included)
     if free:
         steps.append(Step(free, _FREE, 0, 0))
-        reasons.append(_included_reason(quantity, included))
     exact = charged = 0
     for taken, band in _taken(quantity - free, bands, mode):
         exact += band.parts(taken)
         amount = round_half_up(exact, _PARTS) - charged
         charged += amount
         steps.append(Step(taken, band.unit_amount, band.flat_amount, amount))
-        reasons.append(_band_reason(mode, taken, band, amount))
-    return Rating(quantity, included, charged, tuple(steps), tuple(reasons))
+    return Rating(mode, quantity, included, charged, tuple(steps))
 
 
 def instalment(
@@ -176,17 +179,27 @@ def _taken(billable: int, bands: tuple[Band, ...], mode: str) -> list[tuple[int,
     return taken
 
 
+def reasons_for(steps: tuple[Step, ...], *, mode: str, included: int) -> tuple[Reason, ...]:
+    """Return a reason for each step of a rating; with an allowance the first step is what it took."""
+    allowance = steps[: bool(included)]
+    return (
+        *(_included_reason(step.quantity, included) for step in allowance),
+        *(_band_reason(mode, step) for step in steps[len(allowance) :]),
+    )
+
+
 def _included_reason(quantity: int, included: int) -> Reason:
     inputs = (Input("quantity", quantity, UNITS), Input("included", included, UNITS))
-    return Reason("included", "min(quantity, included) × 0", inputs, 0)
+    return Reason("included", "quantity × 0", inputs, 0)
 
 
-def _band_reason(mode: str, taken: int, band: Band, amount: int) -> Reason:
-    inputs: tuple[Input, ...] = (
-        Input("quantity", taken, UNITS),
-        Input("unit_amount", band.unit_amount, RATE),
+def _band_reason(mode: str, step: Step) -> Reason:
+    quantity, unit_amount = (
+        Input("quantity", step.quantity, UNITS),
+        Input("unit_amount", step.unit_amount, RATE),
     )
-    if not band.flat_amount:
-        return Reason(mode, "quantity × unit_amount", inputs, amount)
-    inputs = (*inputs, Input("flat_amount", band.flat_amount, MONEY))
-    return Reason(mode, "quantity × unit_amount + flat_amount", inputs, amount)
+    if not step.flat_amount:
+        return Reason(mode, "quantity × unit_amount", (quantity, unit_amount), step.amount)
+    flat_amount = Input("flat_amount", step.flat_amount, MONEY)
+    formula = "quantity × unit_amount + flat_amount"
+    return Reason(mode, formula, (quantity, unit_amount, flat_amount), step.amount)
