@@ -8,7 +8,26 @@ from fractions import Fraction
 from portal.sandbox.store import Document
 
 HALF = Fraction(1, 2)
-ZERO_DECIMAL_CURRENCIES = frozenset(["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"])
+ZERO_DECIMAL_CURRENCIES = frozenset(
+    [
+        "bif",
+        "clp",
+        "djf",
+        "gnf",
+        "jpy",
+        "kmf",
+        "krw",
+        "mga",
+        "pyg",
+        "rwf",
+        "ugx",
+        "vnd",
+        "vuv",
+        "xaf",
+        "xof",
+        "xpf",
+    ]
+)
 SYMBOLS = {
     "usd": "$",
     "eur": "€",

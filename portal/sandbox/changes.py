@@ -124,6 +124,24 @@ def _nested(credited: Document | None) -> Document | None:
     return credited and {"invoice_line_item_details": credited, "type": "invoice_line_items"}
 
 
+def store_pending(sandbox: Sandbox, rows: list[Document]) -> None:
+    """Store pending items and tell about them; in a list, newest first, they stand in the given order (recorded)."""
+    for row in reversed(rows):
+        sandbox.store.put(invoice_items.KIND, row)
+        sandbox.emit("invoiceitem.created", row)
+
+
+def added_time(sandbox: Sandbox, subscription: Document, item: Document, old_end: int) -> Document:
+    """The pending item for the time that a restarted period adds; recorded, also where it comes to 0."""
+    start, end = item["current_period_start"], item["current_period_end"]
+    full = full_price(sandbox, subscription, item)
+    quantity = item.get("quantity") or 0
+    amount = proration.rest(full, start=start, end=end, at=old_end)
+    return _proration_item(
+        sandbox, subscription, item, item["price"], "Remaining", amount, quantity, (old_end, end), None
+    )
+
+
 def credit_unused(sandbox: Sandbox, subscription: Document) -> None:
     """Store a pending credit for the unused time of every item: what a cancellation gives back (recorded shape)."""
     now = sandbox.now(subscription["customer"])
@@ -132,8 +150,7 @@ def credit_unused(sandbox: Sandbox, subscription: Document) -> None:
         if row is not None:
             row["parent"] = None
             del row["proration_details"]
-            sandbox.store.put(invoice_items.KIND, row)
-            sandbox.emit("invoiceitem.created", row)
+            store_pending(sandbox, [row])
 
 
 def pending(sandbox: Sandbox, customer: str, subscription: str | None) -> list[Document]:
@@ -146,6 +163,6 @@ def pending(sandbox: Sandbox, customer: str, subscription: str | None) -> list[D
 
 
 def pending_lines(sandbox: Sandbox, subscription: Document) -> list[Document]:
-    """The lines that the subscription's pending items become, oldest first."""
+    """The lines that the subscription's pending items become, newest first (recorded)."""
     rows = pending(sandbox, subscription["customer"], subscription["id"])
-    return [invoice_items.line_of(sandbox, row) for row in reversed(rows)]
+    return [invoice_items.line_of(sandbox, row) for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from portal.sandbox import invoices, payments
+from portal.sandbox.confirmation import Outcome
 from portal.sandbox.errors import StripeError, state_error
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
@@ -42,19 +43,66 @@ def charge(
     sandbox: Sandbox, invoice: Document, *, off_session: bool, payment_method: str | None = None
 ) -> Document:
     """Try to take what is due now; the invoice as it then is, or Stripe's 402."""
-    invoice["_collecting"] = True
-    sandbox.store.put(invoices.KIND, invoice)
-    outcome = payments.pay_invoice(sandbox, invoice, off_session=off_session, payment_method=payment_method)
-    invoice = sandbox.store.get(invoices.KIND, invoice["id"]) or invoice
-    invoice["_collecting"] = False
-    sandbox.store.put(invoices.KIND, invoice)
+    outcome = attempt(sandbox, invoice, off_session=off_session, payment_method=payment_method)
     if outcome.error:
         raise outcome.error
     if outcome.status == "requires_action":
         raise StripeError(
             402, "card_error", ACTION_REQUIRED, code="invoice_payment_intent_requires_action", keep=True
         )
+    return sandbox.store.get(invoices.KIND, invoice["id"]) or invoice
+
+
+def attempt(
+    sandbox: Sandbox, invoice: Document, *, off_session: bool, payment_method: str | None = None
+) -> Outcome:
+    """One attempt of the account's own, counted on the invoice."""
+    sandbox.store.put(invoices.KIND, {**invoice, "_collecting": True})
+    outcome = payments.pay_invoice(sandbox, invoice, off_session=off_session, payment_method=payment_method)
+    after = sandbox.store.get(invoices.KIND, invoice["id"])
+    assert after
+    sandbox.store.put(invoices.KIND, {**after, "_collecting": False})
+    return outcome
+
+
+def advance(sandbox: Sandbox, id: str) -> None:
+    """What the clock does with an automatic invoice: make the draft final, then charge; later, try again."""
+    invoice = sandbox.store.get(invoices.KIND, id)
+    assert invoice
+    if invoice["status"] == "draft":
+        invoice = _finalize(sandbox, invoice)
+    if invoice["status"] == "open" and invoice["collection_method"] == "charge_automatically":
+        _retry(sandbox, invoice)
+
+
+def _finalize(sandbox: Sandbox, invoice: Document) -> Document:
+    """Make it final; a missing place for its taxes leaves it a draft and says so."""
+    try:
+        with sandbox.store.transaction():
+            invoice = invoices.finalize(sandbox, invoice)
+    except StripeError as error:
+        invoice = sandbox.store.get(invoices.KIND, invoice["id"]) or invoice
+        invoice["automatically_finalizes_at"] = invoice["next_payment_attempt"] = None
+        invoice["last_finalization_error"] = error.body()
+        invoice["automatic_tax"]["disabled_reason"] = "finalization_requires_location_inputs"
+        sandbox.store.put(invoices.KIND, invoice)
+        sandbox.emit("invoice.finalization_failed", invoice)
+        return invoice
+    if invoice["status"] == "open" and invoice["collection_method"] == "send_invoice":
+        sandbox.emit("invoice.sent", invoice)
     return invoice
+
+
+def _retry(sandbox: Sandbox, invoice: Document) -> None:
+    """Charge off session; having no usable method counts as a failed attempt."""
+    try:
+        if payments.default_method(sandbox, invoice):
+            attempt(sandbox, invoice, off_session=True)
+            return
+    except StripeError:  # the default method was detached
+        pass
+    sandbox.store.put(invoices.KIND, {**invoice, "_collecting": True})
+    invoices.payment_failed(sandbox, invoice["id"])
 
 
 def send(sandbox: Sandbox, invoice: Document) -> Document:

@@ -255,7 +255,7 @@ def payment_processing(sandbox: Sandbox, invoice_id: str, intent: Document) -> N
     standing.invoice_processing(sandbox, invoice)
 
 
-def payment_failed(sandbox: Sandbox, invoice_id: str, intent: Document) -> None:
+def payment_failed(sandbox: Sandbox, invoice_id: str, intent: Document | None = None) -> None:
     """A payment was declined or a debit came back.
 
     The first invoice of a subscription is voided when its debit comes back; the subscription stays active.
@@ -286,6 +286,6 @@ def payment_action_required(sandbox: Sandbox, invoice_id: str, intent: Document)
 
 def _count_attempt(invoice: Document) -> None:
     """Count what the account tried by itself, and the first payment whoever made it."""
-    if invoice.get("_collecting") or invoice["attempt_count"] == 0:
+    if invoice.pop("_collecting", False) or invoice["attempt_count"] == 0:
         invoice["attempt_count"] += 1
     invoice["attempted"] = True

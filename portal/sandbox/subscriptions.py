@@ -18,6 +18,7 @@ from portal.sandbox import (
     standing,
     tax_rates,
 )
+from portal.sandbox.confirmation import Outcome
 from portal.sandbox.errors import StripeError, invalid
 from portal.sandbox.invoice_totals import require_location
 from portal.sandbox.ordering import Order
@@ -248,15 +249,19 @@ def _collect(sandbox: Sandbox, invoice: Document, behavior: str) -> None:
     if payments.default_method(sandbox, invoice) is None:
         raise invalid(NO_METHOD, code="resource_missing")
     outcome = payments.pay_invoice(sandbox, invoice, off_session=False)
-    if behavior != "error_if_incomplete" or outcome.status in ("succeeded", "processing"):
-        return
+    if behavior == "error_if_incomplete" and outcome.status not in ("succeeded", "processing"):
+        raise refusal(outcome)
+
+
+def refusal(outcome: Outcome) -> StripeError:
+    """Stripe's 402 for a payment that did not go through and of which nothing is kept."""
     if outcome.status == "requires_action":
-        raise StripeError(
+        return StripeError(
             402, "card_error", ACTION_REQUIRED, code="subscription_payment_intent_requires_action"
         )
     assert outcome.error
     outcome.error.keep = False
-    raise outcome.error
+    return outcome.error
 
 
 def _ask_for_method(sandbox: Sandbox, subscription: Document) -> Document:

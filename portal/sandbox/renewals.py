@@ -1,0 +1,162 @@
+"""What time does to subscriptions and invoices, each thing at its own second."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from functools import partial
+
+from portal.sandbox import (
+    amounts,
+    changes,
+    collection,
+    discount_objects,
+    ending,
+    invoices,
+    items,
+    periods,
+    standing,
+    subscriptions,
+    trials,
+)
+from portal.sandbox.clock import Action, on_tick
+from portal.sandbox.invoice_items import line_of
+from portal.sandbox.state import Sandbox
+from portal.sandbox.store import Document
+
+INCOMPLETE_SECONDS = 23 * 3600
+RENEWING = ("active", "past_due", "unpaid")
+CYCLE = "subscription_cycle"
+_RANKS = ("expire", "finish", "announce", "end_trial", "renew")
+
+
+@on_tick
+def next_due(sandbox: Sandbox, clock_id: str | None, until: int) -> tuple[int, Action] | None:
+    """The earliest thing that falls due for the customers of one clock."""
+    due = (found for found in _all_due(sandbox, clock_id) if found[0] <= until)
+    first = min(due, key=lambda found: found[:2], default=None)
+    return (first[0], first[2]) if first else None
+
+
+def _all_due(sandbox: Sandbox, clock_id: str | None) -> Iterator[tuple[int, int, Action]]:
+    """Everything to come as (second, rank among things of one second, action)."""
+    for row in sandbox.store.walk(subscriptions.KIND, test_clock=clock_id):
+        for at, verb in _of_subscription(row):
+            yield at, _RANKS.index(verb), partial(_on_subscription, sandbox, verb, row["id"])
+    for row in sandbox.store.walk(invoices.KIND, test_clock=clock_id):
+        at = _of_invoice(row)
+        if at is not None:
+            yield at, len(_RANKS), partial(collection.advance, sandbox, row["id"])
+
+
+def _of_subscription(row: Document) -> Iterator[tuple[int, str]]:
+    status = row["status"]
+    if status == "incomplete":
+        yield row["created"] + INCOMPLETE_SECONDS, "expire"
+    if row["cancel_at"] is not None and status not in standing.OVER:
+        yield row["cancel_at"], "finish"
+    if status == "trialing":
+        if not row.get("_trial_end_told"):
+            yield trials.notice_at(row), "announce"
+        yield row["trial_end"], "end_trial"
+    if status in RENEWING:
+        yield min(item["current_period_end"] for item in row["items"]["data"]), "renew"
+
+
+def _of_invoice(row: Document) -> int | None:
+    if row["status"] == "draft":
+        return row["automatically_finalizes_at"]
+    if row["status"] == "open" and row["auto_advance"]:
+        return row["next_payment_attempt"]
+    return None
+
+
+def _on_subscription(sandbox: Sandbox, verb: str, id: str) -> None:
+    subscription = sandbox.store.get(subscriptions.KIND, id)
+    assert subscription
+    verbs = {
+        "expire": standing.expire,
+        "finish": finish,
+        "announce": trials.announce,
+        "end_trial": trials.end,
+        "renew": renew,
+    }
+    verbs[verb](sandbox, subscription)
+
+
+def renew(sandbox: Sandbox, subscription: Document) -> None:
+    """Start the next period of every item whose period is over and draft one invoice for all of them."""
+    before = copy.deepcopy(subscription)
+    rows = items.of_subscription(sandbox, subscription)
+    at = min(item["current_period_end"] for item in rows)
+    due = [item for item in rows if item["current_period_end"] <= at]
+    started = min(item["current_period_start"] for item in due)
+    drafted = _roll_over(sandbox, subscription, due, at)
+    items.place(sandbox, subscription, rows)
+    drafted += _pending(sandbox, subscription)
+    subscription["discounts"] = discount_objects.lasting(sandbox, subscription["discounts"], at)
+    invoice_id = sandbox.new_id("in")
+    subscription["latest_invoice"] = invoice_id
+    sandbox.store.put(subscriptions.KIND, subscription)
+    sandbox.emit("customer.subscription.updated", subscription, before)
+    subscriptions.draft_invoice(
+        sandbox,
+        subscription,
+        drafted,
+        billing_reason=CYCLE,
+        auto_advance=subscription["status"] != "unpaid",
+        period=(started, at),
+        id=invoice_id,
+    )
+
+
+def _roll_over(sandbox: Sandbox, subscription: Document, due: list[Document], at: int) -> list[Document]:
+    """The lines of the items whose period ends: usage for the time past, everything else for the time to come."""
+    drafted = []
+    for item in due:
+        item["discounts"] = discount_objects.lasting(sandbox, item["discounts"], at)
+        if items.is_metered(item):
+            drafted.append(usage_line(sandbox, subscription, item))
+        recurring = item["price"]["recurring"]
+        item["current_period_start"], item["current_period_end"] = periods.containing(
+            subscription["billing_cycle_anchor"], recurring["interval"], recurring["interval_count"], at
+        )
+        if not items.is_metered(item):
+            drafted.append(subscriptions.item_line(sandbox, subscription, item))
+    return drafted
+
+
+def usage_line(sandbox: Sandbox, subscription: Document, item: Document) -> Document:
+    """The line for what was used in the item's period that ends: nothing, as usage is not counted here."""
+    line = subscriptions.item_line(sandbox, subscription, item, quantity=0)
+    return {**line, "amount": amounts.whole(amounts.for_quantity(item["price"], 0))}
+
+
+def _pending(sandbox: Sandbox, subscription: Document) -> list[Document]:
+    """What waits for this subscription's next invoice, and for any of the customer's."""
+    loose = changes.pending(sandbox, subscription["customer"], None)
+    return changes.pending_lines(sandbox, subscription) + [line_of(sandbox, row) for row in loose]
+
+
+def finish(sandbox: Sandbox, subscription: Document) -> None:
+    """The planned end has come: cancel, and draft a last invoice when something is still to be billed."""
+    at = subscription["cancel_at"]
+    rows = items.of_subscription(sandbox, subscription)
+    usage = [
+        usage_line(sandbox, subscription, item)
+        for item in rows
+        if items.is_metered(item) and item["current_period_end"] <= at
+    ]
+    drafted = changes.pending_lines(sandbox, subscription)
+    if drafted:
+        started = min(item["current_period_start"] for item in rows)
+        invoice = subscriptions.draft_invoice(
+            sandbox,
+            subscription,
+            usage + drafted,
+            billing_reason=CYCLE,
+            auto_advance=True,
+            period=(started, at),
+        )
+        subscription["latest_invoice"] = invoice["id"]
+    ending.end(sandbox, subscription)

@@ -1,0 +1,126 @@
+"""Trials: announced, moved, and ended, with or without a payment method."""
+
+from __future__ import annotations
+
+import copy
+
+from portal.sandbox import items, payments, periods, subscriptions
+from portal.sandbox.state import Sandbox
+from portal.sandbox.store import Document
+
+KIND = subscriptions.KIND
+NOTICE_SECONDS = 3 * 86_400
+
+
+def end_now(sandbox: Sandbox, subscription: Document, before: Document) -> Document:
+    """End the trial in this request; recorded: its end lies a second back and the first paid period starts now."""
+    from portal.sandbox import updates
+
+    now = sandbox.now(subscription["customer"])
+    subscription["trial_end"] = now - 1
+    subscription["billing_cycle_anchor"] = now
+    invoice = _end(sandbox, subscription, before, now, "subscription_update", auto_advance=False)
+    if invoice:
+        updates.collect(sandbox, invoice, "allow_incomplete")
+    return subscriptions.stored(sandbox, subscription)
+
+
+def end(sandbox: Sandbox, subscription: Document) -> None:
+    """The trial's last second has passed: the first paid period is invoiced, as a draft for an hour."""
+    before = copy.deepcopy(subscription)
+    _end(sandbox, subscription, before, subscription["trial_end"], "subscription_cycle", auto_advance=True)
+
+
+def _end(
+    sandbox: Sandbox,
+    subscription: Document,
+    before: Document,
+    now: int,
+    billing_reason: str,
+    *,
+    auto_advance: bool,
+) -> Document | None:
+    """The draft of the first paid period; None when the trial ends in a pause or a cancellation."""
+    missing = _on_missing_method(sandbox, subscription)
+    if missing == "cancel":
+        from portal.sandbox import ending
+
+        ending.end(sandbox, subscription)
+        return None
+    rows = items.of_subscription(sandbox, subscription)
+    for item in rows:
+        if missing == "pause":
+            item["current_period_end"] = now
+        else:
+            item["current_period_start"] = now
+            item["current_period_end"] = periods.first_end(now, item["price"]["recurring"])
+    items.place(sandbox, subscription, rows)
+    if missing == "pause":
+        _pause(sandbox, subscription, before, now)
+        return None
+    subscription["status"] = "active"
+    lines = [
+        subscriptions.item_line(sandbox, subscription, item) for item in rows if not items.is_metered(item)
+    ]
+    invoice_id = sandbox.new_id("in")
+    subscription["latest_invoice"] = invoice_id if lines else subscription["latest_invoice"]
+    sandbox.store.put(KIND, subscription)
+    sandbox.emit("customer.subscription.updated", subscription, before)
+    if not lines:
+        return None
+    return subscriptions.draft_invoice(
+        sandbox,
+        subscription,
+        lines,
+        billing_reason=billing_reason,
+        auto_advance=auto_advance,
+        period=(subscription["trial_start"], now),
+        id=invoice_id,
+    )
+
+
+def _on_missing_method(sandbox: Sandbox, subscription: Document) -> str | None:
+    """What the trial settings say for a customer without a payment method, or None when there is one."""
+    asks = {"parent": {"subscription_details": {"subscription": subscription["id"]}}}
+    bare = {**asks, "customer": subscription["customer"], "default_payment_method": None}
+    if subscription["collection_method"] == "send_invoice" or payments.default_method(sandbox, bare):
+        return None
+    behavior = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
+    return None if behavior == "create_invoice" else behavior
+
+
+def _pause(sandbox: Sandbox, subscription: Document, before: Document, now: int) -> None:
+    """Recorded: paused, the period ends now, no invoice."""
+    subscription["status"] = "paused"
+    subscription["status_details"] = {
+        "paused": {
+            "subscription": {"type": "trial_end_without_payment_method"},
+            "transitioned_at": now,
+            "type": "subscription",
+        }
+    }
+    sandbox.store.put(KIND, subscription)
+    sandbox.emit("customer.subscription.paused", subscription)
+    sandbox.emit("customer.subscription.updated", subscription, before)
+
+
+def move(sandbox: Sandbox, subscription: Document, to: int) -> None:
+    """Let a running trial end at another second, in place."""
+    subscription["trial_end"] = subscription["billing_cycle_anchor"] = to
+    subscription["_trial_end_told"] = False
+    rows = items.of_subscription(sandbox, subscription)
+    for item in rows:
+        item["current_period_end"] = to
+    items.place(sandbox, subscription, rows)
+
+
+def notice_at(subscription: Document) -> int:
+    """When the coming end of the trial is announced: three days before, at once for a shorter trial."""
+    return max(subscription["trial_end"] - NOTICE_SECONDS, subscription["trial_start"])
+
+
+def announce(sandbox: Sandbox, subscription: Document) -> None:
+    """Tell that the trial is about to end, once."""
+    subscription["_trial_end_told"] = True
+    sandbox.store.put(KIND, subscription)
+    sandbox.emit("customer.subscription.trial_will_end", subscription)

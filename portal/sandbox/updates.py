@@ -1,0 +1,216 @@
+"""Updating a subscription: its plain members, its items with their prorations, its trial and its anchor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from portal.sandbox import (
+    changes,
+    discount_objects,
+    invoice_items,
+    invoices,
+    item_changes,
+    items,
+    payments,
+    periods,
+    standing,
+    subscriptions,
+    trials,
+)
+from portal.sandbox.documents import assign, in_body, merged_metadata
+from portal.sandbox.errors import invalid, past_time, unsupported
+from portal.sandbox.item_changes import ItemChanges
+from portal.sandbox.payment_methods import usable
+from portal.sandbox.state import Sandbox
+from portal.sandbox.store import Document
+
+KIND = subscriptions.KIND
+NOT_WHEN_CANCELED = "A canceled subscription can only update its cancellation_details and metadata."
+NOT_WHEN_INCOMPLETE = (
+    "You cannot update a subscription in `incomplete` status in this way. Only its default payment method, "
+    "description and metadata can be updated."
+)
+WHILE_INCOMPLETE = {"metadata", "description", "default_payment_method"}
+WHEN_CANCELED = {"metadata", "cancellation_details"}
+UPDATE = "subscription_update"
+
+
+def update(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> Document:
+    """Carry out an update as `proration_behavior` and `payment_behavior` say; the subscription as it then is."""
+    _check(sandbox, subscription, params)
+    before = subscription
+    subscription = _plain_members(sandbox, dict(subscription), params)
+    outcome = item_changes.read(sandbox, subscription, params.get("items") or [])
+    if params.get("trial_end") == "now" and subscription["status"] == "trialing":
+        items.place(sandbox, subscription, outcome.rows)
+        return trials.end_now(sandbox, subscription, before)
+    if (params.get("billing_cycle_anchor") or {}).get("type") == "now":
+        return _restart(sandbox, subscription, before, outcome)
+    return _change_items(sandbox, subscription, before, outcome, params)
+
+
+def _check(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> None:
+    given = params.keys() - {"expand"}
+    if subscription["status"] in standing.OVER and given - WHEN_CANCELED:
+        raise invalid(NOT_WHEN_CANCELED, code="invalid_canceled_subscription_fields")
+    if subscription["status"] == "incomplete" and given - WHILE_INCOMPLETE:
+        raise invalid(NOT_WHEN_INCOMPLETE)
+    if params.get("payment_behavior") == "pending_if_incomplete":
+        raise unsupported("payment_behavior")
+    trial_end = params.get("trial_end")
+    if isinstance(trial_end, int) and trial_end <= sandbox.now(subscription["customer"]):
+        raise past_time("trial_end", trial_end)
+    if isinstance(trial_end, int) and subscription["status"] != "trialing":
+        raise unsupported("trial_end")
+    if method := params.get("default_payment_method"):
+        usable(sandbox, method, subscription["customer"])
+
+
+def _plain_members(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> Document:
+    """The members that are taken over as they are; nothing is stored."""
+    assign(
+        subscription, params, ("description", "default_payment_method", "collection_method", "days_until_due")
+    )
+    subscription["metadata"] = merged_metadata(subscription["metadata"], params.get("metadata"))
+    for name in ("payment_settings", "invoice_settings", "trial_settings", "cancellation_details"):
+        if isinstance(params.get(name), dict):
+            subscription[name] = {**subscription[name], **params[name]}
+    if "automatic_tax" in params:
+        enabled = params["automatic_tax"]["enabled"]
+        liability = {"type": "self"} if enabled else None
+        subscription["automatic_tax"] = {"disabled_reason": None, "enabled": enabled, "liability": liability}
+    if "discounts" in params:
+        customer = in_body(sandbox, "customer", subscription["customer"], "customer")
+        coupons = discount_objects.coupons_of(sandbox, params["discounts"], "discounts", customer)
+        subscription["discounts"] = discount_objects.attach(
+            sandbox, coupons, customer, subscription["currency"], subscription=subscription["id"]
+        )
+    if isinstance(params.get("trial_end"), int):
+        trials.move(sandbox, subscription, params["trial_end"])
+    _plan_end(sandbox, subscription, params)
+    return subscription
+
+
+def _plan_end(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> None:
+    """Set or clear the end of the subscription, in place (recorded: `canceled_at` is when it was asked for)."""
+    if "cancel_at_period_end" not in params and "cancel_at" not in params:
+        return
+    at_period_end = params.get("cancel_at_period_end", False)
+    wanted = params.get("cancel_at") or None
+    ends = [item["current_period_end"] for item in subscription["items"]["data"]]
+    named = {"min_period_end": min(ends), "max_period_end": max(ends), "max_billed_until": max(ends)}
+    cancel_at = max(ends) if at_period_end else named.get(str(wanted), wanted)
+    subscription["cancel_at"] = cancel_at
+    subscription["cancel_at_period_end"] = at_period_end
+    subscription["canceled_at"] = sandbox.now(subscription["customer"]) if cancel_at else None
+    subscription["cancellation_details"] = {
+        **subscription["cancellation_details"],
+        "reason": "cancellation_requested" if cancel_at else None,
+    }
+
+
+def _change_items(
+    sandbox: Sandbox, subscription: Document, before: Document, outcome: ItemChanges, params: dict[str, Any]
+) -> Document:
+    behavior = params.get("proration_behavior", "create_prorations")
+    prorates = outcome.bills and behavior != "none" and subscription["status"] != "trialing"
+    at = params.get("proration_date") or sandbox.now(subscription["customer"])
+    rows = item_changes.prorations(sandbox, subscription, outcome, at) if prorates else []
+    added = _added(sandbox, subscription, params)
+    invoices_now = behavior == "always_invoice" or outcome.interval_changes
+    if prorates:
+        for item in [after for _, after in outcome.changed] + outcome.added:
+            changes.remember_billed(
+                sandbox, item, changes.full_price(sandbox, subscription, item), None, None
+            )
+    if rows and not invoices_now:
+        changes.store_pending(sandbox, rows)
+        rows = []
+    for row in rows:
+        sandbox.store.put(invoice_items.KIND, row)
+    lines = [invoice_items.line_of(sandbox, row) for row in rows] + added
+    return _finish(sandbox, subscription, before, outcome.rows, lines, params)
+
+
+def _added(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> list[Document]:
+    return invoice_items.add_to_subscription(sandbox, subscription, params.get("add_invoice_items") or [])
+
+
+def _finish(
+    sandbox: Sandbox,
+    subscription: Document,
+    before: Document,
+    rows: list[Document],
+    lines: list[Document],
+    params: dict[str, Any],
+) -> Document:
+    """Store the changed subscription, tell about it, then invoice and collect what is to be paid now."""
+    started = min(item["current_period_start"] for item in before["items"]["data"])
+    items.place(sandbox, subscription, rows)
+    invoice_id = sandbox.new_id("in")
+    if lines:
+        subscription["latest_invoice"] = invoice_id
+    sandbox.store.put(KIND, subscription)
+    sandbox.emit("customer.subscription.updated", subscription, before)
+    if lines:
+        now = sandbox.now(subscription["customer"])
+        draft = subscriptions.draft_invoice(
+            sandbox, subscription, lines, billing_reason=UPDATE, period=(started, now), id=invoice_id
+        )
+        _link_billed(sandbox, subscription, draft)
+        collect(sandbox, draft, params.get("payment_behavior", "allow_incomplete"))
+    return subscriptions.stored(sandbox, subscription)
+
+
+def _link_billed(sandbox: Sandbox, subscription: Document, invoice: Document) -> None:
+    """Let a later credit point to the lines that charged the items."""
+    for line in invoice["lines"]["data"]:
+        details = (line["parent"] or {}).get("subscription_item_details") or {}
+        item = sandbox.store.get(items.KIND, details.get("subscription_item") or "")
+        if item and item["_billed"] and line["amount"] > 0:
+            item["_billed"].update(invoice=invoice["id"], lines=[line["id"]])
+            sandbox.store.put(items.KIND, item)
+
+
+def collect(sandbox: Sandbox, draft: Document, behavior: str) -> None:
+    """Make an update's invoice final and charge it at once; a failure makes the subscription past due."""
+    invoice = invoices.finalize(sandbox, draft)
+    subscription = sandbox.store.get(KIND, invoices.subscription_of(invoice) or "")
+    if invoice["status"] != "open" or invoice["collection_method"] == "send_invoice":
+        return
+    assert subscription
+    if behavior == "default_incomplete":
+        standing.change(sandbox, subscription, status="past_due")
+        return
+    outcome = payments.pay_invoice(sandbox, invoice, off_session=False)
+    if outcome.status in ("succeeded", "processing"):
+        return
+    if behavior == "error_if_incomplete":
+        raise subscriptions.refusal(outcome)
+    subscription = subscriptions.stored(sandbox, subscription)
+    if subscription["status"] == "active":
+        standing.change(sandbox, subscription, status="past_due")
+
+
+def _restart(sandbox: Sandbox, subscription: Document, before: Document, outcome: ItemChanges) -> Document:
+    """Start the periods anew now: the same prices pay for the added time, other prices are credited and billed in full."""
+    now = sandbox.now(subscription["customer"])
+    subscription["billing_cycle_anchor"] = now
+    lines: list[Document] = []
+    for item in outcome.rows:
+        old_end = item["current_period_end"]
+        credit = changes.credit_item(sandbox, subscription, item, now) if outcome.bills else None
+        item["current_period_start"] = now
+        item["current_period_end"] = periods.first_end(now, item["price"]["recurring"])
+        if items.is_metered(item):
+            continue
+        if not outcome.bills:
+            changes.store_pending(sandbox, [changes.added_time(sandbox, subscription, item, old_end)])
+            full = changes.full_price(sandbox, subscription, item)
+            changes.remember_billed(sandbox, item, full, item["_billed"] and item["_billed"]["invoice"], None)
+            continue
+        if credit:
+            sandbox.store.put(invoice_items.KIND, credit)
+            lines.append(invoice_items.line_of(sandbox, credit))
+        lines.append(subscriptions.item_line(sandbox, subscription, item))
+    return _finish(sandbox, subscription, before, outcome.rows, lines, {})
