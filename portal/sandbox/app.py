@@ -36,8 +36,10 @@ MODULES = (
     "event_routes",
     "webhook_endpoints",
     "subscription_routes",
+    "subscription_updates",
     "item_routes",
     "invoice_routes",
+    "invoice_drafts",
     "invoice_line_routes",
     "invoice_payments",
     "invoice_item_routes",
@@ -59,6 +61,7 @@ MODULES = (
     "elements",
     "redirects",
     "control",
+    "control_pages",
 )
 
 
@@ -85,11 +88,25 @@ def create_sandbox(
     app.add_url_rule("/v1/<path:path>", "preflight", dispatch.preflight, methods=["OPTIONS"])
     for name in MODULES:
         _register(app, name)
+    _start(current, webhooks or [])
+    app.extensions["reset"] = lambda: _reset(app, webhooks or [])
+    return app
+
+
+def _start(current: Sandbox, webhooks: list[tuple[str, str]]) -> None:
     with current.work():
         forget_old(current)
         prepare(current)
-        from_command_line(current, webhooks or [])
-    return app
+        from_command_line(current, webhooks)
+
+
+def _reset(app: Flask, webhooks: list[tuple[str, str]]) -> None:
+    current: Sandbox = app.extensions["sandbox"]
+    with current.lock:
+        current.store.reset()
+        current.clock.offset = 0
+        app.extensions["faults"].clear()
+        _start(current, webhooks)
 
 
 def prepare(current: Sandbox) -> None:

@@ -46,12 +46,12 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     if params.get("payment_method"):
         customer_payment.attach(sandbox, customer, params["payment_method"])
     customer = _changed(sandbox, customer, params)
-    for index, row in enumerate(params.get("tax_id_data", [])):
-        tax_ids.add(sandbox, customer, row, f"tax_id_data[{index}]")
     sandbox.store.put(KIND, customer)
     if params.get("balance"):
         customer = adjust(sandbox, customer, params["balance"], "initial", quiet=True)
     sandbox.emit("customer.created", customer)
+    for index, row in enumerate(params.get("tax_id_data", [])):
+        tax_ids.add(sandbox, customer, row, f"tax_id_data[{index}]")
     return customer
 
 
