@@ -1,6 +1,6 @@
 """The quote is the invoice: the comparison that proves it, to the cent, and where it is kept."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -184,3 +184,13 @@ def of_invoice(session: Session, invoice_id: str) -> list[QuoteMatch]:
         select(QuoteMatch).where(QuoteMatch.stripe_invoice_id == invoice_id).order_by(QuoteMatch.compared_at)
     )
     return list(session.scalars(statement))
+
+
+def of_invoices(session: Session, invoice_ids: Sequence[str]) -> dict[str, QuoteMatch]:
+    """The last comparison of each of these invoices; an invoice without a quote is not among the keys."""
+    statement = (
+        select(QuoteMatch)
+        .where(QuoteMatch.stripe_invoice_id.in_(invoice_ids))
+        .order_by(QuoteMatch.compared_at)
+    )
+    return {row.stripe_invoice_id: row for row in session.scalars(statement)}

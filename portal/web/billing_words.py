@@ -1,0 +1,171 @@
+"""The words of the overview and the invoices: what was bought, how it is paid, why a line is what it is."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from flask_babel import gettext
+
+from portal.models import Invoice, Subscription
+from portal.pricing import Catalog
+from portal.pricing.catalog import SEAT
+from portal.pricing.money import line_amount
+from portal.web.explanations import explain
+from portal.web.presentation import date_text, money, sentence
+
+YEAR_LINE_DAYS = 32
+SECONDS_A_DAY = 24 * 3600
+
+CARD_BRANDS = {
+    "amex": "American Express",
+    "diners": "Diners Club",
+    "discover": "Discover",
+    "jcb": "JCB",
+    "mastercard": "Mastercard",
+    "unionpay": "UnionPay",
+    "visa": "Visa",
+}
+
+
+def payment_method(method: Mapping[str, Any] | None) -> str:
+    """A payment method as people know it: "Visa ending in 4242, valid until 12/2030"."""
+    if not method:
+        return gettext("None yet")
+    kind, last4 = method.get("type"), method.get("last4")
+    if kind == "card":
+        brand = CARD_BRANDS.get(str(method.get("brand")), gettext("Card"))
+        if not method.get("exp_year"):
+            return gettext("%(brand)s ending in %(last4)s", brand=brand, last4=last4)
+        until = f"{int(method['exp_month'] or 0):02d}/{method['exp_year']}"
+        return gettext(
+            "%(brand)s ending in %(last4)s, valid until %(until)s", brand=brand, last4=last4, until=until
+        )
+    if kind == "link":
+        return gettext("Link (%(email)s)", email=method["email"]) if method.get("email") else "Link"
+    if kind in ("us_bank_account", "sepa_debit", "bacs_debit", "au_becs_debit", "acss_debit") and last4:
+        return gettext("Bank account ending in %(last4)s", last4=last4)
+    return str(kind).replace("_", " ").capitalize()
+
+
+def bought_lines(subscription: Subscription, catalog: Catalog | None) -> list[dict[str, Any]]:
+    """Seats and add-ons at the prices that this customer pays, in the shape of a quote's lines."""
+    lines = []
+    for item in subscription.items:
+        if item.get("quantity") is None or item.get("unit_amount") is None:
+            continue
+        quantity, unit_amount = int(str(item["quantity"])), str(item["unit_amount"])
+        amount = line_amount(Decimal(unit_amount), quantity)
+        lines.append(
+            {
+                "key": item["key"],
+                "description": _name(str(item["key"]), subscription, catalog),
+                "quantity": quantity,
+                "unit_amount": unit_amount,
+                "interval": item["interval"],
+                "amount": amount,
+                "trace": [_price_step(quantity, unit_amount, amount)],
+            }
+        )
+    return lines
+
+
+def _price_step(quantity: int, unit_amount: str, amount: int) -> dict[str, Any]:
+    return {
+        "rule": "price",
+        "inputs": {"quantity": quantity, "unit_amount": unit_amount},
+        "result": amount,
+    }
+
+
+def _name(key: str, subscription: Subscription, catalog: Catalog | None) -> str:
+    if catalog is None:
+        return key
+    if key == SEAT and subscription.tier in catalog.tiers:
+        return gettext("%(tier)s seat", tier=catalog.tiers[str(subscription.tier)].name)
+    return catalog.add_ons[key].name if key in catalog.add_ons else key
+
+
+def explained(line: Mapping[str, Any], currency: str) -> list[str]:
+    """Why an invoice's line is what it is: the period, the price, the discount and the tax on it."""
+    sentences = []
+    start, end = line.get("period_start"), line.get("period_end")
+    if start and end and end > start:
+        sentences.append(
+            gettext(
+                "For %(start)s to %(end)s.",
+                start=date_text(datetime.fromtimestamp(start, UTC)),
+                end=date_text(datetime.fromtimestamp(end, UTC)),
+            )
+        )
+    quantity, unit_amount = line.get("quantity"), line.get("unit_amount")
+    priced = quantity is not None and unit_amount is not None
+    if priced and line_amount(Decimal(str(unit_amount)), quantity) == line["amount"]:
+        year = bool(start and end) and (end - start) > YEAR_LINE_DAYS * SECONDS_A_DAY
+        step = _price_step(quantity, unit_amount, line["amount"])
+        sentences += explain(dict(line, interval="year" if year else "month", trace=[step]), currency)
+    if line.get("discount"):
+        sentences.append(gettext("Discount on this line: %(off)s.", off=money(-line["discount"], currency)))
+    if line.get("tax"):
+        sentences.append(gettext("Tax on this line: %(tax)s.", tax=money(line["tax"], currency)))
+    return sentences
+
+
+def invoice_reason(invoice: Invoice) -> str:
+    """What an invoice is for."""
+    match invoice.billing_reason:
+        case "subscription_create":
+            return gettext("First invoice")
+        case "subscription_cycle":
+            return gettext("Renewal and usage")
+        case "subscription_update":
+            return gettext("Change of the subscription")
+        case _:
+            return gettext("One-off")
+
+
+def invoice_status(invoice: Invoice) -> tuple[str, str]:
+    """The state of an invoice, as (kind of badge, word)."""
+    payment_state = (invoice.payment or {}).get("state")
+    match invoice.status:
+        case "paid":
+            return "positive", gettext("Paid")
+        case "open" if payment_state == "processing":
+            return "caution", gettext("Payment on its way")
+        case "open":
+            return "caution", gettext("Open")
+        case "void":
+            return "", gettext("Void")
+        case _:
+            return "negative", gettext("Not paid")
+
+
+def difference_words(difference: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], currency: str) -> str:
+    """One difference between a quote and its invoice: what, both values, and why."""
+    key, _, part = str(difference["what"]).rpartition(".")
+    name = next((str(line["description"]) for line in lines if line.get("key") == key), key)
+    parts = {
+        "amount": gettext("amount"),
+        "quantity": gettext("quantity"),
+        "discount": gettext("discount"),
+        "tax": gettext("tax"),
+        "total": gettext("total"),
+        "amount_due": gettext("amount due"),
+        "currency": gettext("currency"),
+    }
+    what = ", ".join(text for text in (name, parts.get(part, part)) if text)
+    quoted, invoiced = (
+        gettext("nothing")
+        if value is None
+        else money(value, currency)
+        if isinstance(value, int) and part != "quantity"
+        else str(value)
+        for value in (difference.get("quoted"), difference.get("invoiced"))
+    )
+    return gettext(
+        "%(what)s: %(quoted)s quoted, %(invoiced)s invoiced. %(reason)s",
+        what=sentence(what),
+        quoted=quoted,
+        invoiced=invoiced,
+        reason=difference.get("reason", ""),
+    )

@@ -1,0 +1,201 @@
+"""/checkout: details, the binding quote, paying, and the page that waits for the outcome."""
+
+from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
+from flask_babel import gettext
+from werkzeug import Response
+
+from portal.db import unit_of_work
+from portal.errors import PortalError
+from portal.models import BillingDetails
+from portal.pricing import Selection, quote
+from portal.services import billing_details, checkout, subscriptions
+from portal.services.checkout import (
+    AlreadySubscribedError,
+    DetailsError,
+    PromotionCodeError,
+    QuoteChangedError,
+    QuoteExpiredError,
+    StillConfirmingError,
+    TrialUsedError,
+)
+from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
+from portal.web.checkout_form import TRIAL, DetailsForm, details_form
+from portal.web.checkout_pages import ASK_STRIPE_AFTER, outcome, quote_page
+from portal.web.limits import limit_quotes
+from portal.web.pricing import offered_catalog
+from portal.web.pricing_form import choice_form, choice_query
+
+blueprint = Blueprint("checkout", __name__, url_prefix="/checkout")
+
+# who may spend the workspace's money
+BUYER = "billing"
+
+
+def _prepare(selection: Selection, *, promotion_code: str | None = None, trial: bool = False) -> str:
+    return checkout.prepare(
+        gateways(),
+        current_workspace_id(),
+        current_user_id(),
+        selection,
+        promotion_code=promotion_code,
+        trial=trial,
+    )
+
+
+def _known() -> tuple[BillingDetails | None, bool]:
+    """What is known of the workspace, and whether it has bought already."""
+    with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+        return billing_details.current(session), subscriptions.bought(session) is not None
+
+
+def _already() -> Response:
+    flash(gettext("This workspace has a subscription already. It is shown here."), "info")
+    return redirect(url_for("billing.overview"), code=303)
+
+
+@blueprint.route("", methods=["GET", "POST"])
+@limit_quotes
+@workspace_required(BUYER)
+def details() -> Response | str | tuple[str, int]:
+    """Step 1: whom the invoices are for. The choice is in the address, as on /pricing."""
+    known, bought = _known()
+    if bought:
+        return _already()
+    if not request.args and known and known.draft_selection:
+        query = choice_query(Selection.from_dict(known.draft_selection))
+        return redirect(url_for("checkout.details", **query), code=303)
+    choice = choice_form(request.args, offered_catalog())
+    if not request.args or not choice.validate() or choice.selection is None:
+        return redirect(url_for("pricing.page", **request.args), code=303)
+    form = details_form(known)
+    if form.validate_on_submit():
+        quote_id = _quoted(form, choice.selection)
+        if quote_id:
+            return redirect(url_for("checkout.page", quote_id=quote_id), code=303)
+    return _details_page(form, choice.selection, known), 422 if form.errors else 200
+
+
+def _quoted(form: DetailsForm, selection: Selection) -> str | None:
+    """The id of the new quote; nothing when the form now says what is wrong."""
+    try:
+        checkout.save_details(gateways(), current_workspace_id(), current_user_id(), form.details())
+        return _prepare(selection, trial=form["start"].data == TRIAL)
+    except DetailsError as error:
+        form.refuse(error.fields)
+    except TrialUsedError as error:
+        form.refuse({"start": error.message})
+    return None
+
+
+def _details_page(form: DetailsForm, selection: Selection, known: BillingDetails | None) -> str:
+    catalog = offered_catalog()
+    trial_left = known is None or known.trial_used_at is None
+    return render_template(
+        "checkout/details.html",
+        form=form,
+        estimate=quote(selection, catalog=catalog, currency=catalog.currency),
+        pricing_url=url_for("pricing.page", **choice_query(selection)),
+        trial=catalog.trial if trial_left else None,
+    )
+
+
+@blueprint.get("/<quote_id>")
+@workspace_required(BUYER)
+def page(quote_id: str) -> Response | str:
+    """Step 2: the binding quote and the payment form, or why it is over."""
+    state = checkout.state(gateways(), current_workspace_id(), quote_id)
+    if state.name in ("active", "trialing"):
+        return redirect(url_for("billing.overview", welcome=quote_id), code=303)
+    if state.name in ("processing", "confirming"):
+        return redirect(url_for("checkout.done", quote_id=quote_id), code=303)
+    return quote_page(state)
+
+
+@blueprint.post("/<quote_id>/promotion")
+@limit_quotes
+@workspace_required(BUYER)
+def promotion(quote_id: str) -> Response | tuple[str, int]:
+    """A new quote with this promotion code, or without one."""
+    code = request.form.get("promotion_code", "").strip()
+    state = checkout.state(gateways(), current_workspace_id(), quote_id)
+    selection = Selection.from_dict(state.quote.selection)
+    try:
+        new = _prepare(selection, promotion_code=code or None, trial=state.quote.trial_days > 0)
+    except PromotionCodeError as error:
+        return quote_page(state, promotion_code=code, promotion_error=error.message), error.status
+    return redirect(url_for("checkout.page", quote_id=new, _anchor="promotion"), code=303)
+
+
+@blueprint.post("/<quote_id>/renew")
+@limit_quotes
+@workspace_required(BUYER)
+def renew(quote_id: str) -> Response:
+    """The price of now for what this quote was about; a code that is no longer valid falls away."""
+    old = checkout.state(gateways(), current_workspace_id(), quote_id).quote
+    selection, trial = Selection.from_dict(old.selection), old.trial_days > 0
+    code = str(old.promotion["code"]) if old.promotion else None
+    try:
+        new = _prepare(selection, promotion_code=code, trial=trial)
+    except PromotionCodeError as error:
+        flash(gettext("Promotion %(code)s was taken off: %(why)s", code=code, why=error.message), "warning")
+        new = _prepare(selection, trial=trial)
+    except (AlreadySubscribedError, TrialUsedError) as error:
+        flash(error.message, "info")
+        return redirect(url_for("billing.overview"), code=303)
+    return redirect(url_for("checkout.page", quote_id=new, instead_of=quote_id), code=303)
+
+
+@blueprint.post("/<quote_id>/confirm")
+@limit_quotes
+@workspace_required(BUYER)
+def confirm(quote_id: str) -> Response | tuple[Response, int]:
+    """Carry the quote out; JSON for the page's script: what the browser has to confirm, or where to go."""
+    try:
+        result = checkout.confirm(gateways(), current_workspace_id(), current_user_id(), quote_id)
+    except (QuoteExpiredError, QuoteChangedError) as error:
+        return jsonify(location=url_for("checkout.page", quote_id=quote_id)), error.status
+    except AlreadySubscribedError as error:
+        return jsonify(location=url_for("billing.overview")), error.status
+    except StillConfirmingError as error:
+        return jsonify(location=url_for("checkout.done", quote_id=quote_id)), error.status
+    except PortalError as error:
+        title = gettext("The purchase did not go through")
+        return jsonify(code=error.code, title=title, message=error.message), error.status
+    return jsonify(collect=result.collect, client_secret=result.client_secret)
+
+
+@blueprint.get("/<quote_id>/state")
+@workspace_required(BUYER)
+def state(quote_id: str) -> Response:
+    """How the purchase stands, for the page's script."""
+    asked = "ask_stripe" in request.args
+    purchase = checkout.state(gateways(), current_workspace_id(), quote_id, ask_stripe=asked)
+    told = outcome(purchase, asked=asked)
+    location = told.location
+    if location is None and not told.waiting:
+        location = url_for("checkout.done", quote_id=quote_id, waited=ASK_STRIPE_AFTER)
+    return jsonify(name=purchase.name, waiting=told.waiting, message=told.body, location=location)
+
+
+@blueprint.get("/<quote_id>/done")
+@workspace_required(BUYER)
+def done(quote_id: str) -> Response | str:
+    """The page after paying: waits for the webhook, and asks Stripe itself when that is late."""
+    waited = request.args.get("waited", 0, type=int)
+    asked = waited >= ASK_STRIPE_AFTER
+    purchase = checkout.state(gateways(), current_workspace_id(), quote_id, ask_stripe=asked)
+    told = outcome(purchase, asked=asked)
+    if told.location:
+        return redirect(told.location, code=303)
+    known, _ = _known()
+    return render_template(
+        "checkout/done.html",
+        quote=purchase.quote,
+        state=purchase,
+        details=known,
+        waited=waited,
+        waiting=told.waiting,
+        title=told.title,
+        body=told.body,
+        links=told.links,
+    )

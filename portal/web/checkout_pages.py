@@ -1,0 +1,200 @@
+"""What the checkout's pages show of a purchase, whichever state it is in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flask import render_template, request, url_for
+from flask_babel import gettext
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.errors import ConflictError, NotFoundError
+from portal.models import BillingDetails, Quote
+from portal.pricing import Selection
+from portal.services import billing_details, quotes
+from portal.services.checkout import PurchaseState, QuoteChangedError
+from portal.web import current_workspace_id, gateways, settings
+from portal.web.billing_attention import Link, Notice
+from portal.web.checkout_form import TRIAL
+from portal.web.checkout_words import change_words, changes_between, tax_id_words, tax_words, what_comes_next
+from portal.web.presentation import money
+from portal.web.pricing_form import choice_query
+
+# after so many seconds of waiting Stripe itself is asked, whether or not a webhook came
+ASK_STRIPE_AFTER = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the waiting page says: still waiting, or where to go on."""
+
+    waiting: bool
+    title: str
+    body: str
+    location: str | None = None
+    links: Sequence[Link] = ()
+
+
+def outcome(state: PurchaseState, *, asked: bool) -> Outcome:
+    """The waiting page of a purchase; ``asked`` says that Stripe itself has just been asked."""
+    pay = url_for("checkout.page", quote_id=state.quote.id)
+    overview = url_for("billing.overview")
+    match state.name:
+        case "active" | "trialing":
+            welcome = url_for("billing.overview", welcome=state.quote.id)
+            return Outcome(False, gettext("You are live"), state.message, welcome)
+        case "quoted" | "declined":
+            return Outcome(False, gettext("The payment is not complete"), state.message, pay)
+        case "processing":
+            links = [Link(overview, gettext("Go to the overview"))]
+            return Outcome(False, gettext("Your payment is on its way"), state.message, links=links)
+        case "awaiting_payment" | "requires_action" if asked:
+            links = [Link(pay, gettext("Back to the payment")), Link(overview, gettext("Go to the overview"))]
+            body = gettext("%(state)s You were not charged.", state=state.message)
+            return Outcome(False, gettext("The payment is not complete"), body, links=links)
+        case "expired" | "abandoned" | "failed":
+            links = [Link(pay, gettext("See the price again")), Link(overview, gettext("Go to the overview"))]
+            return Outcome(False, gettext("This purchase did not go through"), state.message, links=links)
+        case _:
+            body = gettext("We wait for Stripe to confirm the payment. This takes a few seconds.")
+            return Outcome(True, gettext("Confirming your payment"), body)
+
+
+def links_back(quote: Quote) -> dict[str, str]:
+    """The ways back from a quote, with everything that was chosen."""
+    query = choice_query(Selection.from_dict(quote.selection))
+    trial = {"start": TRIAL} if quote.trial_days else {}
+    return {
+        "pricing_url": url_for("pricing.page", **query),
+        "details_url": url_for("checkout.details", **query, **trial),
+    }
+
+
+def stale_page(state: PurchaseState, refusal: ConflictError | None) -> str:
+    """A quote that no longer holds: why, that nothing was charged, and the way to the price of now."""
+    reasons = change_words(refusal.changes) if isinstance(refusal, QuoteChangedError) else []
+    return render_template(
+        "checkout/stale.html",
+        quote=state.quote,
+        title=gettext("This price no longer holds"),
+        body=refusal.message if refusal else state.message,
+        reasons=reasons,
+        **links_back(state.quote),
+    )
+
+
+def standing(quote: Quote, details: BillingDetails) -> ConflictError | None:
+    """Why the quote may not be confirmed any more, or nothing when it may."""
+    try:
+        quotes.check(quote, details=details, catalog=settings().default_catalog, now=gateways().clock.now())
+    except ConflictError as refusal:
+        return refusal
+    return None
+
+
+def quote_page(state: PurchaseState, *, promotion_code: str = "", promotion_error: str | None = None) -> str:
+    """The binding quote with the payment form, or why it holds no longer."""
+    quote = state.quote
+    with unit_of_work(current_workspace_id()) as session:
+        details = billing_details.current(session)
+        replaced = _replaced(session)
+    if details is None or state.name in ("expired", "abandoned", "failed"):
+        return stale_page(state, standing(quote, details) if details else None)
+    refusal = standing(quote, details) if state.attempt is None else None
+    if refusal:
+        return stale_page(state, refusal)
+    free = quote.amount_due == 0
+    return render_template(
+        "checkout/quote.html",
+        quote=quote,
+        state=state,
+        details=details,
+        changeable=True,
+        tax=tax_words(quote),
+        tax_id=tax_id_words(details),
+        next=what_comes_next(quote, gateways().clock.now()),
+        notices=_notices(state, replaced),
+        heading=_heading(quote),
+        paying=_paying(quote),
+        button=_button(quote),
+        consent=_consent(quote),
+        mode="setup" if free else "subscription",
+        publishable_key=settings().stripe_publishable_key,
+        stripe_js_url=settings().stripe_js_url,
+        stripe_origin="{0.scheme}://{0.netloc}".format(urlsplit(settings().stripe_js_url)),
+        promotion_code=promotion_code,
+        promotion_error=promotion_error,
+        **links_back(quote),
+    )
+
+
+def _replaced(session: Session) -> Quote | None:
+    """The quote that this page says it replaces."""
+    older = request.args.get("instead_of")
+    try:
+        return quotes.load(session, older) if older else None
+    except NotFoundError:
+        return None
+
+
+def _notices(state: PurchaseState, replaced: Quote | None) -> list[Notice]:
+    found = []
+    if state.name == "declined":
+        body = gettext(
+            "%(reason)s You were not charged. Try again below, or use another way to pay.",
+            reason=state.message,
+        )
+        found.append(Notice("negative", gettext("The payment did not go through"), body))
+    if state.name == "requires_action":
+        found.append(
+            Notice(
+                "caution",
+                gettext("Your bank has not confirmed yet"),
+                gettext("You were not charged. Press the button below and follow your bank's steps."),
+            )
+        )
+    if replaced is not None and replaced.id != state.quote.id:
+        changes = " ".join(changes_between(replaced, state.quote))
+        found.append(
+            Notice(
+                "info",
+                gettext("This price replaces quote %(id)s", id=replaced.id),
+                changes or gettext("The amounts are the same."),
+            )
+        )
+    return found
+
+
+def _heading(quote: Quote) -> str:
+    if quote.trial_days:
+        return gettext("Check the price, and start the trial")
+    return gettext("Check the price, and pay")
+
+
+def _paying(quote: Quote) -> str:
+    if quote.trial_days:
+        return gettext(
+            "Nothing is charged today. Your payment method is kept at Stripe for the end of the trial."
+        )
+    if quote.amount_due == 0:
+        return gettext(
+            "Nothing is charged today. Your payment method is kept at Stripe for usage and renewals."
+        )
+    return gettext("Your details go straight to Stripe; we never see your card number.")
+
+
+def _button(quote: Quote) -> str:
+    if quote.trial_days:
+        return gettext("Start trial – pay nothing today")
+    if quote.amount_due == 0:
+        return gettext("Start – pay nothing today")
+    return gettext("Pay %(amount)s now", amount=money(quote.amount_due, quote.currency))
+
+
+def _consent(quote: Quote) -> str:
+    if quote.selection["interval"] == "year":
+        return gettext(
+            "The payment method is kept for renewals every year and for usage every month, until you cancel."
+        )
+    return gettext("The payment method is kept for renewals and usage every month, until you cancel.")
