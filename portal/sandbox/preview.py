@@ -13,6 +13,7 @@ from portal.sandbox import (
     ordering,
     settlement,
     subscriptions,
+    tax_rates,
 )
 from portal.sandbox.dispatch import route
 from portal.sandbox.documents import in_body
@@ -32,18 +33,23 @@ AT = "subscription_details"
 
 
 class _Undo(Exception):
-    """Carries the preview out of the transaction that is rolled back."""
+    """Carries the preview out of the transaction that is rolled back, and the tax rates that it names."""
 
-    def __init__(self, shown: Document) -> None:
+    def __init__(self, shown: Document, rates: list[Document]) -> None:
         self.shown = shown
+        self.rates = rates
 
 
 @route("POST", "/v1/invoices/create_preview", params=InvoiceCreatePreviewParams, supports=SUPPORTS)
 def create_preview(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     try:
         with sandbox.store.transaction():
-            raise _Undo(_preview(sandbox, params))
+            raise _Undo(_preview(sandbox, params), sandbox.store.find(tax_rates.KIND))
     except _Undo as undo:
+        # a preview's tax rates can be retrieved like any others
+        for rate in reversed(undo.rates):
+            if sandbox.store.get(tax_rates.KIND, rate["id"]) is None:
+                sandbox.store.put(tax_rates.KIND, rate)
         return undo.shown
 
 
