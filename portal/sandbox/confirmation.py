@@ -222,7 +222,7 @@ def _challenge(sandbox: Sandbox, intent: Document, return_url: str | None) -> Ou
     else:
         details = {"type": "three_d_secure_redirect", "stripe_js": address}
         action = {"type": "use_stripe_sdk", "use_stripe_sdk": details}
-    return _wait(sandbox, intent, action)
+    return _wait(sandbox, intent, action, return_url)
 
 
 def _redirect(sandbox: Sandbox, intent: Document, return_url: str | None) -> Outcome:
@@ -232,13 +232,20 @@ def _redirect(sandbox: Sandbox, intent: Document, return_url: str | None) -> Out
         )
         return Outcome(intent, error)
     target = {"return_url": return_url, "url": page_address(sandbox, "authorize", intent)}
-    return _wait(sandbox, intent, {"redirect_to_url": target, "type": "redirect_to_url"})
+    return _wait(sandbox, intent, {"redirect_to_url": target, "type": "redirect_to_url"}, return_url)
 
 
-def _wait(sandbox: Sandbox, intent: Document, action: Document) -> Outcome:
+def _wait(sandbox: Sandbox, intent: Document, action: Document, return_url: str | None) -> Outcome:
     from portal.sandbox import invoices
 
-    intent = intents.change(sandbox, intent, "requires_action", status="requires_action", next_action=action)
+    intent = intents.change(
+        sandbox,
+        intent,
+        "requires_action",
+        status="requires_action",
+        next_action=action,
+        _return_url=return_url,
+    )
     if invoice := intent.get("_invoice"):
         invoices.payment_action_required(sandbox, invoice, intent)
     return Outcome(intent)

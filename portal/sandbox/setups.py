@@ -127,7 +127,11 @@ def _leave(return_url: str, address: str) -> Document:
 
 
 def _wait(sandbox: Sandbox, intent: Document, action: Document) -> Outcome:
-    return Outcome(change(sandbox, intent, "requires_action", status="requires_action", next_action=action))
+    back = (action.get("redirect_to_url") or {}).get("return_url")
+    intent = change(
+        sandbox, intent, "requires_action", status="requires_action", next_action=action, _return_url=back
+    )
+    return Outcome(intent)
 
 
 def authenticate(sandbox: Sandbox, intent: Document, *, passed: bool) -> Outcome:

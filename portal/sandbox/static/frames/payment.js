@@ -1,0 +1,384 @@
+import {get, link, post} from './api.js';
+import {applyAppearance} from './appearance.js';
+import {BankForm} from './bank_form.js';
+import {CardForm} from './card_form.js';
+import {h, picture} from './dom.js';
+import {answer, tell} from './line.js';
+import {LinkForm} from './link_form.js';
+import {LinkSignup} from './link_signup.js';
+import {WalletForm} from './wallet_form.js';
+import {problem} from './words.js';
+
+/** @typedef {CardForm | BankForm | WalletForm | LinkForm} Form */
+
+const NAMES = {card: 'Card', link: 'Link', us_bank_account: 'US bank account', amazon_pay: 'Amazon Pay'};
+const ADDRESS_PARTS = ['country', 'postalCode', 'line1', 'line2', 'city', 'state'];
+
+/** The Payment Element: a list of methods, one of them open. */
+class PaymentElement {
+  constructor() {
+    /** @type {Record<string, any>} */
+    this.setup = {};
+    /** @type {Record<string, any>} */
+    this.options = {};
+    /** @type {Record<string, Form>} */
+    this.forms = {};
+    /** @type {string[]} */
+    this.types = [];
+    /** @type {string | null} */
+    this.selected = null;
+    this.email = '';
+    /** @type {Record<string, any>} */
+    this.address = {};
+    /** @type {LinkSignup | null} */
+    this.signup = null;
+    this.clockOffset = 0;
+    this.root = /** @type {HTMLElement} */ (document.getElementById('element'));
+  }
+
+  today() {
+    return new Date(Date.now() + this.clockOffset);
+  }
+
+  /** @param {Record<string, any>} setup */
+  async init(setup) {
+    this.setup = setup;
+    this.options = setup.options;
+    applyAppearance(setup.elements.appearance);
+    const details = this.options.defaultValues?.billingDetails ?? {};
+    this.email = details.email ?? '';
+    this.address = details.address ?? {};
+    await this.load();
+    tell('ready');
+    const paymentMethods = Object.fromEntries(this.types.map((type) => [type, {available: true}]));
+    tell('availablepaymentmethodschange', {paymentMethods});
+    await this.openLink();
+  }
+
+  /** Ask which methods there are, and draw them. */
+  async load() {
+    const {elements, key} = this.setup;
+    const config = await get('/elements/config', {
+      currency: elements.currency, mode: elements.mode, client_secret: elements.clientSecret, key,
+    });
+    if (config.error) {
+      tell('loaderror', {error: config.error});
+      return;
+    }
+    this.clockOffset = config.now * 1000 - Date.now();
+    this.config = config;
+    this.types = this.offered(config.payment_method_types);
+    this.draw();
+  }
+
+  /**
+   * @param {string[]} types
+   */
+  offered(types) {
+    const {allowedPaymentMethodTypes: allowed, excludedPaymentMethodTypes: excluded = []} = this.setup.elements;
+    const order = this.options.paymentMethodOrder ?? [];
+    const shown = types.filter((type) => type in NAMES && (!allowed || allowed.includes(type)) && !excluded.includes(type)
+      && !(type === 'link' && this.options.wallets?.link === 'never'));
+    const rank = (/** @type {string} */ type) => (order.includes(type) ? order.indexOf(type) : order.length);
+    return [...shown].sort((one, other) => rank(one) - rank(other));
+  }
+
+  /** @param {string} type @returns {Form} */
+  form(type) {
+    const changed = () => this.changed();
+    if (type === 'card') {
+      return new CardForm({today: () => this.today(), changed, address: this.address, hide: this.hidden()});
+    }
+    if (type === 'us_bank_account') {
+      const {name = ''} = this.options.defaultValues?.billingDetails ?? {};
+      return new BankForm({changed, name, email: this.email, business: this.business});
+    }
+    if (type === 'link') {
+      return new LinkForm({session: this.setup.session, email: this.email, changed, signedIn: () => this.signup?.element.toggleAttribute('hidden', this.linked !== null)});
+    }
+    return new WalletForm(type, NAMES[/** @type {keyof typeof NAMES} */ (type)]);
+  }
+
+  get business() {
+    return this.options.business?.name ?? this.config?.business ?? 'this business';
+  }
+
+  get linked() {
+    return this.forms.link instanceof LinkForm ? this.forms.link.account : null;
+  }
+
+  /** Which parts of the billing details the page collects itself. */
+  hidden() {
+    const fields = this.options.fields?.billingDetails ?? 'auto';
+    const address = typeof fields === 'string' ? fields : (fields.address ?? 'auto');
+    const of = (/** @type {string} */ part) => (typeof address === 'string' ? address : address[part]) === 'never';
+    return {country: of('country'), postalCode: of('postalCode')};
+  }
+
+  draw() {
+    this.forms = Object.fromEntries(this.types.map((type) => [type, this.form(type)]));
+    const layout = this.options.layout;
+    const collapsed = typeof layout === 'object' && layout.defaultCollapsed === true;
+    this.selected = collapsed ? null : (this.types[0] ?? null);
+    const several = this.types.length > 1;
+    const items = this.types.map((type) => this.item(type, several));
+    this.root.replaceChildren(
+      h('fieldset', {class: 'Accordion'}, h('legend', {class: 'Unseen'}, 'Payment method'), ...items),
+      h('p', {class: 'SandboxNote'}, 'Sandbox – no real money. Test card 4242 4242 4242 4242, any future date, any CVC.'),
+    );
+    this.show();
+  }
+
+  /**
+   * @param {string} type
+   * @param {boolean} several
+   */
+  item(type, several) {
+    const name = NAMES[/** @type {keyof typeof NAMES} */ (type)];
+    const form = this.forms[type];
+    const radio = h('input', {
+      type: 'radio', name: 'method', value: type, id: `method-${type}`, class: 'RadioIcon', disabled: this.options.readOnly === true,
+      onchange: () => this.select(type),
+    });
+    const head = h('label', {class: 'AccordionItemHead', for: `method-${type}`}, radio, picture(type, 'Icon Icon--method'), h('span', {}, name));
+    head.hidden = !several;
+    const panel = h('div', {class: 'AccordionItemPanel', role: 'group', 'aria-label': name}, form.element);
+    if (type === 'card') {
+      panel.append(...this.cardExtras());
+    }
+    return h('div', {class: 'AccordionItem Block', 'data-type': type}, head, panel);
+  }
+
+  cardExtras() {
+    this.signup = null;
+    const extras = [];
+    if (this.types.includes('link')) {
+      this.signup = new LinkSignup({email: this.email, changed: () => this.changed(), known: (email) => this.offerLink(email)});
+      extras.push(this.signup.element);
+    }
+    const {mode, setupFutureUsage, setup_future_usage: spelled} = this.setup.elements;
+    const saves = mode === 'subscription' || mode === 'setup' || setupFutureUsage || spelled || this.config?.saves;
+    if (saves && this.options.terms?.card !== 'never') {
+      extras.push(h('p', {class: 'TermsText'}, `By providing your card information, you allow ${this.business} to charge your card for future payments in accordance with their terms.`));
+    }
+    return extras;
+  }
+
+  /** @param {string} type */
+  select(type) {
+    this.selected = type;
+    this.show();
+    this.changed();
+  }
+
+  show() {
+    for (const item of this.root.querySelectorAll('.AccordionItem')) {
+      const open = item instanceof HTMLElement && item.dataset.type === this.selected;
+      item.classList.toggle('AccordionItem--selected', open);
+      item.querySelector('.AccordionItemPanel')?.toggleAttribute('hidden', !open);
+      const radio = item.querySelector('input[type=radio]');
+      if (radio instanceof HTMLInputElement) {
+        radio.checked = open;
+      }
+    }
+  }
+
+  /** A known e-mail address: put Link first and ask for its code. */
+  async openLink() {
+    const form = this.forms.link;
+    if (!(form instanceof LinkForm)) {
+      return;
+    }
+    const {account} = await link('session', {session: this.setup.session});
+    if (account) {
+      form.enter(account);
+      this.select('link');
+    } else if (this.email && !form.email.problem && (await form.lookUp({focus: false}))) {
+      this.select('link');
+    }
+  }
+
+  /** @param {string} email */
+  offerLink(email) {
+    const form = this.forms.link;
+    if (form instanceof LinkForm) {
+      this.select('link');
+      form.prefill(email);
+      void form.lookUp();
+    }
+  }
+
+  /** The Link Authentication Element knows the address. @param {{value: {email: string}, complete: boolean}} event */
+  async takeEmail({value, complete}) {
+    this.email = value.email;
+    this.signup?.prefill(value.email);
+    if (complete && this.forms.link instanceof LinkForm && !this.linked) {
+      this.forms.link.prefill(value.email);
+      await this.openLink();
+    }
+  }
+
+  get current() {
+    return this.selected ? this.forms[this.selected] : null;
+  }
+
+  changed() {
+    const form = this.current;
+    const card = form instanceof CardForm ? form : null;
+    const incomplete = card && this.signup?.fields.some((field) => field.problem);
+    tell('change', {
+      empty: form ? form.empty : true,
+      complete: form ? form.complete && !incomplete : false,
+      collapsed: this.selected === null,
+      value: {type: this.selected ?? ''},
+    });
+    if (card) {
+      const known = card.brand !== 'unknown';
+      tell('carddetailschange', {loading: false, details: {brands: known ? [card.brand] : null, funding: null}});
+    }
+  }
+
+  submit() {
+    const form = this.current;
+    if (!form) {
+      return {error: problem('incomplete_method')};
+    }
+    const code = form.report() ?? (form instanceof CardForm ? this.signup?.report() : null);
+    return code ? {error: problem(code)} : {selectedPaymentMethod: this.selected};
+  }
+
+  /**
+   * Confirm an intent with what was typed; answers with the intent or the error, as the API gives them.
+   * @param {{path: string, common: Record<string, any>, data: Record<string, any>}} call
+   */
+  async confirm({path, common, data}) {
+    const checked = this.submit();
+    const form = this.current;
+    if (checked.error || !form) {
+      return {error: checked.error};
+    }
+    const missing = this.missing(data);
+    if (missing) {
+      return {integration: missing};
+    }
+    if (form instanceof LinkForm) {
+      return post(path, {...common, key: this.setup.key, link: this.setup.session});
+    }
+    const details = merge(this.knownDetails(), data.billing_details ?? {}, form.billingDetails());
+    return post(path, {
+      ...common,
+      key: this.setup.key,
+      payment_method_data: {...form.data(), billing_details: details, allow_redisplay: data.allow_redisplay, metadata: data.metadata},
+      link_signup: form instanceof CardForm ? this.signup?.data() : undefined,
+    });
+  }
+
+  knownDetails() {
+    const {name, email, phone, address} = this.options.defaultValues?.billingDetails ?? {};
+    return {name, email: email ?? this.email, phone, address: {...address, ...this.address}};
+  }
+
+  /**
+   * Parts that the page said it would collect, and did not pass.
+   * @param {Record<string, any>} data
+   */
+  missing(data) {
+    const address = data.billing_details?.address ?? {};
+    const hidden = /** @type {Record<string, boolean>} */ (this.hidden());
+    const spelled = {postalCode: 'postal_code'};
+    for (const part of ADDRESS_PARTS) {
+      const name = spelled[/** @type {keyof typeof spelled} */ (part)] ?? part;
+      if (hidden[part] && address[name] === undefined) {
+        return `You specified "never" for fields.billing_details.address.${name} when creating the payment Element, but did not pass ` +
+          `confirmParams.payment_method_data.billing_details.address.${name} when calling stripe.confirmPayment(). If you opt out of ` +
+          `collecting data via the payment Element using the fields option, the data must be passed in when calling stripe.confirmPayment().`;
+      }
+    }
+    return null;
+  }
+
+  /** @param {Record<string, any>} elements */
+  async updateElements(elements) {
+    const before = this.setup.elements;
+    this.setup = {...this.setup, elements};
+    applyAppearance(elements.appearance);
+    const redraw = ['mode', 'currency', 'setupFutureUsage', 'allowedPaymentMethodTypes', 'excludedPaymentMethodTypes'].some(
+      (name) => JSON.stringify(before[name]) !== JSON.stringify(elements[name]),
+    );
+    if (redraw) {
+      await this.load();
+    }
+  }
+
+  /** @param {Record<string, any>} options */
+  update(options) {
+    this.options = {...this.options, ...options};
+    const address = options.defaultValues?.billingDetails?.address;
+    if (address && this.forms.card instanceof CardForm) {
+      this.address = address;
+      this.forms.card.prefill(address);
+    }
+    if (options.paymentMethodOrder || options.business || options.fields || options.terms || 'readOnly' in options) {
+      this.types = this.offered(this.types);
+      this.draw();
+    }
+  }
+
+  /** @param {{value: {address: Record<string, string | null>}, complete: boolean}} event */
+  takeAddress({value}) {
+    this.address = Object.fromEntries(Object.entries(value.address).filter(([, part]) => part));
+    if (this.forms.card instanceof CardForm) {
+      this.forms.card.prefill(this.address);
+    }
+  }
+
+  collapse() {
+    this.selected = null;
+    this.show();
+    this.changed();
+  }
+}
+
+/**
+ * Later values win; empty ones do not count.
+ * @param {...Record<string, any>} parts
+ * @returns {Record<string, any>}
+ */
+function merge(...parts) {
+  /** @type {Record<string, any>} */
+  const result = {};
+  for (const part of parts) {
+    for (const [name, value] of Object.entries(part)) {
+      if (value && typeof value === 'object') {
+        result[name] = merge(result[name] ?? {}, value);
+      } else if (value !== undefined && value !== null && value !== '') {
+        result[name] = value;
+      }
+    }
+  }
+  return result;
+}
+
+const element = new PaymentElement();
+answer({
+  init: (setup) => element.init(setup),
+  elements: (elements) => element.updateElements(elements),
+  update: (options) => element.update(options),
+  email: (event) => element.takeEmail(event),
+  address: (event) => element.takeAddress(event),
+  submit: () => element.submit(),
+  confirm: (call) => element.confirm(call),
+  fetchUpdates: async () => {
+    await element.load();
+    return {};
+  },
+  focus: () => element.current?.focus(),
+  blur: () => document.activeElement instanceof HTMLElement && document.activeElement.blur(),
+  clear: () => {
+    for (const form of Object.values(element.forms)) {
+      form.clear();
+    }
+    element.changed();
+  },
+  collapse: () => element.collapse(),
+});
