@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import EmailField, RadioField, SelectField, StringField
+from wtforms import EmailField, RadioField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired
 
 from portal.models import BillingDetails
@@ -15,10 +15,13 @@ from portal.web.presentation import territories
 PAY_NOW, TRIAL = "now", "trial"
 
 
-def country_choices() -> list[tuple[str, str, dict[str, str]]]:
+def country_choices() -> list[SelectChoice]:
     """Every country by its name in the page's language, with what its tax number looks like."""
-    choices = [(code, name, {"data-tax-id": _tax_id_words(code)}) for code, name in territories(COUNTRIES)]
-    return [("", str(_("Choose a country")), {}), *choices]
+    choices = [
+        SelectChoice(code, name, {"data-tax-id": _tax_id_words(code)})
+        for code, name in territories(COUNTRIES)
+    ]
+    return [SelectChoice("", str(_("Choose a country"))), *choices]
 
 
 def _tax_id_words(country: str) -> str:
@@ -69,7 +72,9 @@ class DetailsForm(FlaskForm):
     tax_id_value = StringField(
         _("Tax number"), render_kw={"autocomplete": "off", "maxlength": LONGEST_TEXT, "spellcheck": "false"}
     )
-    start = RadioField(_("When to start paying"), choices=[PAY_NOW, TRIAL], default=PAY_NOW)
+    start = RadioField(
+        _("When to start paying"), choices=[SelectChoice(PAY_NOW), SelectChoice(TRIAL)], default=PAY_NOW
+    )
 
     def details(self) -> Details:
         """What was entered, for the service; the kind of tax number follows from the country."""

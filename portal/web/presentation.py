@@ -5,6 +5,7 @@ Filters and functions of every template. The locale is the request's (Flask-Babe
 
 import unicodedata
 from collections.abc import Iterable, Mapping
+from copy import copy
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -67,16 +68,11 @@ def rate(unit_amount: Decimal | int | str, currency: str = "usd") -> str:
     if isinstance(unit_amount, float):
         raise TypeError("a rate is a Decimal, never a float")
     amount = _major(unit_amount, currency).normalize()
-    digits = max(get_currency_precision(currency.upper()), -int(amount.as_tuple().exponent))
-    pattern = _locale().currency_formats["standard"]
-    whole = pattern.apply(
-        amount,
-        _locale(),
-        currency=currency.upper(),
-        currency_digits=False,
-        force_frac=(digits, min(digits, RATE_DIGITS)),
-    )
-    return _real_minus(whole)
+    fraction = min(-int(amount.as_tuple().exponent), RATE_DIGITS)
+    digits = max(get_currency_precision(currency.upper()), fraction)
+    pattern = copy(_locale().currency_formats["standard"])
+    pattern.frac_prec = (digits, digits)
+    return _real_minus(pattern.apply(amount, _locale(), currency=currency.upper(), currency_digits=False))
 
 
 @blueprint.app_template_filter("number")

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask_babel import gettext, lazy_gettext
 from werkzeug.datastructures import MultiDict
-from wtforms import BooleanField, Form, IntegerField, RadioField, ValidationError
+from wtforms import BooleanField, Form, IntegerField, RadioField, SelectChoice, ValidationError
 
 from portal.pricing import Catalog, Selection
 from portal.web.presentation import number
@@ -56,8 +56,8 @@ class CountField(IntegerField):
 
 
 def _fields(catalog: Catalog) -> dict[str, object]:
-    tiers = [(tier.key, tier.name) for tier in catalog.tiers.values()]
-    intervals = [(interval, INTERVAL_LABELS[interval]) for interval in catalog.intervals]
+    tiers = [SelectChoice(tier.key, tier.name) for tier in catalog.tiers.values()]
+    intervals = [SelectChoice(each, INTERVAL_LABELS[each]) for each in catalog.intervals]
     fields: dict[str, object] = {
         "tier": RadioField(lazy_gettext("Tier"), choices=tiers),
         "interval": RadioField(lazy_gettext("Billing"), choices=intervals),
