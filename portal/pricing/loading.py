@@ -40,8 +40,9 @@ def _files() -> Mapping[str, Catalog]:
     import tomllib
     from importlib.resources import files
 
-    folder = files("portal.pricing").joinpath("catalogs")
-    contents = [tomllib.loads(file.read_text("utf-8"), parse_float=UnreadNumber) for file in folder.iterdir()]
+    sources = files("portal.pricing").joinpath("catalogs").iterdir()
+    texts = [source.read_text("utf-8") for source in sources if source.name.endswith(".toml")]
+    contents = [tomllib.loads(text, parse_float=UnreadNumber) for text in texts]
     read = sorted(map(catalog_from, contents), key=lambda each: each.version, reverse=True)
     return MappingProxyType({each.version: each for each in read})
 

@@ -12,6 +12,37 @@ from portal.pricing.program import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# the examples of the documentation
+QUOTE: dict[str, Any] = {
+    "op": "quote",
+    "catalog": "2026-11",
+    "currency": "usd",
+    "interval": "month",
+    "tier": "advanced",
+    "seats": 12,
+    "add_ons": {"copilot": 5, "proactive_support": 1},
+    "discounts": [{"line": "seat", "percent_off": "10"}, {"line": None, "amount_off": 500}],
+    "usage": {"resolution": 500, "sms": 1200},
+}
+PRORATE: dict[str, Any] = {
+    "op": "prorate",
+    "before": {"unit_amount": "1000", "quantity": 1},
+    "after": {"unit_amount": "1800", "quantity": 1},
+    "period_start": 1790021304,
+    "period_end": 1792613304,
+    "at": 1792606824,
+}
+RATE: dict[str, Any] = {
+    "op": "rate",
+    "mode": "graduated",
+    "bands": [
+        {"up_to": 1000, "unit_amount": "4.0", "flat_amount": 0},
+        {"up_to": None, "unit_amount": "2.5"},
+    ],
+    "included": 0,
+    "quantity": 1200,
+}
+
 
 @dataclass(frozen=True)
 class Answer:

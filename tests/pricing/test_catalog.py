@@ -158,7 +158,7 @@ def test_annual_credits_are_cheaper_in_steps() -> None:
 
     assert credits is not None
     assert (credits.usage, credits.minimum) == ("resolution", 100)
-    assert [(band.from_units, band.percent_off) for band in credits.bands] == [
+    assert [(band.from_units, int(band.percent_off)) for band in credits.bands] == [
         (600, 5),
         (1200, 10),
         (3000, 15),

@@ -2,11 +2,12 @@
 
 import copy
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from portal.pricing import PricingError
+from portal.pricing import PricingError, catalogs, loading
 from portal.pricing.loading import catalog_from
 from portal.pricing.reading import UnreadNumber
 
@@ -49,6 +50,12 @@ def test_a_good_file_is_read() -> None:
 
     assert (found.version, found.currency, found.intervals) == ("2030-01", "eur", ("month",))
     assert found.usage["fax"].included == 10
+
+
+def test_a_file_is_named_after_its_version() -> None:
+    files = sorted(path.stem for path in Path(loading.__file__).with_name("catalogs").iterdir())
+
+    assert files == sorted(each.version for each in catalogs())
 
 
 def test_a_single_band_with_a_flat_amount_stays_a_band() -> None:
