@@ -84,7 +84,6 @@ class StripeAccount:
             "recurring": recurring,
             "tax_behavior": "exclusive",
             "metadata": dict(spec.metadata),
-            "expand": ["tiers"],
         }
         if spec.bands:
             params |= {"billing_scheme": "tiered", "tiers_mode": spec.bands_mode, "tiers": _tiers(spec.bands)}

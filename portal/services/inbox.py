@@ -32,6 +32,7 @@ LONGEST_WAIT = timedelta(minutes=15)
 CLAIM = timedelta(seconds=90)
 SWEEP_BATCH = 200
 LONGEST_OUTCOME = 500
+NO_USE = "no use for this type"
 
 RECEIVED = "received"
 DONE = "done"
@@ -59,11 +60,14 @@ def receive(gateways: Gateways, event: Event) -> bool:
     An event that is not for this portal (mode, account, API version) is stored as refused and never applied.
     """
     objection = gateways.stripe.webhooks.objection(event)
+    state, outcome = (REFUSED, objection) if objection else (RECEIVED, None)
+    if event.type not in HANDLERS:
+        state, outcome = IGNORED, NO_USE
     with unit_of_work() as session:
         statement = insert(InboxEvent).values(
             **_row(event, WEBHOOK),
-            state=REFUSED if objection else RECEIVED,
-            outcome=objection,
+            state=state,
+            outcome=outcome,
             next_try_at=func.clock_timestamp() + CLAIM,
         )
         # the poller may have seen it a moment before: then this is its delivery
@@ -77,9 +81,9 @@ def receive(gateways: Gateways, event: Event) -> bool:
         ).first()
         if stored is None:
             return False
-        if objection:
-            _report_refusal(session, gateways, event, objection)
-        else:
+        if state == REFUSED:
+            _report_refusal(session, gateways, event, outcome or "")
+        elif state == RECEIVED:
             gateways.jobs.defer(session, TASK, event_id=event.id)
     return True
 
@@ -140,7 +144,7 @@ def process(gateways: Gateways, event_id: str) -> str:
         return "busy"
     handler = HANDLERS.get(event.type)
     if handler is None or event.object_id is None:
-        return _finish(event, IGNORED, Handled("no use for this type"))
+        return _finish(event, IGNORED, Handled(NO_USE))
     try:
         handled = handler(gateways, event.object_id)
     except StripeUnknownError as error:
@@ -148,7 +152,7 @@ def process(gateways: Gateways, event_id: str) -> str:
     except NotFoundError as error:
         return _finish(event, IGNORED, Handled(f"gone at Stripe: {error}"))
     except Exception as error:
-        log.exception("event_failed", event=event.id, type=event.type, tries=event.tries)
+        log.exception("event_failed", event_id=event.id, type=event.type, tries=event.tries)
         reason = f"{type(error).__name__}: {error}"
         return _park(gateways, event, reason) if event.tries >= MOST_TRIES else _wait(event, reason)
     return _finish(event, DONE if handled.ours else IGNORED, handled)
@@ -184,7 +188,7 @@ def _finish(event: Waiting, state: str, handled: Handled) -> str:
                 handled_at=func.clock_timestamp(),
             )
         )
-    log.info("event", event=event.id, type=event.type, state=state, outcome=handled.outcome)
+    log.info("event_handled", event_id=event.id, type=event.type, state=state, outcome=handled.outcome)
     return state
 
 
@@ -200,7 +204,7 @@ def _wait(event: Waiting, reason: str, *, count: bool = True) -> str:
                 next_try_at=func.clock_timestamp() + cast(wait, Interval),
             )
         )
-    log.warning("event_waits", event=event.id, type=event.type, reason=reason)
+    log.warning("event_waits", event_id=event.id, type=event.type, reason=reason)
     return RECEIVED
 
 

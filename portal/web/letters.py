@@ -1,7 +1,9 @@
 """Mails from templates: ``templates/mail/<kind>.txt``, with the blocks ``subject`` and ``body``, and ``.html``."""
 
 from flask import Flask
+from werkzeug.test import EnvironBuilder
 
+from portal.config import Settings
 from portal.gateways.letters import Letter
 
 
@@ -12,8 +14,11 @@ class TemplateLetters:
         self._app = app
 
     def write(self, kind: str, facts: dict[str, object]) -> Letter:
-        with self._app.app_context():
-            context = {"settings": self._app.extensions["portal"].settings, **facts}
+        settings: Settings = self._app.extensions["settings"]
+        # as a page for a guest: whoever triggers a mail, it reads the same
+        with self._app.request_context(EnvironBuilder(base_url=settings.base_url).get_environ()):
+            context = dict(facts)
+            self._app.update_template_context(context)
             template = self._app.jinja_env.get_template(f"mail/{kind}.txt")
             subject = "".join(template.blocks["subject"](template.new_context(context)))
             text = template.render(context)

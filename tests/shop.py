@@ -1,0 +1,139 @@
+"""A portal that sells, in a test: the sandbox's engine as its Stripe, webhooks brought by hand, a clock to turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import stripe
+from flask import Flask
+
+from portal import pricing
+from portal.db import unit_of_work
+from portal.gateways.stripe import StripeGateway
+from portal.models import CatalogPrice
+from portal.sandbox.app import create_sandbox
+from portal.sandbox.state import Sandbox
+from portal.services import catalogs
+from portal.services.billing_details import Details
+from tests.faults import Faults
+from tests.transport import BASE_ADDRESS, SECRET_KEY, stripe_client
+
+WEBHOOK_SECRET = "whsec_for_tests"
+WEBHOOK_URL = "http://localhost/webhooks/stripe"
+BERLIN = Details(
+    company_name="Acme GmbH",
+    email="billing@acme.example",
+    address={"line1": "Torstraße 1", "city": "Berlin", "postal_code": "10119", "country": "DE"},
+)
+# a state in which the sandbox's seller collects no tax on software
+CALIFORNIA = Details(
+    company_name="Acme Inc",
+    email="billing@acme.example",
+    address={
+        "line1": "510 Townsend St",
+        "city": "San Francisco",
+        "state": "CA",
+        "postal_code": "94103",
+        "country": "US",
+    },
+)
+TWELVE_BY_THE_YEAR = pricing.Selection("advanced", 12, "year", {"copilot": 5}, {"resolution": 500})
+TWELVE_BY_THE_MONTH = pricing.Selection("advanced", 12, "month", {"copilot": 5, "proactive_support": 1})
+
+
+class ShopClock:
+    """The sandbox's time."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._sandbox.now(), UTC)
+
+
+class Shop:
+    """Stripe's side of a test: the engine, its faults, and what a customer's browser would do there."""
+
+    def __init__(self) -> None:
+        self.post: Callable[[bytes, dict[str, str]], int] = _nobody
+        self.application: Flask = create_sandbox(None, [(WEBHOOK_URL, WEBHOOK_SECRET)], send=self._send)
+        self.application.testing = True
+        self.sandbox: Sandbox = self.application.extensions["sandbox"]
+        self.faults = Faults(self.application)
+        # what a person at Stripe's dashboard or a browser does: without faults
+        self.client = stripe_client(self.application)
+        self.gateway = StripeGateway(
+            SECRET_KEY,
+            webhook_secrets=(WEBHOOK_SECRET,),
+            base_address=BASE_ADDRESS,
+            http_client=self.faults,
+        )
+        self.clock = ShopClock(self.sandbox)
+
+    def _send(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+        return self.post(body, headers), ""
+
+    def listen(self, app: Flask) -> None:
+        """Have webhooks brought to ``app`` by ``deliver``."""
+
+        def post(body: bytes, headers: dict[str, str]) -> int:
+            return app.test_client().post("/webhooks/stripe", data=body, headers=headers).status_code
+
+        self.post = post
+
+    def deliver(self) -> int:
+        """Bring every webhook that waits; how many."""
+        return int(self.application.extensions["webhooks"].deliver_pending())
+
+    def advance(self, **delta: Any) -> None:
+        """Turn the clock: ``advance(days=14)``."""
+        self.sandbox.advance(seconds=int(timedelta(**delta).total_seconds()))
+
+    def pay(self, client_secret: str, method: str = "pm_card_visa") -> stripe.PaymentIntent:
+        """Confirm the payment intent as the browser does."""
+        return self.client.v1.payment_intents.confirm(
+            client_secret.split("_secret_")[0],
+            {"payment_method": method, "return_url": "https://portal.example/checkout/return"},
+        )
+
+    def set_up(self, client_secret: str, method: str = "pm_card_visa") -> stripe.SetupIntent:
+        """Confirm the setup intent as the browser does."""
+        return self.client.v1.setup_intents.confirm(
+            client_secret.split("_secret_")[0],
+            {"payment_method": method, "return_url": "https://portal.example/checkout/return"},
+        )
+
+    def subscriptions(self, status: str = "all") -> list[stripe.Subscription]:
+        """All subscriptions at Stripe, newest first."""
+        return self.client.v1.subscriptions.list({"status": status, "limit": 100}).data
+
+    def charges(self) -> list[stripe.Charge]:
+        """All charges at Stripe, newest first."""
+        return self.client.v1.charges.list({"limit": 100}).data
+
+    def promotion(self, code: str, *, restricted: bool = True, **coupon: Any) -> str:
+        """A promotion code for seats and add-ons of the newest catalogue; its id."""
+        if restricted:
+            products = sorted({catalogs.product_id(p) for p in _licensed()})
+            coupon["applies_to"] = {"products": products}
+        made = self.client.v1.coupons.create({"duration": "once", **coupon})
+        code_made = self.client.v1.promotion_codes.create(
+            {"code": code, "promotion": {"type": "coupon", "coupon": made.id}}
+        )
+        return code_made.id
+
+
+def _licensed() -> list[pricing.Price]:
+    return [price for price in pricing.current_catalog().lookup_keys() if price.usage_type == "licensed"]
+
+
+def _nobody(body: bytes, headers: dict[str, str]) -> int:
+    raise OSError("nobody listens")
+
+
+def price_id(lookup_key: str) -> str:
+    """Stripe's id of one of our prices."""
+    with unit_of_work() as session:
+        return session.get_one(CatalogPrice, lookup_key).stripe_price_id
