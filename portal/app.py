@@ -15,6 +15,7 @@ from portal.gateways import Gateways, connect_gateways
 from portal.web import (
     accounts,
     assets,
+    development,
     explanations,
     failures,
     health,
@@ -32,7 +33,7 @@ MOST_BYTES = 512 * 1024
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 BLUEPRINTS = (accounts, assets, explanations, health, navigation, presentation)
-PENDING = ("pricing", "checkout", "billing", "invoices", "webhooks", "development")
+PENDING = ("pricing", "checkout", "billing", "invoices", "webhooks")
 
 
 def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
@@ -65,6 +66,8 @@ def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
     sessions.install(app, settings)
     for module in BLUEPRINTS:
         app.register_blueprint(module.blueprint)
+    if not settings.production:
+        app.register_blueprint(development.blueprint)
     for name in PENDING:
         if find_spec(f"portal.web.{name}"):
             app.register_blueprint(import_module(f"portal.web.{name}").blueprint)

@@ -53,11 +53,12 @@ class PasswordRules(PasswordUtil):
         super().__init__(app)
 
     def validate(self, password: str, is_register: bool, **kwargs: Any) -> tuple[list[str] | None, str]:
+        normal = self.normalize(password)
+        if len(normal) > PASSWORD_LENGTH_MAX:
+            return [_("Use at most %(most)s characters.", most=PASSWORD_LENGTH_MAX)], normal
         problems, normal = super().validate(password, is_register, **kwargs)
         if problems:
             return problems, normal
-        if len(normal) > PASSWORD_LENGTH_MAX:
-            return [_("Use at most %(most)s characters.", most=PASSWORD_LENGTH_MAX)], normal
         if normal.lower() in breached():
             return [_("This password is one of the first that anyone would try. Choose another.")], normal
         if any(word in normal.lower() for word in _giveaways(**kwargs)):

@@ -3,6 +3,7 @@
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flask import Blueprint, abort, redirect, render_template, url_for
+from flask_babel import lazy_gettext as _
 from flask_login import current_user
 from werkzeug import Response
 from werkzeug.datastructures import MultiDict
@@ -17,6 +18,7 @@ from portal.web.pricing_form import choice_form, choice_query
 blueprint = Blueprint("accounts", __name__)
 
 CHECKOUT = "/checkout"
+ROLE_NAMES = {"owner": _("owner"), "admin": _("admin"), "billing": _("billing"), "member": _("member")}
 
 
 def draft_selection(address: str | None) -> JSON | None:
@@ -73,7 +75,9 @@ def start() -> Response:
 @workspace_required()
 def page() -> str:
     """The login: address, password, workspaces."""
-    return render_template("accounts/page.html", email=current_user.email, sign_in=signed_in())
+    return render_template(
+        "accounts/page.html", email=current_user.email, sign_in=signed_in(), role_names=ROLE_NAMES
+    )
 
 
 @blueprint.post("/account/workspaces/<int:workspace_id>")

@@ -27,5 +27,7 @@ def upgrade() -> None:
     connection.exec_driver_sql(SchemaManager.get_schema(), execution_options={"no_parameters": True})
     op.execute(f"GRANT USAGE ON SCHEMA public TO {rows.APP}, {rows.SYSTEM}")
     op.execute(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {rows.APP}, {rows.SYSTEM}")
+    # so that the application can tell whether it fits
+    op.execute(f"GRANT SELECT ON alembic_version TO {rows.APP}")
     for table in ("jobs", "periodic_defers", "events", "workers"):
         rows.share(f"procrastinate_{table}")

@@ -1,0 +1,115 @@
+"""The schema on both servers of the wheel, and what is said about a database that does not fit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from portal.migrations import runner
+from portal.migrations.check import problems
+from portal.migrations.runner import MigrationError
+from tests import factories
+from tests.database import TestDatabase, TestServer
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def empty(server: TestServer) -> Iterator[TestDatabase]:
+    """A database without tables."""
+    with server.database(template=False) as made:
+        yield made
+
+
+@pytest.fixture
+def owner(empty: TestDatabase) -> Iterator[Engine]:
+    """A connection pool of the database's owner."""
+    engine = create_engine(empty.owner_url, poolclass=NullPool)
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize("version", [16, 18])
+def test_the_schema_and_a_first_workspace_on_both_servers_of_the_wheel(version: int) -> None:
+    with TestServer(ROOT / ".data" / "tests", version=version) as server, server.database() as database:
+        engine = create_engine(database.app_url, poolclass=NullPool)
+        with engine.begin() as connection:
+            number = connection.execute(text("SHOW server_version_num")).scalar_one()
+            new = connection.execute(
+                text("INSERT INTO workspace (name) VALUES ('Acme') RETURNING id")
+            ).scalar_one()
+            connection.execute(text("SELECT set_config('app.workspace_id', :id, true)"), {"id": str(new)})
+            insert = text(
+                "INSERT INTO billing_details (company_name, email) VALUES ('Acme', 'a@b.c') RETURNING workspace_id"
+            )
+            owned = connection.execute(insert).scalar_one()
+        found = problems(factories.settings(database_url=database.app_url))
+        engine.dispose()
+
+    assert int(number) // 10_000 == version
+    assert owned == new
+    assert found == []
+
+
+def test_migrating_twice_changes_nothing(empty: TestDatabase, owner: Engine) -> None:
+    first = runner.upgrade(empty.owner_url)
+    second = runner.upgrade(empty.owner_url)
+
+    assert first == second == runner.head()
+    with owner.connect() as connection:
+        assert runner.differences(connection) == []
+
+
+def test_a_newer_schema_is_named_with_the_way_out(empty: TestDatabase, owner: Engine) -> None:
+    runner.upgrade(empty.owner_url)
+    with owner.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(MigrationError, match="made by a newer one"):
+        runner.upgrade(empty.owner_url)
+
+
+def test_a_half_migrated_database_is_named_with_the_way_out(empty: TestDatabase, owner: Engine) -> None:
+    with owner.begin() as connection:
+        connection.execute(text("CREATE TABLE workspace (id bigint)"))
+
+    with pytest.raises(MigrationError, match=r"half migrated.*make reset"):
+        runner.upgrade(empty.owner_url)
+
+
+def test_a_revision_without_its_tables_is_half_migrated_too(empty: TestDatabase, owner: Engine) -> None:
+    with owner.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num text)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": runner.head()})
+
+    with pytest.raises(MigrationError, match="half migrated"):
+        runner.upgrade(empty.owner_url)
+
+
+def test_the_check_names_a_role_that_bypasses_the_policies(committing: TestDatabase) -> None:
+    as_superuser = committing.app_url.replace("portal_app@", "postgres@")
+    found = problems(factories.settings(database_url=as_superuser))
+
+    assert found == ["The role postgres bypasses row-level security. Use portal_app in PORTAL_DATABASE_URL."]
+
+
+def test_the_check_names_the_owner_as_the_wrong_role(committing: TestDatabase) -> None:
+    found = problems(factories.settings(database_url=committing.owner_url))
+
+    assert found == ["The role portal_owner owns tables. PORTAL_DATABASE_URL must not be the owner's."]
+
+
+def test_the_check_names_a_schema_that_is_behind(empty: TestDatabase) -> None:
+    found = problems(factories.settings(database_url=empty.app_url))
+
+    assert found == ["The database is at revision None, this version needs 0001: flask db upgrade."]
+
+
+def test_the_check_names_a_database_that_is_away() -> None:
+    found = problems(factories.settings(database_url="postgresql+psycopg://portal_app@localhost:1/none"))
+
+    assert found == [
+        "The database cannot be reached: OperationalError. Check PORTAL_DATABASE_URL and the server."
+    ]

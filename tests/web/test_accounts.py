@@ -1,0 +1,237 @@
+"""Signing up, in and out, and changing what a login is."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from flask import Flask
+from sqlalchemy import select
+
+from portal.db import unit_of_work
+from portal.gateways.mail import FolderMail
+from portal.models import BillingDetails, Member, User, Workspace
+from tests import factories
+from tests.browsing import Browser
+from tests.factories import PASSWORD
+
+LINK = re.compile(r"http://localhost(/\S+)")
+SIGN_UP = {"company_name": "Birch & Sons", "email": "Ada@Birch.example", "password": PASSWORD}
+CHOICE = "/checkout?tier=advanced&interval=year&seats=12&copilot=5"
+
+
+def link_in_mail(mailbox: FolderMail, run_jobs: Callable[[], list[str]]) -> str:
+    """The path that the newest mail leads to."""
+    run_jobs()
+    body = mailbox.read()[0][1].get_body(preferencelist=("plain",))
+    assert body
+    found = LINK.search(body.get_content())
+    assert found, body.get_content()
+    return found.group(1)
+
+
+def test_signing_up_makes_a_workspace_with_its_first_member_as_owner(client: Browser) -> None:
+    answer = client.submit("/signup", SIGN_UP)
+
+    assert (answer.status_code, answer.location) == (302, "/signup/sent")
+    with unit_of_work() as session:
+        user = session.scalars(select(User)).one()
+        workspace = session.scalars(select(Workspace)).one()
+    assert (user.email, user.confirmed_at, workspace.name) == ("ada@birch.example", None, "Birch & Sons")
+    with unit_of_work(workspace.id) as session:
+        member = session.scalars(select(Member)).one()
+        details = session.scalars(select(BillingDetails)).one()
+    assert (member.user_id, member.role, member.seat) == (user.id, "owner", "none")
+    assert (details.company_name, details.email) == ("Birch & Sons", "ada@birch.example")
+
+
+def test_the_confirmation_link_lets_the_new_login_in(
+    client: Browser, mailbox: FolderMail, run_jobs: Callable[[], list[str]]
+) -> None:
+    client.submit("/signup", SIGN_UP)
+    too_early = client.submit("/login", {"email": "ada@birch.example", "password": PASSWORD})
+
+    client.get(link_in_mail(mailbox, run_jobs))
+    answer = client.sign_in("ada@birch.example", PASSWORD)
+
+    assert "Confirm your e-mail address first" in too_early.text
+    assert answer.location == "/start"
+    assert client.get("/start").location == "/billing"
+
+
+def test_a_choice_made_before_signing_up_waits_in_any_browser(
+    app: Flask, client: Browser, mailbox: FolderMail, run_jobs: Callable[[], list[str]]
+) -> None:
+    client.submit("/signup", {**SIGN_UP, "next": CHOICE})
+    another = app.test_client()
+    assert isinstance(another, Browser)
+
+    another.get(link_in_mail(mailbox, run_jobs))
+    another.sign_in("ada@birch.example", PASSWORD)
+    leads_to = urlsplit(another.get("/start").location)
+
+    assert leads_to.path == "/checkout"
+    assert sorted(leads_to.query.split("&")) == ["copilot=5", "interval=year", "seats=12", "tier=advanced"]
+
+
+def test_a_choice_that_makes_no_sense_is_left_out(client: Browser) -> None:
+    answer = client.submit("/signup", {**SIGN_UP, "next": "/checkout?tier=golden&seats=-1"})
+
+    assert answer.status_code == 302
+    with unit_of_work(system=True) as session:
+        assert session.scalars(select(BillingDetails.draft_selection)).one() is None
+
+
+def test_signing_in_leads_back_to_where_the_guest_wanted_to_go(
+    client: Browser, workspace: factories.Account
+) -> None:
+    refused = client.get("/account")
+    credentials = {"email": workspace.email, "password": workspace.password}
+    answer = client.submit("/login", {**credentials, "next": "/account"})
+
+    assert (refused.status_code, refused.location) == (303, "/login?next=/account")
+    assert answer.location == "/account"
+
+
+def test_an_address_is_one_login_however_it_is_typed(client: Browser, app: Flask) -> None:
+    factories.account(app, email="mixed@acme.example")
+
+    assert client.sign_in("MIXED@Acme.Example", PASSWORD).location == "/start"
+
+
+def test_what_is_wrong_with_a_sign_up_stands_at_its_field(client: Browser) -> None:
+    data = {"company_name": "", "email": "nobody", "password": "short"}
+    answer = client.submit("/signup", data)
+
+    assert answer.status_code == 200
+    assert "Enter your company's name." in answer.text
+    assert "Enter an address such as name@company.com." in answer.text
+    assert "Use at least 8 characters." in answer.text
+    assert 'value="nobody"' in answer.text
+
+
+def test_passwords_that_everybody_tries_are_refused(client: Browser) -> None:
+    answer = client.submit("/signup", {**SIGN_UP, "password": "Password123"})
+
+    assert "one of the first that anyone would try" in answer.text
+
+
+def test_a_password_must_not_contain_the_address(client: Browser) -> None:
+    data = {**SIGN_UP, "email": "lovelace@birch.example", "password": "Lovelace rules"}
+
+    assert "does not contain your e-mail address" in client.submit("/signup", data).text
+
+
+def test_a_long_password_of_any_characters_is_welcome(client: Browser) -> None:
+    answer = client.submit("/signup", {**SIGN_UP, "password": "é 日本 " * 12})
+
+    assert answer.status_code == 302
+
+
+def test_a_password_beyond_the_limit_is_refused(client: Browser) -> None:
+    assert "Use at most 128 characters." in client.submit("/signup", {**SIGN_UP, "password": "x1" * 65}).text
+
+
+def test_a_reset_link_sets_a_new_password_once_and_ends_every_sign_in(
+    app: Flask,
+    signed_in: Browser,
+    workspace: factories.Account,
+    mailbox: FolderMail,
+    run_jobs: Callable[[], list[str]],
+) -> None:
+    guest = app.test_client()
+    assert isinstance(guest, Browser)
+    guest.submit("/reset", {"email": workspace.email})
+    link = link_in_mail(mailbox, run_jobs)
+
+    guest.submit(link, {"password": "quite another password"})
+
+    assert signed_in.get("/account").status_code == 303
+    assert guest.sign_in(workspace.email, "quite another password").location == "/start"
+    assert guest.get(link).location == "/reset"
+
+
+def test_changing_the_password_keeps_this_browser_and_ends_the_others(
+    app: Flask, signed_in: Browser, workspace: factories.Account
+) -> None:
+    other = app.test_client()
+    assert isinstance(other, Browser)
+    other.sign_in(workspace.email, workspace.password)
+
+    answer = signed_in.submit(
+        "/account/password", {"password": workspace.password, "new_password": "quite another password"}
+    )
+
+    assert answer.location == "/account"
+    assert signed_in.get("/account").status_code == 200
+    assert other.get("/account").status_code == 303
+
+
+def test_the_wrong_present_password_changes_nothing(signed_in: Browser, workspace: factories.Account) -> None:
+    data = {"password": "not this one", "new_password": "quite another password"}
+    answer = signed_in.submit("/account/password", data)
+
+    assert "That is not your present password." in answer.text
+    assert signed_in.get("/account").status_code == 200
+
+
+def test_a_new_address_counts_once_its_link_was_followed(
+    signed_in: Browser, workspace: factories.Account, mailbox: FolderMail, run_jobs: Callable[[], list[str]]
+) -> None:
+    signed_in.submit("/account/email", {"email": "new@acme.example"})
+    before = signed_in.get("/account").text
+    signed_in.get(link_in_mail(mailbox, run_jobs))
+
+    assert mailbox.read()[0][1]["To"] == "new@acme.example"
+    assert workspace.email in before
+    assert "new@acme.example" in signed_in.get("/account").text
+
+
+def test_a_login_of_two_workspaces_switches_between_them(
+    app: Flask, client: Browser, workspace: factories.Account
+) -> None:
+    other = factories.account(app, company_name="Oak Inc")
+    with unit_of_work(other.workspace_id) as session:
+        session.add(Member(user_id=workspace.user_id, role="billing", seat="none"))
+    client.sign_in(workspace.email, workspace.password)
+
+    assert "Switch to Oak Inc" in client.get("/account").text
+    client.submit(f"/account/workspaces/{other.workspace_id}", page="/account")
+    assert "Switch to Acme Ltd" in client.get("/account").text
+
+
+def test_a_workspace_of_somebody_else_does_not_exist(app: Flask, signed_in: Browser) -> None:
+    stranger = factories.account(app)
+
+    assert (
+        signed_in.submit(f"/account/workspaces/{stranger.workspace_id}", page="/account").status_code == 404
+    )
+    assert signed_in.submit("/account/workspaces/999999999", page="/account").status_code == 404
+
+
+def test_signing_out_everywhere_else_leaves_this_browser(
+    app: Flask, signed_in: Browser, workspace: factories.Account
+) -> None:
+    other = app.test_client()
+    assert isinstance(other, Browser)
+    other.sign_in(workspace.email, workspace.password)
+
+    signed_in.submit("/account/sign-out-others", page="/account")
+
+    assert signed_in.get("/account").status_code == 200
+    assert other.get("/account").status_code == 303
+
+
+def test_mails_are_read_in_development_and_nowhere_else(
+    app: Flask, client: Browser, run_jobs: Callable[[], list[str]]
+) -> None:
+    client.submit("/signup", SIGN_UP)
+    run_jobs()
+
+    listed = client.get("/development/mail")
+    name = re.findall(r"/development/mail/([\w-]+\.eml)", listed.text)[0]
+    shown = client.get(f"/development/mail/{name}")
+
+    assert "ada@birch.example" in listed.text
+    assert 'href="http://localhost/confirm/' in shown.text
+    assert "Confirm the address" in client.get(f"/development/mail/{name}/html").text
+    assert client.get("/development/mail/../../etc/passwd").status_code == 404
