@@ -12,6 +12,7 @@ import {problem} from './words.js';
 const root = /** @type {HTMLElement} */ (document.getElementById('element'));
 /** @type {Record<string, any>} */
 let options = {};
+/** @type {import('@stripe/stripe-js').AddressMode} */
 let section = 'billing';
 
 /** @param {Code} code */
@@ -39,6 +40,7 @@ function value() {
   };
 }
 
+/** @returns {Omit<import('@stripe/stripe-js').StripeAddressElementChangeEvent, 'elementType'>} */
 function summary() {
   return {
     elementMode: section,

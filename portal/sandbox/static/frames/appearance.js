@@ -41,6 +41,7 @@ export function applyAppearance(appearance = {}) {
   const given = Object.fromEntries(
     Object.entries(appearance.variables ?? {}).map(([name, value]) => [SAME[/** @type {keyof typeof SAME} */ (name)] ?? name, value]),
   );
+  /** @type {Record<string, string>} */
   const variables = {...BASE, ...THEMES[theme], ...given};
   const root = document.documentElement;
   root.style.colorScheme = theme === 'night' ? 'dark' : 'light';

@@ -1,6 +1,7 @@
+import {post} from './api.js';
+import {applyAppearance} from './appearance.js';
 import {h} from './dom.js';
 import {answer, tell} from './line.js';
-import {post} from './api.js';
 
 const root = /** @type {HTMLElement} */ (document.getElementById('element'));
 /** @type {{intent: string, secret: string}} */
@@ -17,9 +18,10 @@ async function decide(passed) {
   tell('done', {passed});
 }
 
-/** @param {{intent: string, secret: string}} options */
+/** @param {{intent: string, secret: string, appearance?: import('@stripe/stripe-js').Appearance}} options */
 function init(options) {
   setup = options;
+  applyAppearance(options.appearance);
   const complete = h('button', {type: 'button', class: 'Button', onclick: () => void decide(true)}, 'Complete authentication');
   root.replaceChildren(h('div', {class: 'Backdrop'}, h('main', {class: 'Dialog'},
     h('p', {class: 'SandboxTag'}, 'Sandbox'),

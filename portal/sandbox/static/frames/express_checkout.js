@@ -25,7 +25,9 @@ async function init(setup) {
     && (!allowed || allowed.includes('link')) && !excluded.includes('link');
   root.replaceChildren(...(link ? [button, message] : []));
   const available = {amazonPay: false, applePay: false, googlePay: false, link: true, paypal: false, klarna: false};
-  tell('ready', {availablePaymentMethods: link ? available : undefined});
+  /** @type {Omit<import('@stripe/stripe-js').StripeExpressCheckoutElementReadyEvent, 'elementType'>} */
+  const ready = {availablePaymentMethods: link ? available : undefined};
+  tell('ready', ready);
   tell('availablepaymentmethodschange', {paymentMethods: link ? {link: {available: true}} : undefined});
 }
 

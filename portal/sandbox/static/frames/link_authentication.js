@@ -17,7 +17,9 @@ const email = new Field('Email', checkEmail, {
 }, {changed});
 
 function changed() {
-  tell('change', {empty: email.value === '', complete: email.problem === null, value: {email: email.value}});
+  /** @type {Omit<import('@stripe/stripe-js').StripeLinkAuthenticationElementChangeEvent, 'elementType'>} */
+  const event = {empty: email.value === '', complete: email.problem === null, value: {email: email.value}};
+  tell('change', event);
 }
 
 /** A known address is asked for its code. @param {boolean} focus */

@@ -1,4 +1,5 @@
 import {get, link} from './api.js';
+import {applyAppearance} from './appearance.js';
 import {checkEmail} from './bank_form.js';
 import {CardForm} from './card_form.js';
 import {codeForm} from './code_form.js';
@@ -116,6 +117,7 @@ function details({email, billing_details: {name, phone, address}}) {
 /** @param {Record<string, any>} options */
 async function init(options) {
   setup = options;
+  applyAppearance(options.appearance);
   const {account} = await link('session', {session: setup.session});
   if (account) {
     offer(account);

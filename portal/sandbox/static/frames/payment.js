@@ -226,15 +226,19 @@ class PaymentElement {
     const form = this.current;
     const card = form instanceof CardForm ? form : null;
     const incomplete = card && this.signup?.fields.some((field) => field.problem);
-    tell('change', {
+    /** @type {Omit<import('@stripe/stripe-js').StripePaymentElementChangeEvent, 'elementType'>} */
+    const event = {
       empty: form ? form.empty : true,
       complete: form ? form.complete && !incomplete : false,
       collapsed: this.selected === null,
       value: {type: this.selected ?? ''},
-    });
+    };
+    tell('change', event);
     if (card) {
-      const known = card.brand !== 'unknown';
-      tell('carddetailschange', {loading: false, details: {brands: known ? [card.brand] : null, funding: null}});
+      const brands = card.brand === 'unknown' ? null : [card.brand];
+      /** @type {Omit<import('@stripe/stripe-js').StripePaymentElementCardDetailsChangeEvent, 'elementType'>} */
+      const details = {loading: false, details: {brands, funding: null}};
+      tell('carddetailschange', details);
     }
   }
 

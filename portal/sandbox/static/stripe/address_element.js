@@ -15,7 +15,10 @@ export class AddressElement extends Element {
     super('address', group, options);
   }
 
-  /** What was typed, checked. */
+  /**
+   * What was typed, checked.
+   * @returns {Promise<Pick<import('@stripe/stripe-js').StripeAddressElementChangeEvent, 'complete' | 'isNewAddress' | 'value'>>}
+   */
   async getValue() {
     const frame = this.mounted();
     require(frame, 'You must mount the Address Element before calling getValue().');

@@ -23,7 +23,7 @@ const REDIRECT_STATUS = {succeeded: 'succeeded', processing: 'pending', requires
 export async function confirm(key, kind, options) {
   const {group, secret, params, ifRequired} = checked(kind, options);
   const source = await collected(key, kind, group, secret, params);
-  const result = await finish(key, kind, secret, source);
+  const result = await finish(key, kind, secret, source, group?.options.appearance);
   if (group) {
     group.express = null;
   }
@@ -168,9 +168,10 @@ async function collected(key, kind, group, secret, params) {
  * @param {Kind} kind
  * @param {string} secret
  * @param {any} answer
+ * @param {import('@stripe/stripe-js').Appearance} [appearance] of the dialog, if there has to be one
  * @returns {Promise<any>}
  */
-export async function finish(key, kind, secret, answer) {
+export async function finish(key, kind, secret, answer, appearance) {
   if (answer.error) {
     return {error: answer.error};
   }
@@ -180,7 +181,7 @@ export async function finish(key, kind, secret, answer) {
     return new Promise(() => undefined);
   }
   if (action?.type === 'use_stripe_sdk') {
-    return authenticated(key, kind, secret);
+    return authenticated(key, kind, secret, appearance);
   }
   return {[RESULT[kind]]: answer};
 }
@@ -189,10 +190,11 @@ export async function finish(key, kind, secret, answer) {
  * @param {string} key
  * @param {Kind} kind
  * @param {string} secret
+ * @param {import('@stripe/stripe-js').Appearance | undefined} appearance
  */
-async function authenticated(key, kind, secret) {
+async function authenticated(key, kind, secret, appearance) {
   const intent = intentOf(secret);
-  await openDialog('challenge', '3-D Secure authentication', {intent: intent?.id, secret}).result;
+  await openDialog('challenge', '3-D Secure authentication', {intent: intent?.id, secret, appearance}).result;
   const after = await request(key, 'GET', String(intent?.path), {client_secret: secret});
   if (after.error) {
     return {error: after.error};

@@ -5,7 +5,7 @@ import {Frame} from './frame.js';
  * Resolves with what the dialog ends with; null when it was dismissed.
  * @param {string} page
  * @param {string} title
- * @param {object} options handed to the page
+ * @param {{appearance?: import('@stripe/stripe-js').Appearance, [name: string]: unknown}} options handed to the page
  * @returns {{result: Promise<any>, close: () => void, frame: Frame}}
  */
 export function openDialog(page, title, options) {
@@ -18,7 +18,7 @@ export function openDialog(page, title, options) {
     width: '100vw', height: '100vh', maxWidth: 'none', maxHeight: 'none', overflow: 'hidden',
   });
   Object.assign(frame.iframe.style, {
-    border: '0', display: 'block', width: '100%', height: '100%', colorScheme: 'light',
+    border: '0', display: 'block', width: '100%', height: '100%', colorScheme: options.appearance?.theme === 'night' ? 'dark' : 'light',
   });
   dialog.append(frame.iframe);
   document.body.append(dialog);

@@ -48,12 +48,14 @@ export class ExpressCheckoutElement extends Element {
         return;
       }
       setTimeout(() => resolve(null), ANSWER_WITHIN_MS);
-      this.emitter.emit('click', {
+      /** @type {import('@stripe/stripe-js').StripeExpressCheckoutElementClickEvent} */
+      const event = {
         elementType: 'expressCheckout',
         expressPaymentType,
-        resolve: (/** @type {Record<string, any> | undefined} */ details) => resolve(details ?? {}),
+        resolve: (details) => resolve(details ?? {}),
         reject: () => resolve(null),
-      });
+      };
+      this.emitter.emit('click', event);
     });
   }
 
@@ -64,6 +66,7 @@ export class ExpressCheckoutElement extends Element {
   async pay(expressPaymentType, details) {
     const {result} = openDialog('link', 'Pay with Link', {
       ...this.group.frameOptions(),
+      appearance: this.group.options.appearance,
       options: {...this.options, ...details},
     });
     const signedIn = await result;
@@ -72,12 +75,14 @@ export class ExpressCheckoutElement extends Element {
       return;
     }
     this.group.express = expressPaymentType;
-    this.emitter.emit('confirm', {
+    /** @type {import('@stripe/stripe-js').StripeExpressCheckoutElementConfirmEvent & {elementType: 'expressCheckout'}} */
+    const event = {
       elementType: 'expressCheckout',
       expressPaymentType,
       billingDetails: signedIn.billingDetails,
-      paymentFailed: (/** @type {{message?: string} | undefined} */ payload) => this.failed(payload),
-    });
+      paymentFailed: (payload) => this.failed(payload),
+    };
+    this.emitter.emit('confirm', event);
   }
 
   /**

@@ -98,6 +98,18 @@ export class Group {
   }
 
   /**
+   * @overload
+   * @param {'address'} type
+   * @param {import('@stripe/stripe-js').StripeAddressElementOptions} options
+   * @returns {AddressElement}
+   */
+  /**
+   * @overload
+   * @param {ElementType} type
+   * @param {Record<string, any>} [options]
+   * @returns {Element}
+   */
+  /**
    * @param {ElementType} type
    * @param {Record<string, any>} [options]
    */
@@ -128,6 +140,17 @@ export class Group {
     return type === 'expressCheckout' ? new ExpressCheckoutElement(this, options) : new Element(type, this, options);
   }
 
+  /**
+   * @overload
+   * @param {'address'} type
+   * @param {object} [options]
+   * @returns {AddressElement | null}
+   */
+  /**
+   * @overload
+   * @param {ElementType} type
+   * @returns {Element | null}
+   */
   /** @param {ElementType} type */
   getElement(type) {
     return this.elements.find((element) => element.type === type) ?? null;
@@ -174,7 +197,10 @@ export class Group {
     this.updateHandlers.push(handler);
   }
 
-  /** Read the intent again, after the server changed it. */
+  /**
+   * Read the intent again, after the server changed it.
+   * @returns {Promise<{error?: {message: string, status?: string}}>}
+   */
   async fetchUpdates() {
     require(this.options.clientSecret, 'elements.fetchUpdates() needs Elements made with a clientSecret.');
     const frame = this.getElement('payment')?.mounted();
@@ -183,7 +209,7 @@ export class Group {
 
   /**
    * Check what was typed and show what is missing beside its field.
-   * @returns {Promise<any>}
+   * @returns {Promise<{error: import('@stripe/stripe-js').StripeError, selectedPaymentMethod?: undefined} | {selectedPaymentMethod: string, error?: undefined}>}
    */
   async submit() {
     if (this.express) {

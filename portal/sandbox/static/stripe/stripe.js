@@ -19,12 +19,18 @@ class StripeSandbox {
     return new Group(this.key, options);
   }
 
-  /** @param {ConfirmOptions} options */
+  /**
+   * @param {ConfirmOptions} options
+   * @returns {Promise<any>} a result, or nothing ever when the page is left
+   */
   confirmPayment(options) {
     return confirm(this.key, 'payment', options);
   }
 
-  /** @param {ConfirmOptions} options */
+  /**
+   * @param {ConfirmOptions} options
+   * @returns {Promise<any>} as confirmPayment
+   */
   confirmSetup(options) {
     return confirm(this.key, 'setup', options);
   }
@@ -32,6 +38,7 @@ class StripeSandbox {
   /**
    * Do what an intent that the server confirmed still asks of the customer.
    * @param {{clientSecret: string}} options
+   * @returns {Promise<import('@stripe/stripe-js').PaymentIntentOrSetupIntentResult>}
    */
   async handleNextAction(options) {
     const secret = options?.clientSecret;
@@ -46,12 +53,18 @@ class StripeSandbox {
     return finish(this.key, intent.kind, secret, answer);
   }
 
-  /** @param {string} clientSecret */
+  /**
+   * @param {string} clientSecret
+   * @returns {Promise<import('@stripe/stripe-js').PaymentIntentResult>}
+   */
   async retrievePaymentIntent(clientSecret) {
     return this.retrieve('payment', clientSecret);
   }
 
-  /** @param {string} clientSecret */
+  /**
+   * @param {string} clientSecret
+   * @returns {Promise<import('@stripe/stripe-js').SetupIntentResult>}
+   */
   async retrieveSetupIntent(clientSecret) {
     return this.retrieve('setup', clientSecret);
   }
@@ -77,7 +90,7 @@ class StripeSandbox {
  * `Stripe(publishableKey)`: the start of everything.
  * @param {string} key
  */
-function Stripe(key) {
+export function Stripe(key) {
   require(
     typeof key === 'string' && key !== '',
     'Missing value for Stripe(): apiKey should be a string.',
