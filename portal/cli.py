@@ -1,5 +1,6 @@
 """Commands: ``flask db …``, ``flask worker``, and those of the catalogue and of Stripe."""
 
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -8,11 +9,12 @@ from flask.cli import AppGroup, with_appcontext
 
 from portal import tasks
 from portal.config import Settings
+from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.migrations import rows, runner
 from portal.migrations.check import problems
-from portal.services import catalogs
+from portal.services import catalogs, inbox, incidents, stripe_setup
 
 
 class Commands(AppGroup):
@@ -77,6 +79,86 @@ def push() -> None:
     click.echo(f"{len(done.prices)} prices made, {len(done.kept)} there already.")
 
 
+@catalog.command("promotion")
+@click.argument("code")
+@click.option("--percent-off", type=Decimal, help="such as 20 or 12.5")
+@click.option("--amount-off", type=click.IntRange(min=1), help="minor units of the catalogue's currency")
+@click.option("--duration", type=click.Choice(["once", "repeating", "forever"]), default="once")
+@click.option("--months", type=click.IntRange(min=1), help="with --duration repeating")
+def promotion(
+    code: str, percent_off: Decimal | None, amount_off: int | None, duration: str, months: int | None
+) -> None:
+    """Make a promotion code for seats and add-ons; usage is never discounted."""
+    if (percent_off is None) == (amount_off is None) or (months is None) == (duration == "repeating"):
+        raise click.UsageError("Give --percent-off or --amount-off, and --months with --duration repeating.")
+    made = catalogs.promote(
+        gateways(), code, percent_off=percent_off, amount_off=amount_off, duration=duration, months=months
+    )
+    click.echo(f"{code} is {made}.")
+
+
+stripe = Commands("stripe", help="What the account at Stripe needs.")
+
+
+@stripe.command("setup")
+def setup() -> None:
+    """Make what is missing at Stripe: meters, webhook endpoint, domain for wallets."""
+    for line in stripe_setup.setup(gateways()):
+        click.echo(line)
+
+
+@stripe.command("check")
+def check_stripe() -> None:
+    """Name what is missing at Stripe; status 1 if anything is."""
+    found = stripe_setup.check(gateways())
+    for finding in found:
+        click.echo(("missing  " if finding.problem else "ok       ") + finding.text, err=finding.problem)
+    if any(finding.problem for finding in found):
+        raise click.exceptions.Exit(1)
+
+
+inbox_commands = Commands("inbox", help="Events that Stripe sent.")
+
+
+@inbox_commands.command("list")
+@click.option("--state", help="received, done, ignored, parked or refused")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50)
+def list_events(state: str | None, limit: int) -> None:
+    """Show the newest events and what came of each."""
+    with unit_of_work() as session:
+        for row in inbox.listing(session, state=state, limit=limit):
+            click.echo(f"{row.id}  {row.state:8}  {row.tries}  {row.type}  {row.outcome or ''}")
+
+
+@inbox_commands.command("replay")
+@click.argument("event_id")
+def replay(event_id: str) -> None:
+    """Work on an event again, whatever became of it."""
+    click.echo(f"{event_id} is {inbox.replay(gateways(), event_id)}.")
+
+
+incident_commands = Commands("incidents", help="What somebody has to look at.")
+
+
+@incident_commands.command("list")
+def list_incidents() -> None:
+    """Show what nobody has resolved yet."""
+    with unit_of_work() as session:
+        for row in incidents.unresolved(session):
+            click.echo(f"{row.id}  {row.created_at:%Y-%m-%d %H:%M}  {row.kind}  {row.summary}")
+
+
+@incident_commands.command("resolve")
+@click.argument("incident_id", type=int)
+def resolve(incident_id: int) -> None:
+    """Close an incident."""
+    with unit_of_work() as session:
+        closed = incidents.resolve(session, incident_id)
+    click.echo(
+        f"Incident {incident_id} is closed." if closed else f"There is no open incident {incident_id}."
+    )
+
+
 @click.command("worker")
 @with_appcontext
 def worker() -> None:
@@ -86,5 +168,5 @@ def worker() -> None:
 
 def install(app: Flask) -> None:
     """Give ``app`` its commands."""
-    for command in (db, catalog, worker):
+    for command in (db, catalog, stripe, inbox_commands, incident_commands, worker):
         app.cli.add_command(command)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -50,7 +51,7 @@ def push(gateways: Gateways, catalogs: Iterable[pricing.Catalog] | None = None) 
     _refuse_differences(wanted, found)
     done = Pushed()
     _push_products(account, wanted, done)
-    meters = _push_meters(account, wanted, done)
+    meters = push_meters(account, wanted, done)
     rows = []
     for price in wanted:
         known = found.get(price.lookup_key)
@@ -115,7 +116,8 @@ def _push_products(account: StripeAccount, wanted: list[pricing.Price], done: Pu
             done.products.append(stripe_id)
 
 
-def _push_meters(account: StripeAccount, wanted: list[pricing.Price], done: Pushed) -> dict[str, Meter]:
+def push_meters(account: StripeAccount, wanted: list[pricing.Price], done: Pushed) -> dict[str, Meter]:
+    """Make the meters that the wanted prices count with; all active ones by event name."""
     meters = account.meters()
     for price in wanted:
         if price.meter and price.meter not in meters:
@@ -177,12 +179,18 @@ def _store(rows: list[dict[str, object]]) -> None:
 
 def prices_by_key(session: Session, version: str) -> dict[str, CatalogPrice]:
     """Lookup key → where it lives at Stripe, for one catalogue. Raises UnavailableError before a push."""
-    rows = session.scalars(select(CatalogPrice).where(CatalogPrice.catalog == version)).all()
+    rows = noted(session, version)
     if not rows:
         raise UnavailableError(
             "These prices are not on sale yet. Try again in a few minutes.",
             log=f"catalogue {version} is not at Stripe; run flask catalog push",
         )
+    return rows
+
+
+def noted(session: Session, version: str) -> dict[str, CatalogPrice]:
+    """Lookup key → our row, as far as the catalogue was pushed."""
+    rows = session.scalars(select(CatalogPrice).where(CatalogPrice.catalog == version))
     return {row.lookup_key: row for row in rows}
 
 
@@ -191,6 +199,33 @@ def keys_of_prices(session: Session, price_ids: Iterable[str | None]) -> dict[st
     wanted = {price_id for price_id in price_ids if price_id}
     rows = session.scalars(select(CatalogPrice).where(CatalogPrice.stripe_price_id.in_(wanted)))
     return {row.stripe_price_id: row for row in rows}
+
+
+def promote(
+    gateways: Gateways,
+    code: str,
+    *,
+    percent_off: Decimal | None = None,
+    amount_off: int | None = None,
+    duration: str = "once",
+    months: int | None = None,
+) -> str:
+    """Make a promotion code for seats and add-ons, never for usage; Stripe's id of it.
+
+    Exactly one of ``percent_off`` and ``amount_off`` (minor units); ``months`` with the duration ``repeating``.
+    Raises StripeRefusedError when the code is taken.
+    """
+    licensed = [p for p in pricing.current_catalog().lookup_keys() if p.usage_type == "licensed"]
+    return gateways.stripe.account.create_promotion(
+        code,
+        percent_off=percent_off,
+        amount_off=amount_off,
+        currency=pricing.current_catalog().currency,
+        duration=duration,
+        months=months,
+        product_ids=sorted({product_id(price) for price in licensed}),
+        key=new_id("P"),
+    )
 
 
 def lookup_key(catalog: pricing.Catalog, key: str, tier: str, interval: str) -> str:
