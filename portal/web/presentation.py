@@ -136,7 +136,8 @@ def country(code: str) -> str:
 def address_lines(address: Mapping[str, str]) -> Markup:
     """A billing address as lines of text, the country in the page's language, the rest as it was typed."""
     town = " ".join(filter(None, (address.get("postal_code"), address.get("city"))))
-    parts = [address.get("line1"), address.get("line2"), town, address.get("state")]
+    region = ", ".join(filter(None, (town, address.get("state"))))
+    parts = [address.get("line1"), address.get("line2"), region]
     if address.get("country"):
         parts.append(country(address["country"]))
     return Markup("<br>").join(part for part in parts if part)

@@ -86,9 +86,10 @@ if (form) {
   });
   form.addEventListener("change", () => updateSoon(form));
   form.addEventListener("submit", (event) => {
-    if (event.submitter?.hasAttribute("formaction")) return;
     event.preventDefault();
-    void update(form);
+    const away = event.submitter?.getAttribute("formaction");
+    if (away) location.assign(`${away}?${query(form)}`);
+    else void update(form);
   });
   form.addEventListener("click", (event) => {
     const button = event.target instanceof Element ? event.target.closest("button[data-step]") : null;
