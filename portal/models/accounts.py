@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.models.base import JSON, Base, WorkspaceOwned, now_column
 
-sqla.FsModels.set_db_info(
+sqla.FsModels.set_db_info(  # type: ignore[no-untyped-call]
     base_model=Base,
     user_table_name="user_account",
     role_table_name="role",

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.errors import UnavailableError
-from portal.gateways import Gateways, Jobs
+from portal.gateways import Gateways
+from portal.gateways.jobs import Jobs
 from portal.gateways.mail import MailGateway, Message
 from portal.models import Mail
 
@@ -61,7 +62,7 @@ def deliver(gateway: MailGateway, mail_id: int) -> bool:
     The row is claimed first (its next try is moved on), so that two deliverers never send it both; no
     transaction is open while the mail server is talked to.
     """
-    message, tries = _claim(mail_id)
+    message = _claim(mail_id)
     if message is None:
         return False
     try:
@@ -89,18 +90,17 @@ def sweep(gateways: Gateways) -> int:
     return len(due)
 
 
-def _claim(mail_id: int) -> tuple[Message | None, int]:
+def _claim(mail_id: int) -> Message | None:
     with unit_of_work() as session:
         mail = session.scalars(
             select(Mail).where(Mail.id == mail_id).with_for_update(skip_locked=True)
         ).first()
         if mail is None or mail.sent_at is not None or mail.tries >= MOST_TRIES:
-            return None, 0
+            return None
         wait = min(FIRST_WAIT * 2**mail.tries, LONGEST_WAIT)
         mail.tries += 1
         mail.next_try_at = session.execute(select(func.clock_timestamp() + wait)).scalar_one()
-        message = Message(f"mail-{mail.id}", mail.recipient, mail.subject, mail.text_body, mail.html_body)
-        return message, mail.tries
+        return Message(f"mail-{mail.id}", mail.recipient, mail.subject, mail.text_body, mail.html_body)
 
 
 def _record(mail_id: int, *, error: str | None) -> None:

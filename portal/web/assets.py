@@ -11,6 +11,8 @@ from pathlib import Path
 
 from flask import Blueprint, Response, current_app, request, send_from_directory, url_for
 
+from portal.web import public
+
 blueprint = Blueprint("assets", __name__)
 
 YEAR = 365 * 24 * 3600
@@ -69,6 +71,7 @@ def _compress(response: Response) -> None:
 
 
 @blueprint.get("/assets/<version>/<path:name>")
+@public
 def file(version: str, name: str) -> Response:
     """Answer a file of ``static/``. An address with an older hash still works, but is not kept."""
     response = _style_sheet() if name == STYLE_SHEET else send_from_directory(_folder(), name)

@@ -8,6 +8,7 @@ from flask_login import current_user
 from werkzeug import Response
 
 from portal.config import Settings
+from portal.web import public
 from portal.web.assets import asset
 
 blueprint = Blueprint("navigation", __name__)
@@ -89,6 +90,7 @@ def frame() -> dict[str, object]:
 
 
 @blueprint.post("/appearance")
+@public
 def appearance() -> Response:
     """Remember light, dark or auto, and go back to where the person was."""
     chosen = request.form.get("theme", "auto")

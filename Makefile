@@ -1,0 +1,73 @@
+# The commands of this project; 'make help' lists them. Settings of all tools are in pyproject.toml.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run install reset test lint fast soak bench contract screenshots lock
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+UV := uv~=0.9
+
+help: ## List these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+run: install ## Start everything on this machine: database, Stripe sandbox, worker, web server
+	@exec $(BIN)/python -m portal.development
+
+install: $(VENV)/.installed ## Make the environment from the pinned requirements
+
+reset: install ## Throw away the data that 'make run' keeps
+	@$(BIN)/python -m portal.development reset && echo "Everything is empty again."
+
+test: $(VENV)/.installed-dev lint ## Check everything, browser journeys included
+	$(BIN)/python -m tests.chromium
+	$(BIN)/python -m pytest tests/pricing --quiet --cov=portal.pricing --cov-branch --cov-fail-under=100
+	$(BIN)/python -m pytest tests --ignore=tests/pricing --quiet --numprocesses=2 --dist=loadgroup
+
+lint: $(VENV)/.installed-dev ## Style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fast: $(VENV)/.installed-dev ## The tests without browsers, for while you write
+	$(BIN)/python -m pytest tests --ignore=tests/journeys --ignore=tests/typings --quiet --numprocesses=2
+
+soak: $(VENV)/.installed-dev ## Long runs: processes killed at work, equal timings
+	$(BIN)/python -m pytest tests/soak --override-ini=python_files='soak_*.py'
+
+bench: $(VENV)/.installed-dev ## Measure, and print the table that the README keeps
+	$(BIN)/python -m tests.bench
+
+contract: $(VENV)/.installed-dev ## The contract suite against Stripe's test mode (STRIPE_SECRET_KEY=sk_test_…)
+	$(BIN)/python -m tests.contract
+
+screenshots: $(VENV)/.installed-dev ## Make the README's pictures anew
+	$(BIN)/python -m tests.screenshots
+
+lock: ## Pin the newest versions that pyproject.toml allows, with hashes
+	python3 -m venv .data/lock
+	.data/lock/bin/python -m pip install --quiet --disable-pip-version-check '$(UV)'
+	compile() { .data/lock/bin/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" "$$@"; }; \
+	compile --output-file requirements.txt; \
+	compile --group dev --output-file requirements-dev.txt
+
+$(VENV)/.made:
+	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	  if $$python -c '$(FITS)' 2>/dev/null; then $$python -m venv $(VENV) && touch $@ && exit 0; fi; \
+	done; \
+	echo "Python 3.11 or later with venv is needed and was not found (on Debian: apt-get install python3-venv)." >&2; \
+	exit 2
+
+$(VENV)/.installed: requirements.txt | $(VENV)/.made
+	@echo "Installing …"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing what the tests need …"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,90 @@
+"""Finds a Chromium for the journeys, or installs one, or says what to do. Never a skip.
+
+``python -m tests.chromium`` prints the one that is used.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+SETTING = "PORTAL_CHROMIUM"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# as root there is no sandbox; the rest keeps a test browser from calling home
+FLAGS = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+ADVICE = (
+    "No Chromium was found and none could be installed. Install one (on Debian: apt-get install chromium), or name"
+    f" the one that you have: {SETTING}=/path/to/chrome make test"
+)
+
+
+class NoBrowserError(Exception):
+    """There is no browser for the journeys; the message says what to do."""
+
+
+@cache
+def chromium() -> Path:
+    """The browser's program; installs one if none is found. Raises NoBrowserError."""
+    found = _named() or _playwrights_own() or _on_the_path() or _downloaded() or _packaged()
+    if found is None:
+        raise NoBrowserError(ADVICE)
+    return found
+
+
+def _named() -> Path | None:
+    name = os.environ.get(SETTING)
+    if not name:
+        return None
+    if not _runs(Path(name)):
+        raise NoBrowserError(f"{SETTING} is {name}, which does not run.")
+    return Path(name)
+
+
+def _playwrights_own() -> Path | None:
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+    return own if _runs(own) else None
+
+
+def _on_the_path() -> Path | None:
+    found = (Path(path) for name in NAMES if (path := shutil.which(name)))
+    return next((path for path in found if _runs(path)), None)
+
+
+def _downloaded() -> Path | None:
+    print("No Chromium found; downloading one …", file=sys.stderr)
+    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
+    return _playwrights_own()
+
+
+def _packaged() -> Path | None:
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return None
+    for step in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
+        subprocess.run(["apt-get", *step], check=False)
+    return _on_the_path()
+
+
+def _runs(program: Path) -> bool:
+    """Whether it starts here: a download may lack the system's libraries."""
+    try:
+        return subprocess.run([program, "--version"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    try:
+        print(f"Chromium: {chromium()}")
+    except NoBrowserError as error:
+        sys.exit(str(error))
