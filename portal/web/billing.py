@@ -9,7 +9,7 @@ from portal.pricing import Catalog, PricingError, catalog
 from portal.services import attempt_states, attempts, billing_details, invoices, quotes, subscriptions
 from portal.web import current_user_id, current_workspace_id, workspace_required
 from portal.web.billing_attention import attention
-from portal.web.billing_words import bought_lines, invoice_status, payment_method
+from portal.web.billing_words import bought_lines, invoice_status, next_charges, payment_method
 
 blueprint = Blueprint("billing", __name__, url_prefix="/billing")
 
@@ -29,12 +29,14 @@ def _facts(session: Session) -> dict[str, object]:
     proof = _last(invoices.proof(session, newest.stripe_id)) if newest else None
     sold = _catalog(subscription.catalog) if subscription else None
     lines = bought_lines(subscription, sold) if subscription else []
+    amount = sum(line["amount"] for line in lines)
     return {
         "subscription": subscription,
         "details": details,
         "catalog": sold,
         "lines": lines,
-        "next_amount": sum(line["amount"] for line in lines),
+        "price": amount,
+        "charges": next_charges(subscription, amount) if subscription else [],
         "invoice": newest,
         "invoice_status": invoice_status(newest) if newest else None,
         "proof": proof,

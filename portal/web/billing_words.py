@@ -1,6 +1,7 @@
 """The words of the overview and the invoices: what was bought, how it is paid, why a line is what it is."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -109,6 +110,41 @@ def explained(line: Mapping[str, Any], currency: str) -> list[str]:
     if line.get("tax"):
         sentences.append(gettext("Tax on this line: %(tax)s.", tax=money(line["tax"], currency)))
     return sentences
+
+
+@dataclass(frozen=True)
+class Charge:
+    """A charge to come: the day, what for, and how much in minor units before tax (None: as used)."""
+
+    on: datetime
+    words: str
+    amount: int | None
+
+
+def next_charges(subscription: Subscription, amount: int) -> list[Charge]:
+    """The charges to come, nearest first: seats and add-ons for ``amount``, and usage; none once it ends."""
+    if subscription.access == "ended" or subscription.cancel_at:
+        return []
+    found = []
+    renews = subscription.renews_at
+    if subscription.status == "trialing":
+        renews = subscription.trial_end
+    yearly = subscription.interval == "year"
+    if renews:
+        found.append(Charge(renews, _renewal_words(subscription, yearly), amount))
+    if subscription.usage_period_end and (yearly or subscription.usage_period_end != renews):
+        found.append(Charge(subscription.usage_period_end, gettext("Usage of the month"), None))
+    return sorted(found, key=lambda charge: charge.on)
+
+
+def _renewal_words(subscription: Subscription, yearly: bool) -> str:
+    if subscription.discounts:
+        if yearly:
+            return gettext("Seats and add-ons for the year, before tax and promotion")
+        return gettext("Seats and add-ons for the month, before tax and promotion, with the usage before")
+    if yearly:
+        return gettext("Seats and add-ons for the year, before tax")
+    return gettext("Seats and add-ons for the month, before tax, with the usage before")
 
 
 def invoice_reason(invoice: Invoice) -> str:
