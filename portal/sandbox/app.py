@@ -56,6 +56,7 @@ MODULES = (
     "balance",
     "mandates",
     "debits",
+    "disputes",
     "aftermath",
     "link",
     "elements",
@@ -84,7 +85,10 @@ def create_sandbox(
     app.extensions["webhooks"] = Webhooks(current, send)
     app.extensions["faults"] = Faults()
     app.extensions["in_flight"] = InFlight()
-    app.add_url_rule("/v1/<path:path>", "api", dispatch.serve, methods=["GET", "POST", "DELETE"])
+    methods = ["GET", "POST", "DELETE"]
+    app.add_url_rule(
+        "/v1/<path:path>", "api", dispatch.serve, methods=methods, provide_automatic_options=False
+    )
     app.add_url_rule("/v1/<path:path>", "preflight", dispatch.preflight, methods=["OPTIONS"])
     for name in MODULES:
         _register(app, name)

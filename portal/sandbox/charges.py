@@ -17,6 +17,7 @@ from portal.sandbox.store import Document
 KIND = "charge"
 # Charges of other methods than cards are called payments and have their own prefix.
 PREFIX = {"card": "ch", "link": "ch"}
+DISPUTED_AFTER = 86_400
 APPROVED = {
     "network_status": "approved_by_network",
     "type": "authorized",
@@ -79,6 +80,8 @@ def create(sandbox: Sandbox, intent: Document, method: Document, status: str, **
 
 def succeeded(sandbox: Sandbox, intent: Document, method: Document, *, captured: bool = True) -> Document:
     """The money was taken, or only reserved when it is to be captured later."""
+    card = methods.test_card(method)
+    disputed = card is not None and card.disputed
     charge = create(
         sandbox,
         intent,
@@ -87,6 +90,7 @@ def succeeded(sandbox: Sandbox, intent: Document, method: Document, *, captured:
         paid=True,
         captured=captured,
         amount_captured=intent["amount"] if captured else 0,
+        _disputed_at=sandbox.now(intent["customer"]) + DISPUTED_AFTER if disputed else None,
     )
     if captured:
         charge = book(sandbox, charge)

@@ -14,6 +14,7 @@ from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
 KIND = "refund"
+DELAY = 86_400
 CREATED_FROM = ("amount", "charge", "metadata", "payment_intent", "reason")
 
 
@@ -43,6 +44,8 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     }
     transaction = balance.record(sandbox, refund, "refund", -amount)
     refund["balance_transaction"] = transaction["id"]
+    if _bank_refuses(sandbox, before):
+        refund["_fails_at"] = refund["created"] + DELAY
     sandbox.store.put(KIND, refund)
     refunded = before["amount_refunded"] + amount
     charge = {**before, "amount_refunded": refunded, "refunded": refunded == before["amount_captured"]}
@@ -91,6 +94,12 @@ def _money(amount: int, charge: Document) -> str:
     return f"{sign}{amount // 100:,}.{amount % 100:02d}"
 
 
+def _bank_refuses(sandbox: Sandbox, charge: Document) -> bool:
+    method = sandbox.store.get(methods.KIND, charge["payment_method"])
+    card = methods.test_card(method) if method else None
+    return bool(card and card.refund_fails)
+
+
 def _destination(charge: Document) -> Document:
     type = charge["payment_method_details"]["type"]
     if type == "card":
@@ -130,6 +139,7 @@ def fail(sandbox: Sandbox, before: Document) -> Document:
     transaction = balance.record(sandbox, before, "refund_failure", before["amount"])
     refund = {
         **before,
+        "_fails_at": None,
         "status": "failed",
         "failure_reason": "expired_or_canceled_card",
         "failure_balance_transaction": transaction["id"],
@@ -140,13 +150,6 @@ def fail(sandbox: Sandbox, before: Document) -> Document:
     sandbox.store.put(charges.KIND, charge)
     sandbox.emit("refund.failed", refund)
     return refund
-
-
-def will_fail(sandbox: Sandbox, refund: Document) -> bool:
-    """Whether this refund was made to a card whose bank sends refunds back."""
-    method = sandbox.store.get(methods.KIND, refund["payment_method"])
-    card = methods.test_card(method) if method else None
-    return bool(card and card.refund_fails and refund["status"] == "succeeded")
 
 
 def _in_path(sandbox: Sandbox, id: str) -> Document:
