@@ -147,6 +147,14 @@ def test_the_copilot_is_sold_per_seat_and_proactive_support_per_workspace_with_m
 
 
 @pytest.mark.parametrize("version", ["2026-11", "2023-11"])
+def test_what_is_counted_in_seats_says_so_on_the_invoice(version: str) -> None:
+    labels = {price.key: price.unit_label for price in catalog(version).lookup_keys()}
+
+    assert (labels["seat"], labels["copilot"], labels["proactive_support"]) == ("seat", "seat", None)
+    assert (labels["resolution"], labels["sms"]) == ("resolution", "segment")
+
+
+@pytest.mark.parametrize("version", ["2026-11", "2023-11"])
 def test_lite_seats_come_with_the_larger_tiers(version: str) -> None:
     lite_seats = {tier.key: tier.lite_seats for tier in catalog(version).tiers.values()}
 

@@ -97,6 +97,7 @@ def test_five_dollars_over_ten_and_twenty_are_166_and_334() -> None:
         (100, [1, 1, 1], [1, 1, 1]),
         (1, [1, 1, 1], [0, 0, 1]),
         (200, [100, 100, 1], [99, 100, 1]),
+        (31, [10, 10, 10, 2], [9, 10, 10, 2]),
         (10, [100, 100, 0], [5, 5, 0]),
         (1, [7, 0], [1, 0]),
     ],
@@ -158,6 +159,12 @@ def test_reasons_name_rule_and_inputs() -> None:
         ("line_amount", 500),
         ("order_percent", 213),
         ("order_amount", 80),
+    ]
+    assert [reason.formula for reason in reasons] == [
+        "amount × percent_off ÷ 100",
+        "min(amount_off, amount)",
+        "amount × percent_off ÷ 100",
+        "min(amount_off, order) × amount ÷ order, rounded down, the rest to the last line",
     ]
     assert [[(each.name, each.value) for each in reason.inputs] for reason in reasons] == [
         [("amount", 10_000), ("percent_off", Decimal(10))],

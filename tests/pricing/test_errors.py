@@ -59,6 +59,7 @@ def test_an_error_is_a_value_error_for_those_who_expect_one() -> None:
         ((1,), "a list"),
         ("ten", "'ten'"),
         ("caf\u00e9", "'caf\\xe9'"),
+        ("x" * 38, "'" + "x" * 38 + "'"),
         ("x" * 50, "'" + "x" * 38 + "\u2026"),
     ],
 )

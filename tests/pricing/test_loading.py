@@ -101,6 +101,7 @@ def test_a_single_band_with_a_flat_amount_stays_a_band() -> None:
         ("credits.bands.0.from_units", 9, "credits[bands][0][from_units]"),
         ("credits.bands.0.percent_off", "101", "credits[bands][0][percent_off]"),
         ("trial.days", 0, "trial[days]"),
+        ("trial.reminder_days", 0, "trial[reminder_days]"),
         ("trial.reminder_days", 8, "trial[reminder_days]"),
         ("trial.caps", {"smoke": 1}, "trial[caps]"),
     ],
@@ -113,9 +114,13 @@ def test_a_fault_is_named_with_its_place(place: str, value: object, param: str) 
 
 
 def test_credit_bands_rise() -> None:
-    bands = [{"from_units": 20, "percent_off": "5"}, {"from_units": 20, "percent_off": "10"}]
+    bands = [
+        {"from_units": 20, "percent_off": "5"},
+        {"from_units": 30, "percent_off": "10"},
+        {"from_units": 30, "percent_off": "15"},
+    ]
 
     with pytest.raises(PricingError) as caught:
         catalog_from(changed("credits.bands", bands))
 
-    assert caught.value.param == "credits[bands][1][from_units]"
+    assert caught.value.param == "credits[bands][2][from_units]"

@@ -98,6 +98,8 @@ def test_money_adds_subtracts_and_compares_within_a_currency() -> None:
     assert two < three
     assert two <= Money(200, "usd")
     assert three > two
+    assert not two < Money(200, "usd")
+    assert not three <= two
 
 
 @pytest.mark.parametrize("operation", ["__add__", "__sub__", "__lt__", "__le__"])

@@ -77,11 +77,18 @@ def test_unit_amounts_may_be_fractions_of_a_cent() -> None:
 
 def test_each_line_says_how_it_came_about() -> None:
     proration = prorate(
-        BilledItem(Decimal(1000), 2), BilledItem(Decimal(1800), 3), period_start=0, period_end=400, at=300
+        BilledItem(Decimal(1000), 2),
+        BilledItem(Decimal(1800), 3),
+        period_start=1000,
+        period_end=1400,
+        at=1300,
     )
 
     assert [line.trace[0].rule for line in proration.lines] == ["proration_credit", "proration_debit"]
-    assert proration.lines[1].trace[0].formula == "quantity × unit_amount × seconds_left ÷ seconds_in_period"
+    assert [line.trace[0].formula for line in proration.lines] == [
+        "-(quantity × unit_amount × seconds_left ÷ seconds_in_period)",
+        "quantity × unit_amount × seconds_left ÷ seconds_in_period",
+    ]
     assert [(each.name, each.value, each.kind) for each in proration.lines[1].trace[0].inputs] == [
         ("quantity", 3, "units"),
         ("unit_amount", Decimal(1800), "rate"),
@@ -89,6 +96,13 @@ def test_each_line_says_how_it_came_about() -> None:
         ("seconds_in_period", 400, "seconds"),
     ]
     assert [line.trace[0].result for line in proration.lines] == [-500, 1350]
+    assert proration.lines[0].as_dict() == {
+        "amount": -500,
+        "quantity": 2,
+        "period_start": 1300,
+        "period_end": 1400,
+    }
+    assert "trace" not in proration.as_dict()["lines"][0]  # type: ignore[index]
 
 
 @given(billed_items, billed_items, st.integers(1, 10**8), st.data())

@@ -166,6 +166,18 @@ def test_a_quote_for_json_has_integers_for_amounts_and_a_string_for_the_unit_amo
     }
 
 
+def test_a_line_for_json_explains_itself_only_when_asked() -> None:
+    quoted = quote(EVERYTHING, catalog=current_catalog())
+
+    assert "trace" not in quoted.lines[0].as_dict()
+    assert "trace" not in quoted.usage.lines[0].as_dict()
+    assert [reason["rule"] for reason in quoted.usage.lines[1].as_dict(explain=True)["trace"]] == [  # type: ignore[attr-defined]
+        "included",
+        "graduated",
+        "graduated",
+    ]
+
+
 def test_a_quote_explains_itself_when_asked() -> None:
     shape = quote(Selection("advanced", 2), catalog=current_catalog()).as_dict(explain=True)
 

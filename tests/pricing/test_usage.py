@@ -85,6 +85,20 @@ def test_steps_show_what_each_band_took() -> None:
     assert [reason.result for reason in rating.trace] == [0, 16_000, 500]
 
 
+def test_a_rating_for_json_has_integers_for_amounts_and_strings_for_unit_amounts() -> None:
+    assert rate(1200, SMS).as_dict() == {
+        "amount": 4640,
+        "steps": [
+            {"quantity": 1000, "unit_amount": "4", "amount": 4000},
+            {"quantity": 200, "unit_amount": "3.2", "amount": 640},
+        ],
+    }
+
+
+def test_a_unit_amount_has_up_to_twelve_places() -> None:
+    assert rate(10**12, [Band(None, Decimal("0.000000000001"))]).amount == 1
+
+
 def test_a_volume_rate_has_one_step() -> None:
     assert rate(1200, SMS, mode="volume").steps == (Step(1200, Decimal("3.2"), 0, 3840),)
 
