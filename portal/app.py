@@ -1,8 +1,6 @@
 """The one place where the parts meet."""
 
 import dataclasses
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from flask import Flask
@@ -15,16 +13,22 @@ from portal.gateways import Gateways, connect_gateways
 from portal.web import (
     accounts,
     assets,
+    billing,
+    checkout,
+    credentials,
     development,
     explanations,
     failures,
     health,
+    invoices,
     limits,
     navigation,
     presentation,
+    pricing,
     request_log,
     security,
     sessions,
+    webhooks,
 )
 from portal.web.letters import TemplateLetters
 
@@ -32,8 +36,19 @@ ROOT = Path(__file__).resolve().parent.parent
 MOST_BYTES = 512 * 1024
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
-BLUEPRINTS = (accounts, assets, explanations, health, navigation, presentation)
-PENDING = ("pricing", "checkout", "billing", "invoices", "webhooks")
+BLUEPRINTS = (
+    accounts,
+    assets,
+    billing,
+    checkout,
+    explanations,
+    health,
+    invoices,
+    navigation,
+    presentation,
+    pricing,
+    webhooks,
+)
 
 
 def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
@@ -64,13 +79,11 @@ def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
     security.protect(app, settings)
     failures.install(app)
     sessions.install(app, settings)
+    credentials.install(app, settings)
     for module in BLUEPRINTS:
         app.register_blueprint(module.blueprint)
     if not settings.production:
         app.register_blueprint(development.blueprint)
-    for name in PENDING:
-        if find_spec(f"portal.web.{name}"):
-            app.register_blueprint(import_module(f"portal.web.{name}").blueprint)
     limits.install(app, settings)
     cli.install(app)
     return app

@@ -1,0 +1,84 @@
+"""What stands round the forms that take a password or mail a link.
+
+- Hashing is bounded: a flood of sign-ins fills its own queue, and pages go on being answered.
+- Answers that must not tell whether an address is known all take the same time.
+- Two clicks on "Create account" are one account.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import Flask, Response, abort, g, redirect, request, url_for
+from sqlalchemy.exc import IntegrityError
+
+from portal.config import Settings
+from portal.web import db_session
+
+# of the threads of a process at most so many hash passwords
+HASHING_AT_ONCE = 2
+HASHING_WAIT_SECONDS = 1.0
+HASHING = (
+    "security.login",
+    "security.register",
+    "security.reset_password",
+    "security.change_password",
+    "security.verify",
+)
+
+# longer than the work for a known address takes
+STEADY_SECONDS = 0.25
+STEADY = (
+    "security.register",
+    "security.forgot_password",
+    "security.send_confirmation",
+    "security.change_email",
+)
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Wrap the views of Flask-Security; call it before the views are limited."""
+    hashing = threading.BoundedSemaphore(HASHING_AT_ONCE)
+    for endpoint in HASHING:
+        app.view_functions[endpoint] = _bounded(app.view_functions[endpoint], hashing)
+    app.view_functions["security.register"] = _once(app.view_functions["security.register"])
+    if settings.environment != "test":
+        # registered first, so that it runs last, when all is committed
+        app.after_request_funcs.setdefault(None, []).insert(0, steady)
+
+
+def _bounded(view: Callable[..., Any], hashing: threading.BoundedSemaphore) -> Callable[..., Any]:
+    @wraps(view)
+    def bounded(*args: Any, **kwargs: Any) -> Any:
+        if request.method != "POST":
+            return view(*args, **kwargs)
+        if not hashing.acquire(timeout=HASHING_WAIT_SECONDS):
+            abort(503)
+        try:
+            return view(*args, **kwargs)
+        finally:
+            hashing.release()
+
+    return bounded
+
+
+def _once(view: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(view)
+    def once(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return view(*args, **kwargs)
+        except IntegrityError:
+            # the other click was first, and its mail is on its way
+            db_session.rollback()
+            return redirect(url_for("accounts.check_mail"))
+
+    return once
+
+
+def steady(response: Response) -> Response:
+    """Hold the answer back until the time is over that every such answer takes."""
+    if request.method == "POST" and request.endpoint in STEADY:
+        time.sleep(max(0.0, STEADY_SECONDS - (time.perf_counter() - g.began)))
+    return response
