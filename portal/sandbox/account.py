@@ -14,6 +14,7 @@ ID = "acct_sandbox00000001"
 COUNTRY = "US"
 CURRENCY = "usd"
 NAME = "Portal sandbox"
+STATEMENT_DESCRIPTOR = "PORTAL SANDBOX"
 
 
 @route("GET", "/v1/account", params=AccountRetrieveCurrentParams)
@@ -29,6 +30,11 @@ def retrieve(sandbox: Sandbox, params: dict[str, Any]) -> Document:
         "email": "billing@sandbox.example",
         "metadata": {},
         "payouts_enabled": True,
-        "settings": {"dashboard": {"display_name": NAME, "timezone": "Etc/UTC"}},
+        "settings": {
+            "branding": dict.fromkeys(("icon", "logo", "primary_color", "secondary_color")),
+            "card_payments": {"statement_descriptor_prefix": None},
+            "dashboard": {"display_name": NAME, "timezone": "Etc/UTC"},
+            "payments": {"statement_descriptor": STATEMENT_DESCRIPTOR},
+        },
         "type": "standard",
     }

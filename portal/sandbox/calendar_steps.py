@@ -1,4 +1,4 @@
-"""Steps of the control page's clock: a day, a week, a month or a year later, at the same time of day (UTC)."""
+"""Steps of the control page's clock: a day, a week, a month or a year later, at the same time (UTC)."""
 
 from __future__ import annotations
 

@@ -110,7 +110,10 @@ def delete(sandbox: Sandbox, params: dict[str, Any], id: str) -> Document:
 
 @route("GET", "/v1/products", params=ProductListParams)
 def listing(sandbox: Sandbox, params: dict[str, Any]) -> Document:
-    ids = params.get("ids")
-    equals = {name: params.get(name) for name in ("active", "shippable", "type", "url")}
-    where = (lambda product: product["id"] in ids) if ids is not None else None
-    return lists.page(sandbox, "product", params, "/v1/products", where, **equals)
+    ids, address = params.get("ids"), params.get("url")
+
+    def wanted(product: Document) -> bool:
+        return (ids is None or product["id"] in ids) and address in (None, product["url"])
+
+    equals = {name: params.get(name) for name in ("active", "shippable", "type")}
+    return lists.page(sandbox, "product", params, "/v1/products", wanted, **equals)

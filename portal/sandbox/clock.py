@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Action = Callable[[], None]
 Hook = Callable[["Sandbox", "str | None", int], "tuple[int, Action] | None"]
 
-MAX_ACTIONS_PER_MOMENT = 100_000
+MAX_ACTIONS_PER_MOMENT = 20_000
 _hooks: list[Hook] = []
 
 

@@ -1,6 +1,6 @@
 """The sandbox's controls as JSON under `/_sandbox/`: time, payments, webhooks, faults, and what is stored.
 
-Bodies are JSON or form fields. A form on the control page gets a redirect back, everything else the new state.
+Bodies are JSON or form fields. A form on the control page gets a redirect back, a program the new state.
 """
 
 from __future__ import annotations

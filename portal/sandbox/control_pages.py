@@ -50,7 +50,7 @@ def title_of(document: dict[str, Any]) -> str:
 def state_of(document: dict[str, Any]) -> str:
     """The document's state in a word or two."""
     name = next((name for name in STATES if name in document), None)
-    if name is None or document[name] is False and name == "deleted":
+    if name is None or (name == "deleted" and not document[name]):
         return ""
     return str(document[name]) if isinstance(document[name], str) else f"{name}: {document[name]}".lower()
 
@@ -93,12 +93,14 @@ def style_nonce() -> str:
 def common() -> dict[str, Any]:
     """What every page of the control shows."""
     current = sandbox()
+    with current.lock:
+        counts = current.store.kinds()
     return {
         "now": current.clock.now(),
         "offset": current.clock.offset,
         "style_nonce": style_nonce(),
         "version": API_VERSION,
-        "kinds": {k: n for k, n in current.store.kinds().items() if n and not k.startswith("_")},
+        "kinds": {k: n for k, n in counts.items() if n and not k.startswith("_")},
     }
 
 

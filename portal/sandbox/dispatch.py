@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, current_app, request
@@ -26,17 +27,29 @@ MAX_BODY = 1_000_000
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What goes back; `original` is the request that did the work when this one only repeats it.
+
+    `kept`: the idempotency key holds this answer.
+    """
+
+    status: int
+    body: str
+    original: str | None = None
+    kept: bool = False
+
+
 def serve(path: str) -> Response:
     """Answer one request to `/v1/…`."""
-    current = sandbox()
     key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
     asked = Request(id=f"req_{random_text(14)}", idempotency_key=key)
     try:
-        status, body, asked = _answer(current, f"/v1/{path}", asked)
+        answer = _answer(sandbox(), f"/v1/{path}", asked)
     except StripeError as error:
-        status, body = error.status, _envelope(error, asked.id)
-    response = Response(body, status, content_type="application/json")
-    _add_headers(response, asked)
+        answer = Answer(error.status, _envelope(error, asked.id))
+    response = Response(answer.body, answer.status, content_type="application/json")
+    _add_headers(response, asked, answer)
     return response
 
 
@@ -52,26 +65,25 @@ def preflight(path: str) -> Response:
     return response
 
 
-def _answer(current: Sandbox, path: str, asked: Request) -> tuple[int, str, Request]:
+def _answer(current: Sandbox, path: str, asked: Request) -> Answer:
     raw = _decoded()
     publishable = is_publishable(api_key(request, raw.pop("key", None)))
     check_version(request.headers.get("Stripe-Version") or raw.pop("_stripe_version", None))
     endpoint, ids = find(request.method, path)
     if publishable and not endpoint.publishable:
         raise refuse_publishable()
+    key = asked.idempotency_key
+    idempotency.check_key(key)
     faults: Faults = current_app.extensions["faults"]
-    fault = faults.take()
-    fault.before()
-    idempotency.check_key(asked.idempotency_key)
-    asked = Request(asked.id, asked.idempotency_key, publishable)
     in_flight: idempotency.InFlight = current_app.extensions["in_flight"]
-    claimed = f"{request.method} {asked.idempotency_key}" if asked.idempotency_key else None
-    with in_flight.claim(claimed):
+    fault = faults.take()
+    with in_flight.claim(key):
         fault.wait()
+        fault.before()
         work = _Work(current, endpoint, ids, raw, fault.during)
-        status, body, request_id = work.run(path, asked)
+        answer = work.run(path, Request(asked.id, key, publishable))
         fault.after()
-    return status, body, Request(request_id, asked.idempotency_key, publishable)
+    return answer
 
 
 class _Work:
@@ -86,35 +98,35 @@ class _Work:
         self.raw = raw
         self.fail = fail
 
-    def run(self, path: str, asked: Request) -> tuple[int, str, str | None]:
-        """Status, body and the id of the request that did the work (an earlier one for a replay)."""
+    def run(self, path: str, asked: Request) -> Answer:
+        """The answer, kept under the idempotency key in the transaction that did the work."""
         key = asked.idempotency_key
-        print_ = idempotency.fingerprint(request.method, path, self.raw)
+        mark = idempotency.fingerprint(request.method, path, self.raw)
         with self.sandbox.work(asked):
-            kept = idempotency.recall(self.sandbox, key, print_) if key else None
+            kept = idempotency.recall(self.sandbox, key, mark) if key else None
             if kept is not None:
-                return kept["status"], kept["body"], kept["request_id"]
-            status, body, stored = self._attempt(asked)
-            if key and stored:
-                idempotency.keep(self.sandbox, key, print_, status, body, str(asked.id))
-        return status, body, asked.id
+                return Answer(kept["status"], kept["body"], kept["request_id"], kept=True)
+            answer = self._attempt(asked)
+            if key and answer.kept:
+                idempotency.keep(self.sandbox, key, mark, answer.status, answer.body, str(asked.id))
+        return answer
 
-    def _attempt(self, asked: Request) -> tuple[int, str, bool]:
+    def _attempt(self, asked: Request) -> Answer:
         try:
             with self.sandbox.store.transaction():
                 params, paths = _parameters(self.endpoint, self.raw, asked.publishable)
                 self.fail()
                 document = self.endpoint.handler(self.sandbox, params, **self.ids)
                 shown = expansion.expand(self.sandbox, document, paths)
-                return 200, json.dumps(public(shown), separators=(",", ":")), True
+                return Answer(200, json.dumps(public(shown), separators=(",", ":")), kept=True)
         except StripeError as error:
-            return error.status, _envelope(error, asked.id), error.stored
+            return Answer(error.status, _envelope(error, asked.id), kept=error.stored)
         except Exception:
             if current_app.testing:
                 raise
             log.exception("%s %s failed inside the sandbox", request.method, request.path)
             error = StripeError(500, "api_error", "An unknown error occurred in the sandbox; see its log.")
-            return 500, _envelope(error, asked.id), True
+            return Answer(500, _envelope(error, asked.id), kept=True)
 
 
 def _decoded() -> dict[str, Any]:
@@ -145,7 +157,7 @@ def _envelope(error: StripeError, request_id: str | None) -> str:
     return json.dumps({"error": body}, separators=(",", ":"))
 
 
-def _add_headers(response: Response, asked: Request) -> None:
+def _add_headers(response: Response, asked: Request, answer: Answer) -> None:
     headers = response.headers
     headers["Request-Id"] = str(asked.id)
     headers["Stripe-Version"] = API_VERSION
@@ -154,3 +166,8 @@ def _add_headers(response: Response, asked: Request) -> None:
     headers["Cache-Control"] = "no-cache, no-store"
     if asked.idempotency_key:
         headers["Idempotency-Key"] = asked.idempotency_key
+    if answer.original:
+        headers["Original-Request"] = answer.original
+        headers["Idempotent-Replayed"] = "true"
+    if answer.status >= 500:  # a kept 500 would only be repeated
+        headers["Stripe-Should-Retry"] = "false" if answer.kept else "true"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -70,12 +71,12 @@ def fingerprint(method: str, path: str, raw: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def recall(sandbox: Sandbox, key: str, print_: str) -> dict[str, Any] | None:
+def recall(sandbox: Sandbox, key: str, mark: str) -> dict[str, Any] | None:
     """The kept answer (`status`, `body`, `request_id`) of this key; 400 when it was for another request."""
     kept = sandbox.store.get(KIND, key)
     if kept is None:
         return None
-    if kept["fingerprint"] != print_:
+    if kept["fingerprint"] != mark:
         raise StripeError(
             400,
             "idempotency_error",
@@ -85,23 +86,23 @@ def recall(sandbox: Sandbox, key: str, print_: str) -> dict[str, Any] | None:
     return kept
 
 
-def keep(sandbox: Sandbox, key: str, print_: str, status: int, body: str, request_id: str) -> None:
+def keep(sandbox: Sandbox, key: str, mark: str, status: int, body: str, request_id: str) -> None:
     """Remember the answer under the key, in the transaction that is open."""
     sandbox.store.put(
         KIND,
         {
             "id": key,
-            "fingerprint": print_,
+            "fingerprint": mark,
             "status": status,
             "body": body,
             "request_id": request_id,
-            "created": int(sandbox.clock.source()),
+            "created": int(time.time()),
         },
     )
 
 
 def forget_old(sandbox: Sandbox) -> None:
     """Drop keys older than Stripe promises to keep them, in real time."""
-    oldest = int(sandbox.clock.source()) - KEEP_SECONDS
+    oldest = int(time.time()) - KEEP_SECONDS
     for kept in sandbox.store.find(KIND, lambda kept: kept["created"] < oldest):
         sandbox.store.delete(KIND, kept["id"])

@@ -1,0 +1,131 @@
+"""The store: copies, order, transactions, and what a restart finds."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from portal.sandbox.errors import StripeError, invalid
+from portal.sandbox.store import Store
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+def names(store: Store) -> list[str]:
+    return [row["id"] for row in store.find("thing")]
+
+
+def put(store: Store, *ids: str) -> None:
+    with store.transaction():
+        for id in ids:
+            store.put("thing", {"id": id})
+
+
+def write_and_fail(store: Store, error: Exception, *ids: str) -> None:
+    with store.transaction():
+        for id in ids:
+            store.put("thing", {"id": id, "changed": True})
+        store.delete("thing", "gone")
+        raise error
+
+
+def test_finds_the_newest_first_and_a_replaced_one_in_its_old_place(store: Store) -> None:
+    put(store, "a", "b", "c")
+    put(store, "a")
+
+    assert names(store) == ["c", "b", "a"]
+
+
+def test_hands_out_copies(store: Store) -> None:
+    put(store, "a")
+    store.get("thing", "a")["id"] = "changed"
+
+    assert store.get("thing", "a") == {"id": "a"}
+
+
+def test_takes_a_copy_of_what_it_is_given(store: Store) -> None:
+    document = {"id": "a", "list": [1]}
+    with store.transaction():
+        store.put("thing", document)
+    document["list"].append(2)
+
+    assert store.get("thing", "a") == {"id": "a", "list": [1]}
+
+
+def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
+    put(store, "a", "gone")
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail(store, ZeroDivisionError(), "a", "b")
+
+    assert store.find("thing") == [{"id": "gone"}, {"id": "a"}]
+
+
+def test_an_inner_failure_undoes_the_inner_writes_only(store: Store) -> None:
+    with store.transaction():
+        store.put("thing", {"id": "outer"})
+        with pytest.raises(StripeError):
+            write_and_fail(store, invalid("no"), "inner")
+
+    assert names(store) == ["outer"]
+
+
+def test_an_error_that_keeps_commits_what_was_written(store: Store) -> None:
+    declined = StripeError(402, "card_error", "Your card was declined.", keep=True)
+    with pytest.raises(StripeError):
+        write_and_fail(store, declined, "charge")
+
+    assert names(store) == ["charge"]
+
+
+def test_writing_needs_a_transaction(store: Store) -> None:
+    with pytest.raises(RuntimeError, match="transaction"):
+        store.put("thing", {"id": "a"})
+
+
+def test_remembers_the_place_of_a_deleted_document(store: Store) -> None:
+    put(store, "a", "b")
+    with store.transaction():
+        store.delete("thing", "a")
+
+    assert store.get("thing", "a") is None
+    assert names(store) == ["b"]
+    assert store.position("thing", "a") < store.position("thing", "b")
+
+
+def test_a_file_gives_everything_back_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "sandbox.sqlite"
+    first = Store(path)
+    put(first, "a", "b", "c")
+    put(first, "a")
+    with first.transaction():
+        first.delete("thing", "b")
+    first.close()
+    second = Store(path)
+    put(second, "d")
+
+    assert names(second) == ["d", "c", "a"]
+    assert second.position("thing", "b") == 2
+    second.close()
+
+
+def test_what_was_rolled_back_is_not_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "sandbox.sqlite"
+    first = Store(path)
+    put(first, "a")
+    with pytest.raises(StripeError):
+        write_and_fail(first, invalid("no"), "b")
+    first.close()
+    second = Store(path)
+
+    assert names(second) == ["a"]
+    second.close()
+
+
+def test_an_amount_that_is_no_plain_value_cannot_be_stored(store: Store) -> None:
+    with pytest.raises(ValueError, match="unmarshallable"), store.transaction():
+        store.put("thing", {"id": "a", "amount": Decimal("1.5")})
