@@ -18,11 +18,12 @@ from portal.gateways.jobs import Jobs
 from portal.gateways.mail import FolderMail, mail_gateway
 from portal.gateways.stripe import StripeGateway, connect_stripe
 from tests import factories
-from tests.browsing import Browser
+from tests.browsing import Browser, CompiledTemplates
 from tests.database import TestDatabase, TestServer, keep_scopes_apart
 from tests.queue import run_jobs as run_queue
 
 ROOT = Path(__file__).resolve().parent.parent
+COMPILED = CompiledTemplates()
 
 
 @pytest.fixture(scope="session")
@@ -97,9 +98,11 @@ def stripe(settings: Settings) -> StripeGateway:
 @pytest.fixture
 def app(connection: Connection, settings: Settings, stripe: StripeGateway, clock: Clock) -> Flask:
     """The portal on the test's connection."""
-    return create_app(
-        settings, Gateways(settings, stripe, clock, mail_gateway(settings), Jobs(), letters=None)
-    )  # type: ignore[arg-type]
+    # the letters are the app's own templates; it puts them in itself
+    neighbours = Gateways(settings, stripe, clock, mail_gateway(settings), Jobs(), letters=None)  # type: ignore[arg-type]
+    app = create_app(settings, neighbours)
+    app.jinja_env.bytecode_cache = COMPILED
+    return app
 
 
 @pytest.fixture
