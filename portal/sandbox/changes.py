@@ -1,4 +1,4 @@
-"""Changes to a running subscription: prorations, credits of unused time, and what waits for the next invoice."""
+"""Prorations of a running subscription, credits of unused time, and what waits for the next invoice."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def remember_billed(
 
 
 def credit_item(sandbox: Sandbox, subscription: Document, item: Document, at: int) -> Document | None:
-    """The pending item that gives back the unused time of what was billed, not stored yet; None when nothing was."""
+    """The item, not stored yet, that gives back the unused time of what was billed; None when nothing was."""
     billed = item["_billed"]
     if not billed or Fraction(billed["full"]) == 0:
         return None
@@ -125,7 +125,7 @@ def _nested(credited: Document | None) -> Document | None:
 
 
 def store_pending(sandbox: Sandbox, rows: list[Document]) -> None:
-    """Store pending items and tell about them; in a list, newest first, they stand in the given order (recorded)."""
+    """Store pending items so that a list, newest first, shows them in the given order (recorded)."""
     for row in reversed(rows):
         sandbox.store.put(invoice_items.KIND, row)
         sandbox.emit("invoiceitem.created", row)
@@ -143,7 +143,7 @@ def added_time(sandbox: Sandbox, subscription: Document, item: Document, old_end
 
 
 def credit_unused(sandbox: Sandbox, subscription: Document) -> None:
-    """Store a pending credit for the unused time of every item: what a cancellation gives back (recorded shape)."""
+    """Store a pending credit for every item's unused time: what a cancellation gives back (recorded)."""
     now = sandbox.now(subscription["customer"])
     for item in items.of_subscription(sandbox, subscription):
         row = credit_item(sandbox, subscription, item, now)

@@ -11,7 +11,8 @@ from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
 ACTION_REQUIRED = (
-    "Payment for this invoice requires additional user action before it can be completed successfully. Payment can "
+    "Payment for this invoice requires additional user action before it can be completed "
+    "successfully. Payment can "
     "be completed using the PaymentIntent associated with the invoice. For more details see: "
     "https://stripe.com/docs/billing/subscriptions/overview#requires-action"
 )

@@ -1,4 +1,4 @@
-"""Discounts as documents: which coupon a customer brings, whether it may be used, and for how long it lasts."""
+"""Discounts as documents: which coupon a customer brings, whether it may be used, how long it lasts."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def check_minimums(coupons: Iterable[Document], subtotal: int, currency: str) ->
 def attach(
     sandbox: Sandbox, coupons: Iterable[Document], customer: Document, currency: str, **to: str
 ) -> list[str]:
-    """Store a discount for each coupon on `subscription`, `subscription_item`, `invoice` or `invoice_item`; the ids."""
+    """Store a discount for each coupon; `to` names what it is on (`subscription`, `invoice` …). The ids."""
     return [_attach(sandbox, row, customer, currency, to) for row in coupons]
 
 

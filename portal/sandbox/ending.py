@@ -21,7 +21,7 @@ def cancel_now(
 ) -> Document:
     """Cancel a running subscription; an incomplete one expires instead.
 
-    `prorate` credits the unused time as a pending item; with `invoice_now` what is pending goes on a draft (recorded).
+    `prorate` credits the unused time as a pending item, `invoice_now` puts what is pending on a draft.
     """
     details = {**subscription["cancellation_details"], **(details or {}), "reason": "cancellation_requested"}
     subscription = {**subscription, "cancellation_details": details}
@@ -37,7 +37,7 @@ def cancel_now(
 
 
 def end(sandbox: Sandbox, subscription: Document, reason: str | None = None) -> Document:
-    """Set the subscription to canceled and tell about it; open invoices are no longer collected by themselves."""
+    """Set the subscription to canceled and tell about it; its open invoices are no longer collected."""
     now = sandbox.now(subscription["customer"])
     if reason:
         subscription["cancellation_details"] = {**subscription["cancellation_details"], "reason": reason}

@@ -25,7 +25,8 @@ from portal.sandbox.store import Document
 
 TEXTS = ("description", "footer", "statement_descriptor", "number", "default_payment_method", "custom_fields")
 COMMON = (
-    *TEXTS, "auto_advance", "automatic_tax.enabled", "automatic_tax.liability.type", "automatically_finalizes_at",
+    *TEXTS, "auto_advance", "automatic_tax.enabled", "automatic_tax.liability.type",
+    "automatically_finalizes_at",
     "collection_method", "days_until_due", "default_tax_rates", "discounts", "due_date", "metadata",
     "payment_settings.payment_method_types",
 )  # fmt: skip

@@ -11,6 +11,8 @@ from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
 KIND = "invoiceitem"
+UNSET = ("customer_account", "invoice", "parent", "_line_parent", "_subscription", "_tax_behavior")
+EMPTY = ("discounts", "frozen_fields", "invoicing_rules", "tax_rates")
 
 
 def build(
@@ -31,31 +33,23 @@ def build(
     return {
         "id": sandbox.new_id("ii"),
         "object": KIND,
+        **dict.fromkeys(UNSET),
+        **{name: [] for name in EMPTY},
         "amount": amount,
         "currency": currency,
         "customer": customer["id"],
-        "customer_account": None,
         "date": now,
         "description": description,
         "discountable": True,
-        "discounts": [],
-        "frozen_fields": [],
-        "invoice": None,
-        "invoicing_rules": [],
         "livemode": False,
         "metadata": {},
         "net_amount": amount,
-        "parent": None,
         "period": {"start": start, "end": end},
         "pricing": pricing or lines.pricing_of_amount(str(amount)),
         "proration": False,
         "quantity": quantity,
         "quantity_decimal": str(quantity),
-        "tax_rates": [],
         "test_clock": customer.get("test_clock"),
-        "_line_parent": None,
-        "_subscription": None,
-        "_tax_behavior": None,
         **members,
     }
 

@@ -43,7 +43,8 @@ def require_location(invoice: Document) -> None:
         raise StripeError(
             400,
             "invalid_request_error",
-            "The customer's location isn't recognized. Set a valid customer address in order to automatically "
+            "The customer's location isn't recognized. Set a valid customer address in order to "
+            "automatically "
             "calculate tax.",
             code="customer_tax_location_invalid",
         )
@@ -88,7 +89,7 @@ def _tax(sandbox: Sandbox, invoice: Document, rows: list[Document], customer: Do
 
 
 def place_taxes(sandbox: Sandbox, customer: Document) -> list[tax.Tax]:
-    """The taxes of the customer's place: its shipping address if it has one, else its own; raises LocationUnknown."""
+    """The taxes of the shipping address if there is one, else of the own; raises LocationUnknown."""
     shipping = (customer.get("shipping") or {}).get("address") or {}
     address = shipping if shipping.get("country") else customer.get("address")
     tax_ids = [

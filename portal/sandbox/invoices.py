@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from portal.sandbox import (
+    account,
     discount_objects,
     invoice_payments,
     invoice_totals,
@@ -24,7 +25,7 @@ KIND = "invoice"
 # Recorded: an automatic draft is charged an hour after it was made and says a second more for becoming final.
 DRAFT_SECONDS = 3600
 DAY = 86_400
-ACCOUNT = {"account_country": "US", "account_name": "Sandbox seller", "account_tax_ids": None}
+ACCOUNT = {"account_country": account.COUNTRY, "account_name": account.NAME, "account_tax_ids": None}
 NOT_OPEN = "You can only pass in open invoices. This invoice isn't open."
 TOKEN_LENGTH = 32
 
@@ -40,7 +41,7 @@ def draft(
     automatic_tax: Document | None = None,
     **members: Any,
 ) -> Document:
-    """Store a draft of these lines, work out its totals and tell about it; `members` override single fields."""
+    """Store a draft of these lines with its totals and tell about it; `members` override single fields."""
     now = sandbox.now(customer)
     invoice = _blank(sandbox, customer, now, currency)
     start, end = period or (now, now)
@@ -58,7 +59,8 @@ def _blank(sandbox: Sandbox, customer: Document, now: int, currency: str) -> Doc
     sums = ("amount_shipping", "post_payment_credit_notes_amount", "pre_payment_credit_notes_amount")
     unset = (
         "application", "automatically_finalizes_at", "billing_reason", "custom_fields", "customer_account",
-        "default_payment_method", "default_source", "description", "due_date", "effective_at", "ending_balance",
+        "default_payment_method", "default_source", "description", "due_date",
+        "effective_at", "ending_balance",
         "footer", "from_invoice", "hosted_invoice_url", "invoice_pdf", "last_finalization_error",
         "latest_revision", "next_payment_attempt", "number", "on_behalf_of", "parent", "receipt_number",
         "rendering", "shipping_cost", "shipping_details", "statement_descriptor", "status_details",
@@ -170,7 +172,7 @@ def close(
     intent: Document | None = None,
     attempted: bool = True,
 ) -> Document:
-    """Mark the invoice paid and tell its subscription; `intent` is the one that brought the money, if one did."""
+    """Mark the invoice paid and tell its subscription; `intent` brought the money, if one did."""
     from portal.sandbox import standing
 
     charged = intent is not None

@@ -14,7 +14,7 @@ from portal.sandbox.store import Document
 
 @dataclass
 class ItemChanges:
-    """The items as they will be, with those whose billing changes: `removed`, `added`, `changed` as (before, after)."""
+    """The items as they will be, and those whose billing changes; `changed` holds (before, after)."""
 
     rows: list[Document]
     removed: list[Document] = field(default_factory=list)
@@ -135,7 +135,7 @@ def _rhythm(item: Document) -> tuple[str, int]:
 
 
 def prorations(sandbox: Sandbox, subscription: Document, outcome: ItemChanges, at: int) -> list[Document]:
-    """The proration items, not stored yet: the whole old item credited, the whole new one debited (recorded)."""
+    """The items, not stored yet: the whole old one credited, the whole new one debited (recorded)."""
     rows: list[Document | None] = []
     for item in outcome.removed:
         rows.append(_credit(sandbox, subscription, item, at))

@@ -90,7 +90,7 @@ def of_subscription(sandbox: Sandbox, subscription: Document) -> list[Document]:
 
 
 def place(sandbox: Sandbox, subscription: Document, rows: list[Document]) -> None:
-    """Make these the subscription's items, in this order; others are forgotten. The caller stores the subscription."""
+    """Make these the subscription's items, in this order, in place; others are forgotten."""
     kept = {item["id"] for item in rows}
     for id in subscription["_items"]:
         if id not in kept:

@@ -1,4 +1,4 @@
-"""What a request wants to subscribe to: prices, quantities, discounts and dates, checked before anything is made."""
+"""What a request wants to subscribe to, checked before anything is made."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Order:
 def read(sandbox: Sandbox, customer: Document, params: dict[str, Any], at: str = "") -> Order:
     """The order behind the parameters of a subscription; `at` is their prefix (`subscription_details`).
 
-    Raises Stripe's 400s: missing items, unknown or unfit prices, coupons that may not be used, a trial in the past.
+    Raises Stripe's 400s: missing items, unfit prices, coupons that may not be used, a trial in the past.
     """
     if not params.get("items"):
         raise missing_param(f"{at}[items]" if at else "items")
@@ -128,7 +128,8 @@ def check_intervals(prices: list[Document]) -> None:
     """Mixed intervals must be multiples of the shortest one."""
     if not periods.multiples([price["recurring"] for price in prices]):
         raise invalid(
-            "Billing intervals on a subscription must be multiples of its shortest interval; weeks and months "
+            "Billing intervals on a subscription must be multiples of its shortest interval; weeks "
+            "and months "
             "cannot be mixed.",
             "items",
         )
@@ -176,7 +177,7 @@ def trial_end(sandbox: Sandbox, customer: Document, params: dict[str, Any]) -> i
 def build_items(
     sandbox: Sandbox, order: Order, subscription: str, *, anchor: int, start: int
 ) -> list[Document]:
-    """The items of a new subscription: all start now and end with their own first period, or with the trial."""
+    """The items of a new subscription; each ends with its own first period, or with the trial."""
     rows = []
     for wanted in order.items:
         end = anchor if anchor > start else periods.first_end(anchor, wanted.price["recurring"])

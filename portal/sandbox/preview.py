@@ -1,4 +1,4 @@
-"""`POST /v1/invoices/create_preview`: what an invoice would say, worked out by really making it and undoing that."""
+"""`/v1/invoices/create_preview`: what an invoice would say, found by making it and undoing that."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from portal.sandbox.state import Sandbox, random_text
 from portal.sandbox.store import Document
 
 SUPPORTS = (
-    "automatic_tax.enabled", "automatic_tax.liability.type", "currency", "customer", "customer_details.address",
+    "automatic_tax.enabled", "automatic_tax.liability.type", "currency", "customer",
+    "customer_details.address",
     "customer_details.shipping", "customer_details.tax_exempt", "customer_details.tax_ids", "discounts",
     "preview_mode", "subscription_details.billing_mode", "subscription_details.items.discounts",
     "subscription_details.items.metadata", "subscription_details.items.price",

@@ -111,7 +111,7 @@ def renew(sandbox: Sandbox, subscription: Document) -> None:
 
 
 def _roll_over(sandbox: Sandbox, subscription: Document, due: list[Document], at: int) -> list[Document]:
-    """The lines of the items whose period ends: usage for the time past, everything else for the time to come."""
+    """The lines of the items whose period ends: usage for the time past, the rest for the time to come."""
     drafted = []
     for item in due:
         item["discounts"] = discount_objects.lasting(sandbox, item["discounts"], at)

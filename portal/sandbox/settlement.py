@@ -29,7 +29,7 @@ class Settlement:
 
 
 def settle(total: int, balance: int, currency: str) -> Settlement:
-    """Recorded: 1 or 4 cents roll to the balance, a credit stays on it, what is owed is collected with the next."""
+    """Recorded: 1 or 4 cents roll to the balance, a credit stays on it, a debt comes with the next."""
     if total == 0:
         return Settlement(balance, balance, 0, APPLIED)
     due = total + balance

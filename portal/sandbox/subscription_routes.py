@@ -17,11 +17,14 @@ from portal.sandbox.store import Document
 CREATED_FROM = (
     "add_invoice_items.discountable", "add_invoice_items.discounts", "add_invoice_items.metadata",
     "add_invoice_items.price", "add_invoice_items.quantity",
-    "automatic_tax.enabled", "automatic_tax.liability.type", "billing_mode", "cancel_at", "cancel_at_period_end",
-    "collection_method", "currency", "customer", "days_until_due", "default_payment_method", "default_tax_rates",
+    "automatic_tax.enabled", "automatic_tax.liability.type", "billing_mode", "cancel_at",
+    "cancel_at_period_end",
+    "collection_method", "currency", "customer", "days_until_due", "default_payment_method",
+    "default_tax_rates",
     "description", "discounts", "invoice_settings.description", "invoice_settings.footer",
     "items.discounts", "items.metadata", "items.price", "items.quantity", "metadata", "off_session",
-    "payment_behavior", "payment_settings.payment_method_types", "payment_settings.save_default_payment_method",
+    "payment_behavior", "payment_settings.payment_method_types",
+    "payment_settings.save_default_payment_method",
     "proration_behavior", "trial_end", "trial_period_days", "trial_settings",
 )  # fmt: skip
 OVER = ("canceled", "incomplete_expired")
@@ -40,7 +43,8 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
 def _check(sandbox: Sandbox, customer: Document, params: dict[str, Any]) -> None:
     if params.get("payment_behavior") == "pending_if_incomplete":
         raise invalid(
-            "Setting `payment_behavior` to `pending_if_incomplete` has no effect when creating a subscription.",
+            "Setting `payment_behavior` to `pending_if_incomplete` has no effect when creating a "
+            "subscription.",
             "payment_behavior",
         )
     sends = params.get("collection_method") == "send_invoice"
@@ -71,7 +75,8 @@ def retrieve(sandbox: Sandbox, params: dict[str, Any], id: str) -> Document:
     "/v1/subscriptions",
     params=SubscriptionListParams,
     supports=(
-        "collection_method", "created", "customer", "ending_before", "limit", "price", "starting_after", "status",
+        "collection_method", "created", "customer", "ending_before", "limit", "price",
+        "starting_after", "status",
         "test_clock",
     ),
 )  # fmt: skip

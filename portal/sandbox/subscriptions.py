@@ -14,6 +14,7 @@ from portal.sandbox import (
     lines,
     ordering,
     payments,
+    planned_end,
     setups,
     standing,
     tax_rates,
@@ -27,20 +28,25 @@ from portal.sandbox.store import Document
 
 KIND = "subscription"
 NO_METHOD = (
-    "This customer has no attached payment source or default payment method. Please consider adding a default "
+    "This customer has no attached payment source or default payment method. Please consider adding "
+    "a default "
     "payment method. For more information, visit "
     "https://stripe.com/docs/billing/subscriptions/payment-methods-setting#payment-method-priority."
 )
 ACTION_REQUIRED = (
-    "Payment for this subscription requires additional user action, but the requested payment behavior doesn't save "
+    "Payment for this subscription requires additional user action, but the requested payment "
+    "behavior doesn't save "
     "the invoice or PaymentIntent. Retry the request with `payment_behavior=allow_incomplete` or "
-    "`payment_behavior=default_incomplete`, then complete the PaymentIntent on the subscription's latest invoice. "
+    "`payment_behavior=default_incomplete`, then complete the PaymentIntent on the subscription's "
+    "latest invoice. "
     "Additional information is available here: "
     "https://stripe.com/docs/billing/subscriptions/overview#requires-action"
 )
 UNSET = (
-    "application", "application_fee_percent", "billing_cycle_anchor_config", "billing_thresholds", "cancel_at",
-    "canceled_at", "customer_account", "days_until_due", "default_payment_method", "default_source", "description",
+    "application", "application_fee_percent", "billing_cycle_anchor_config",
+    "billing_thresholds", "cancel_at",
+    "canceled_at", "customer_account", "days_until_due", "default_payment_method",
+    "default_source", "description",
     "ended_at", "latest_invoice", "next_pending_invoice_item_invoice", "on_behalf_of", "pause_collection",
     "pending_invoice_item_interval", "pending_setup_intent", "pending_update", "schedule", "transfer_data",
     "trial_end", "trial_start",
@@ -57,6 +63,7 @@ def build(sandbox: Sandbox, order: Order, params: dict[str, Any]) -> Document:
     id = subscription["id"]
     rows = ordering.build_items(sandbox, order, id, anchor=anchor, start=now)
     items.place(sandbox, subscription, rows)
+    planned_end.plan(sandbox, subscription, params)
     subscription["discounts"] = discount_objects.attach(
         sandbox, order.coupons, order.customer, order.currency, subscription=id
     )
@@ -65,18 +72,11 @@ def build(sandbox: Sandbox, order: Order, params: dict[str, Any]) -> Document:
 
 
 def _blank(sandbox: Sandbox, order: Order, params: dict[str, Any], now: int, anchor: int) -> Document:
-    enabled = bool((params.get("automatic_tax") or {}).get("enabled"))
-    settings = params.get("payment_settings") or {}
-    footing = params.get("invoice_settings") or {}
     return {
         "id": sandbox.new_id("sub"),
         "object": KIND,
         **dict.fromkeys(UNSET),
-        "automatic_tax": {
-            "disabled_reason": None,
-            "enabled": enabled,
-            "liability": {"type": "self"} if enabled else None,
-        },
+        **_settings(params),
         "billing_cycle_anchor": anchor,
         "billing_mode": {
             "flexible": {"proration_discounts": "included"},
@@ -95,20 +95,8 @@ def _blank(sandbox: Sandbox, order: Order, params: dict[str, Any], now: int, anc
         "default_tax_rates": tax_rates.named(sandbox, params.get("default_tax_rates"), "default_tax_rates"),
         "description": params.get("description"),
         "discounts": [],
-        "invoice_settings": {
-            "account_tax_ids": None,
-            "custom_fields": None,
-            "description": footing.get("description"),
-            "footer": footing.get("footer"),
-            "issuer": {"type": "self"},
-        },
         "livemode": False,
         "metadata": params.get("metadata") or {},
-        "payment_settings": {
-            "payment_method_options": None,
-            "payment_method_types": settings.get("payment_method_types") or None,
-            "save_default_payment_method": settings.get("save_default_payment_method", "off"),
-        },
         "start_date": now,
         "status": "trialing" if order.trial_end else "incomplete",
         "test_clock": order.customer.get("test_clock"),
@@ -119,10 +107,35 @@ def _blank(sandbox: Sandbox, order: Order, params: dict[str, Any], now: int, anc
     }
 
 
+def _settings(params: dict[str, Any]) -> Document:
+    """The hashes that say how the subscription is taxed, invoiced and paid."""
+    payment, invoice = params.get("payment_settings") or {}, params.get("invoice_settings") or {}
+    enabled = bool((params.get("automatic_tax") or {}).get("enabled"))
+    return {
+        "automatic_tax": {
+            "disabled_reason": None,
+            "enabled": enabled,
+            "liability": {"type": "self"} if enabled else None,
+        },
+        "invoice_settings": {
+            "account_tax_ids": None,
+            "custom_fields": None,
+            "description": invoice.get("description"),
+            "footer": invoice.get("footer"),
+            "issuer": {"type": "self"},
+        },
+        "payment_settings": {
+            "payment_method_options": None,
+            "payment_method_types": payment.get("payment_method_types") or None,
+            "save_default_payment_method": payment.get("save_default_payment_method", "off"),
+        },
+    }
+
+
 def create(sandbox: Sandbox, order: Order, params: dict[str, Any]) -> Document:
     """Make the subscription, its first invoice when there is something on it, and collect as asked.
 
-    Returns the stored subscription. Raises Stripe's 400 without a payment method, 402 for `error_if_incomplete`.
+    Raises Stripe's 400 without a payment method, 402 for `error_if_incomplete`.
     """
     subscription = build(sandbox, order, params)
     rows = first_lines(sandbox, subscription, params)
@@ -153,13 +166,14 @@ def stored(sandbox: Sandbox, subscription: Document) -> Document:
 
 def first_lines(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> list[Document]:
     """The lines of the first invoice: a line per licensed item, then what was added to this invoice only."""
-    rows = [
-        item_line(sandbox, subscription, item)
-        for item in items.of_subscription(sandbox, subscription)
-        if not items.is_metered(item)
-    ]
+    rows = item_lines(sandbox, subscription, items.of_subscription(sandbox, subscription))
     added = invoice_items.add_to_subscription(sandbox, subscription, params.get("add_invoice_items") or [])
     return rows + added
+
+
+def item_lines(sandbox: Sandbox, subscription: Document, rows: list[Document]) -> list[Document]:
+    """The lines of the items that bill ahead: all but the metered ones."""
+    return [item_line(sandbox, subscription, item) for item in rows if not items.is_metered(item)]
 
 
 def item_line(
@@ -280,7 +294,7 @@ def _ask_for_method(sandbox: Sandbox, subscription: Document) -> Document:
 
 
 def setup_succeeded(sandbox: Sandbox, intent: Document) -> None:
-    """The setup intent of a subscription has a payment method: it becomes the default where that was asked for."""
+    """The subscription's setup intent has a payment method: the default from now on, where asked for."""
     for subscription in sandbox.store.find(KIND, pending_setup_intent=intent["id"]):
         members: Document = {"pending_setup_intent": None}
         if subscription["payment_settings"]["save_default_payment_method"] == "on_subscription":

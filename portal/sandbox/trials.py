@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 from portal.sandbox import items, payments, periods, subscriptions
 from portal.sandbox.state import Sandbox
@@ -13,7 +14,7 @@ NOTICE_SECONDS = 3 * 86_400
 
 
 def end_now(sandbox: Sandbox, subscription: Document, before: Document) -> Document:
-    """End the trial in this request; recorded: its end lies a second back and the first paid period starts now."""
+    """End the trial in this request; recorded: it ended a second ago, and the paid period starts now."""
     from portal.sandbox import updates
 
     now = sandbox.now(subscription["customer"])
@@ -48,20 +49,24 @@ def _end(
         ending.end(sandbox, subscription)
         return None
     rows = items.of_subscription(sandbox, subscription)
-    for item in rows:
-        if missing == "pause":
-            item["current_period_end"] = now
-        else:
-            item["current_period_start"] = now
-            item["current_period_end"] = periods.first_end(now, item["price"]["recurring"])
-    items.place(sandbox, subscription, rows)
     if missing == "pause":
-        _pause(sandbox, subscription, before, now)
+        _pause(sandbox, subscription, before, rows, now)
         return None
+    for item in rows:
+        item["current_period_start"] = now
+        item["current_period_end"] = periods.first_end(now, item["price"]["recurring"])
+    items.place(sandbox, subscription, rows)
+    return _activate(
+        sandbox, subscription, before, rows, now, billing_reason=billing_reason, auto_advance=auto_advance
+    )
+
+
+def _activate(
+    sandbox: Sandbox, subscription: Document, before: Document, rows: list[Document], now: int, **members: Any
+) -> Document | None:
+    """Make the subscription active and draft its first paid period; None when nothing is billed ahead."""
     subscription["status"] = "active"
-    lines = [
-        subscriptions.item_line(sandbox, subscription, item) for item in rows if not items.is_metered(item)
-    ]
+    lines = subscriptions.item_lines(sandbox, subscription, rows)
     invoice_id = sandbox.new_id("in")
     subscription["latest_invoice"] = invoice_id if lines else subscription["latest_invoice"]
     sandbox.store.put(KIND, subscription)
@@ -72,10 +77,9 @@ def _end(
         sandbox,
         subscription,
         lines,
-        billing_reason=billing_reason,
-        auto_advance=auto_advance,
         period=(subscription["trial_start"], now),
         id=invoice_id,
+        **members,
     )
 
 
@@ -89,8 +93,13 @@ def _on_missing_method(sandbox: Sandbox, subscription: Document) -> str | None:
     return None if behavior == "create_invoice" else behavior
 
 
-def _pause(sandbox: Sandbox, subscription: Document, before: Document, now: int) -> None:
+def _pause(
+    sandbox: Sandbox, subscription: Document, before: Document, rows: list[Document], now: int
+) -> None:
     """Recorded: paused, the period ends now, no invoice."""
+    for item in rows:
+        item["current_period_end"] = now
+    items.place(sandbox, subscription, rows)
     subscription["status"] = "paused"
     subscription["status_details"] = {
         "paused": {

@@ -13,6 +13,7 @@ from portal.sandbox import (
     items,
     payments,
     periods,
+    planned_end,
     standing,
     subscriptions,
     trials,
@@ -36,7 +37,7 @@ UPDATE = "subscription_update"
 
 
 def update(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> Document:
-    """Carry out an update as `proration_behavior` and `payment_behavior` say; the subscription as it then is."""
+    """Carry out an update as its behaviors say; the subscription as it then is."""
     _check(sandbox, subscription, params)
     before = subscription
     subscription = _plain_members(sandbox, dict(subscription), params)
@@ -87,30 +88,16 @@ def _plain_members(sandbox: Sandbox, subscription: Document, params: dict[str, A
         )
     if isinstance(params.get("trial_end"), int):
         trials.move(sandbox, subscription, params["trial_end"])
-    _plan_end(sandbox, subscription, params)
+    planned_end.plan(sandbox, subscription, params)
     return subscription
 
 
-def _plan_end(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> None:
-    """Set or clear the end of the subscription, in place (recorded: `canceled_at` is when it was asked for)."""
-    if "cancel_at_period_end" not in params and "cancel_at" not in params:
-        return
-    at_period_end = params.get("cancel_at_period_end", False)
-    wanted = params.get("cancel_at") or None
-    ends = [item["current_period_end"] for item in subscription["items"]["data"]]
-    named = {"min_period_end": min(ends), "max_period_end": max(ends), "max_billed_until": max(ends)}
-    cancel_at = max(ends) if at_period_end else named.get(str(wanted), wanted)
-    subscription["cancel_at"] = cancel_at
-    subscription["cancel_at_period_end"] = at_period_end
-    subscription["canceled_at"] = sandbox.now(subscription["customer"]) if cancel_at else None
-    subscription["cancellation_details"] = {
-        **subscription["cancellation_details"],
-        "reason": "cancellation_requested" if cancel_at else None,
-    }
-
-
 def _change_items(
-    sandbox: Sandbox, subscription: Document, before: Document, outcome: ItemChanges, params: dict[str, Any]
+    sandbox: Sandbox,
+    subscription: Document,
+    before: Document,
+    outcome: ItemChanges,
+    params: dict[str, Any],
 ) -> Document:
     behavior = params.get("proration_behavior", "create_prorations")
     prorates = outcome.bills and behavior != "none" and subscription["status"] != "trialing"
@@ -193,7 +180,7 @@ def collect(sandbox: Sandbox, draft: Document, behavior: str) -> None:
 
 
 def _restart(sandbox: Sandbox, subscription: Document, before: Document, outcome: ItemChanges) -> Document:
-    """Start the periods anew now: the same prices pay for the added time, other prices are credited and billed in full."""
+    """Start the periods anew: unchanged prices pay for the added time, others are credited and billed."""
     now = sandbox.now(subscription["customer"])
     subscription["billing_cycle_anchor"] = now
     lines: list[Document] = []

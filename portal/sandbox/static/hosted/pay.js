@@ -1,0 +1,21 @@
+// Pays an open invoice with the sandbox's own Stripe.js, as a customer does who follows the link in a mail.
+const form = document.querySelector("form.pay");
+const message = form.querySelector(".message");
+const stripe = window.Stripe("pk_test_sandbox");
+const elements = stripe.elements({ clientSecret: form.dataset.clientSecret });
+elements.create("payment").mount(form.querySelector(".payment"));
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  message.textContent = "";
+  const { error } = await stripe.confirmPayment({
+    elements,
+    confirmParams: { return_url: window.location.href },
+    redirect: "if_required",
+  });
+  if (error) {
+    message.textContent = error.message;
+    return;
+  }
+  window.location.reload();
+});
