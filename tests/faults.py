@@ -1,7 +1,7 @@
-"""What can go wrong between the portal and Stripe, on demand: a transport that fails before or after the work.
+"""What can go wrong between the portal and Stripe: a transport that fails before or after the work.
 
-It stands round the transport that calls the sandbox's engine in this process, so that everything but the fault
-is real: SDK, retries, idempotency keys.
+It stands round the transport that calls the sandbox's engine in this process, so that everything but the
+fault is real: SDK, retries, idempotency keys.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,9 +52,10 @@ class Fault:
 class Faults(stripe.HTTPClient):
     """The SDK's HTTP client with faults. ``calls`` is everything that was asked, in order.
 
-    Kinds: ``timeout_before`` and ``timeout_after`` the work was done, ``reset`` (the connection breaks after the
-    work), ``refused`` (nobody there), ``error_before`` and ``error_after`` (500), ``rate_limit`` (429),
-    ``kill_before`` and ``kill_after``, ``slow``, ``then`` (``action`` runs after the work, before the answer).
+    Kinds: ``timeout_before`` and ``timeout_after`` the work was done, ``reset`` (the connection breaks after
+    the work), ``refused`` (nobody there), ``error_before`` and ``error_after`` (500), ``rate_limit`` (429),
+    ``refuse`` (400), ``kill_before`` and ``kill_after``, ``slow``, ``first`` (``action`` runs before the
+    work) and ``then`` (between work and answer). A path is the whole one, or its end; ``*`` stands for all.
     """
 
     application: Any
@@ -75,8 +77,12 @@ class Faults(stripe.HTTPClient):
         seconds: float = 0.0,
         action: Callable[[], None] | None = None,
     ) -> None:
-        """Let the next ``times`` requests to ``path`` (its end, or ``*``) fail in that way."""
+        """Let the next ``times`` requests to ``path`` fail in that way."""
         self.faults.append(Fault(kind, method, path, times, seconds, action))
+
+    def mend(self) -> None:
+        """From now on everything works."""
+        self.faults.clear()
 
     def keys(self, path: str, method: str = "POST") -> list[str | None]:
         """The idempotency keys of all requests to ``path``, in order."""
@@ -93,6 +99,8 @@ class Faults(stripe.HTTPClient):
         self._before(fault)
         if fault.kind == "rate_limit":
             return self._answer(call, 429, "Request rate limit exceeded.")
+        if fault.kind == "refuse":
+            return self._answer(call, 400, "This cannot be done.", type="invalid_request_error")
         if fault.kind == "error_before":
             return self._answer(call, 500, "An unknown error occurred.")
         answer = self._work(call, method, url, headers, post_data)
@@ -105,7 +113,7 @@ class Faults(stripe.HTTPClient):
 
     def _next(self, call: Call) -> Fault | None:
         for fault in self.faults:
-            fits = fault.path == "*" or call.path.endswith(fault.path)
+            fits = fnmatch(call.path, fault.path if fault.path.startswith("/v1") else "*" + fault.path)
             if fault.times and fits and fault.method in (call.method, "*"):
                 fault.times -= 1
                 return fault
@@ -120,9 +128,11 @@ class Faults(stripe.HTTPClient):
             raise _no_answer(requests.exceptions.ConnectionError("NewConnectionError: connection refused"))
         if fault.kind == "slow":
             time.sleep(fault.seconds)
+        if fault.kind == "first" and fault.action is not None:
+            fault.action()
 
     def _after(self, fault: Fault) -> None:
-        if fault.action is not None:
+        if fault.kind == "then" and fault.action is not None:
             fault.action()
         if fault.kind == "kill_after":
             raise Killed
@@ -138,9 +148,9 @@ class Faults(stripe.HTTPClient):
         call.status = answer[1]
         return answer
 
-    def _answer(self, call: Call, status: int, message: str) -> Answer:
+    def _answer(self, call: Call, status: int, message: str, type: str = "api_error") -> Answer:
         call.status = status
-        body = json.dumps({"error": {"type": "api_error", "message": message}})
+        body = json.dumps({"error": {"type": type, "message": message}})
         return body, status, CaseInsensitiveHeaders({"Request-Id": "req_fault"})
 
     def _sleep_time_seconds(self, num_retries: int) -> float:

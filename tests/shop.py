@@ -1,4 +1,4 @@
-"""A portal that sells, in a test: the sandbox's engine as its Stripe, webhooks brought by hand, a clock to turn."""
+"""A portal that sells: the sandbox's engine as its Stripe, webhooks brought by hand, a clock to turn."""
 
 from __future__ import annotations
 
@@ -96,6 +96,30 @@ class Shop:
         return self.client.v1.payment_intents.confirm(
             client_secret.split("_secret_")[0],
             {"payment_method": method, "return_url": "https://portal.example/checkout/return"},
+        )
+
+    def pay_by_debit(self, client_secret: str, account: str = "000123456789") -> stripe.PaymentIntent:
+        """Confirm the payment intent with a bank account, which takes days to settle."""
+        return self.client.v1.payment_intents.confirm(
+            client_secret.split("_secret_")[0],
+            {
+                "payment_method_data": {
+                    "type": "us_bank_account",
+                    "us_bank_account": {
+                        "account_holder_type": "company",
+                        "account_number": account,
+                        "routing_number": "110000000",
+                    },
+                    "billing_details": {"name": "Acme Inc", "email": "billing@acme.example"},
+                },
+                "mandate_data": {
+                    "customer_acceptance": {
+                        "type": "online",
+                        "online": {"ip_address": "192.0.2.1", "user_agent": "test"},
+                    }
+                },
+                "return_url": "https://portal.example/checkout/return",
+            },
         )
 
     def set_up(self, client_secret: str, method: str = "pm_card_visa") -> stripe.SetupIntent:

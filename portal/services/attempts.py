@@ -72,10 +72,17 @@ def begin(session: Session, quote: Quote, *, user_id: int | None, now: datetime)
 
 
 def of_quote(session: Session, quote_id: str) -> Attempt | None:
-    """The quote's newest attempt."""
-    return session.scalars(
-        select(Attempt).where(Attempt.quote_id == quote_id).order_by(Attempt.created_at.desc()).limit(1)
-    ).first()
+    """The quote's attempt that counts: the one that was not refused, else the last refusal."""
+    refused = (Attempt.state == states.REFUSED).asc()
+    statement = (
+        select(Attempt).where(Attempt.quote_id == quote_id).order_by(refused, Attempt.created_at.desc())
+    )
+    return session.scalars(statement.limit(1)).first()
+
+
+def get(session: Session, attempt_id: str) -> Attempt:
+    """One attempt of the entered workspace."""
+    return session.scalars(select(Attempt).where(Attempt.id == attempt_id)).one()
 
 
 def live(session: Session) -> Attempt | None:
@@ -137,7 +144,7 @@ def gone(attempt: Attempt) -> ConflictError:
 
 def _load(workspace_id: int, attempt_id: str) -> tuple[Attempt, Quote]:
     with unit_of_work(workspace_id) as session:
-        attempt = session.scalars(select(Attempt).where(Attempt.id == attempt_id)).one()
+        attempt = get(session, attempt_id)
         return attempt, quotes.load(session, attempt.quote_id)
 
 

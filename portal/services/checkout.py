@@ -328,7 +328,7 @@ def _result_of(gateways: Gateways, workspace_id: int, attempt_id: str) -> Confir
     end = time.monotonic() + WAIT_FOR_FIRST_CLICK.total_seconds()
     while time.monotonic() < end:
         with unit_of_work(workspace_id) as session:
-            attempt = session.get_one(Attempt, (workspace_id, attempt_id))
+            attempt = attempts.get(session, attempt_id)
         if attempt.state != attempt_states.OPEN:
             return attempts.confirmation(gateways, attempt)
         if attempt_states.claim(workspace_id, attempt_id):

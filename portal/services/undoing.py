@@ -67,12 +67,19 @@ def _voided(gateways: Gateways, attempt: Attempt) -> bool:
         return _not_set_up(gateways, attempt)
     if attempt.stripe_invoice_id is None:
         return True
+    if attempt.stripe_intent_id and _moving(gateways, attempt.stripe_intent_id):
+        return False
     try:
         gateways.stripe.void_invoice(attempt.stripe_invoice_id, key=f"{attempt.id}:{states.VOID}")
     except StripeRefusedError:
         invoice = gateways.stripe.invoice(attempt.stripe_invoice_id)
         return invoice.status in ("void", "uncollectible") or (invoice.status == "paid" and not invoice.total)
     return True
+
+
+def _moving(gateways: Gateways, intent_id: str) -> bool:
+    """Whether money is on its way or has come; Stripe may void an invoice while a debit is on its way."""
+    return gateways.stripe.payment_intent(intent_id).status in ("processing", "succeeded")
 
 
 def _not_set_up(gateways: Gateways, attempt: Attempt) -> bool:

@@ -1,5 +1,7 @@
 """Services that buy: the portal with the sandbox's engine as its Stripe."""
 
+from collections.abc import Callable
+
 import pytest
 from flask import Flask
 
@@ -7,6 +9,7 @@ from portal.gateways import Gateways
 from portal.gateways.stripe import StripeGateway
 from portal.services import catalogs, checkout
 from tests import factories
+from tests.services.buying import Customer
 from tests.shop import CALIFORNIA, Shop, ShopClock
 
 
@@ -41,3 +44,11 @@ def buyer(selling: Gateways, workspace: factories.Account) -> factories.Account:
     """A company that has given its details and may buy, where no tax is collected."""
     checkout.save_details(selling, workspace.workspace_id, workspace.user_id, CALIFORNIA)
     return workspace
+
+
+@pytest.fixture
+def customer(
+    selling: Gateways, shop: Shop, buyer: factories.Account, run_jobs: Callable[[], list[str]]
+) -> Customer:
+    """That company's browser."""
+    return Customer(selling, shop, buyer, run_jobs)

@@ -1,30 +1,254 @@
 """Buying for the first time, against the sandbox's engine on a real database."""
 
-from collections.abc import Callable
+from dataclasses import replace
 
+import pytest
+
+from portal import pricing
 from portal.db import unit_of_work
-from portal.gateways import Gateways
-from portal.services import checkout, invoices, quotes, subscriptions
-from tests.factories import Account
-from tests.shop import TWELVE_BY_THE_YEAR, Shop
+from portal.models import BillingDetails
+from portal.services import checkout, invoices, quotes
+from tests.services.buying import Customer
+from tests.shop import BERLIN, CALIFORNIA, TWELVE_BY_THE_MONTH, TWELVE_BY_THE_YEAR
 
 
-def test_twelve_seats_and_copilot_by_the_year_become_one_active_subscription(
-    selling: Gateways, buyer: Account, shop: Shop, run_jobs: Callable[[], list[str]]
-) -> None:
-    quote_id = checkout.prepare(selling, buyer.workspace_id, buyer.user_id, TWELVE_BY_THE_YEAR)
-    confirmation = checkout.confirm(selling, buyer.workspace_id, buyer.user_id, quote_id)
-    shop.pay(confirmation.client_secret)
-    shop.deliver()
-    run_jobs()
+def test_twelve_seats_and_copilot_by_the_year_become_one_active_subscription(customer: Customer) -> None:
+    quote_id = customer.buy(TWELVE_BY_THE_YEAR)
 
-    with unit_of_work(buyer.workspace_id) as session:
+    subscription = customer.subscription()
+    with unit_of_work(customer.workspace_id) as session:
         quote = quotes.load(session, quote_id)
-        subscription = subscriptions.current(session)
         [invoice] = invoices.listing(session)
-        proof = invoices.proof(session, invoice.stripe_id)
-    assert quote.total == 1_398_000
-    assert (subscription.tier, subscription.seats, subscription.access) == ("advanced", 12, "active")
+    assert (quote.subtotal, quote.tax, quote.total, quote.amount_due) == (1_398_000, 0, 1_398_000, 1_398_000)
+    assert (subscription.tier, subscription.seats, subscription.interval) == ("advanced", 12, "year")
+    assert subscription.access == "active"
+    assert subscription.default_payment_method["last4"] == "4242"
     assert (invoice.status, invoice.amount_paid) == ("paid", 1_398_000)
-    assert [(match.stage, match.matched) for match in proof] == [("before_payment", True), ("final", True)]
-    assert checkout.state(selling, buyer.workspace_id, quote_id).name == "active"
+    assert customer.proof() == [("before_payment", True), ("final", True)]
+    assert customer.state(quote_id) == "active"
+    assert customer.mails("receipt") == 1
+    assert customer.incidents() == []
+
+
+def test_every_metered_item_of_the_catalogue_comes_with_the_subscription(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+
+    items = {item["key"]: item["quantity"] for item in customer.subscription().items}
+    assert items == {
+        "seat": 12,
+        "copilot": 5,
+        "proactive_support": 1,
+        "resolution": None,
+        "proactive_message": None,
+        "sms": None,
+        "whatsapp": None,
+        "phone_minute": None,
+        "bulk_email": None,
+    }
+
+
+def test_messages_are_not_metered_without_the_add_on_that_sells_them(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_YEAR)
+
+    assert "proactive_message" not in {item["key"] for item in customer.subscription().items}
+
+
+def test_tax_is_stripes_and_part_of_the_quote(customer: Customer) -> None:
+    checkout.save_details(customer.gateways, customer.workspace_id, None, BERLIN)
+    quote_id = customer.buy(pricing.Selection("essential", 1))
+
+    with unit_of_work(customer.workspace_id) as session:
+        quote = quotes.load(session, quote_id)
+    assert (quote.subtotal, quote.tax, quote.total) == (3900, 741, 4641)
+    assert quote.tax_status["state"] == "charged"
+    assert [(part["name"], part["percentage"]) for part in quote.tax_status["parts"]] == [("VAT", "19")]
+    assert customer.proof() == [("before_payment", True), ("final", True)]
+
+
+def test_a_tax_number_of_another_country_reverses_the_charge(customer: Customer) -> None:
+    details = replace(BERLIN, tax_id_type="eu_vat", tax_id_value="DE123456789")
+    checkout.save_details(customer.gateways, customer.workspace_id, None, details)
+    quote_id = customer.prepare(pricing.Selection("essential", 1))
+
+    with unit_of_work(customer.workspace_id) as session:
+        quote = quotes.load(session, quote_id)
+    assert (quote.tax, quote.total) == (0, 3900)
+    assert quote.tax_status["state"] == "reverse_charge"
+
+
+def test_a_promotion_code_is_reckoned_by_us_and_by_stripe_alike(customer: Customer) -> None:
+    customer.shop.promotion("WELCOME15", percent_off=15)
+    quote_id = customer.buy(TWELVE_BY_THE_MONTH, promotion_code="welcome15")
+
+    with unit_of_work(customer.workspace_id) as session:
+        quote = quotes.load(session, quote_id)
+    assert (quote.subtotal, quote.discount, quote.total) == (146_200, 21_930, 124_270)
+    assert customer.proof() == [("before_payment", True), ("final", True)]
+
+
+def test_an_amount_off_is_spread_over_the_lines_as_stripe_does(customer: Customer) -> None:
+    customer.shop.promotion("TENOFF", amount_off=1000, currency="usd")
+    quote_id = customer.buy(TWELVE_BY_THE_MONTH, promotion_code="TENOFF")
+
+    with unit_of_work(customer.workspace_id) as session:
+        quote = quotes.load(session, quote_id)
+    assert [line["discount"] for line in quote.lines] == [812, 119, 69]
+    assert quote.total == 145_200
+
+
+def test_everything_off_collects_a_way_to_pay_for_later(customer: Customer) -> None:
+    customer.shop.promotion("FREEMONTH", percent_off=100)
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH, promotion_code="FREEMONTH")
+    confirmation = customer.confirm(quote_id)
+    before = customer.access()
+    customer.shop.set_up(confirmation.client_secret)
+    customer.settle()
+
+    assert confirmation.collect == "setup"
+    assert before == "none"
+    assert customer.access() == "active"
+    assert customer.subscription().default_payment_method["last4"] == "4242"
+    assert customer.shop.charges() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("NOSUCHCODE", "This code is not valid. Check the spelling, or go on without it."),
+        ("USAGETOO", "This code is not valid. Check the spelling, or go on without it."),
+        ("EUROS", "This code is for another currency."),
+    ],
+)
+def test_a_code_that_cannot_be_used_is_refused_with_the_reason(
+    customer: Customer, code: str, reason: str
+) -> None:
+    customer.shop.promotion("USAGETOO", restricted=False, percent_off=10, duration="forever")
+    customer.shop.promotion("EUROS", amount_off=500, currency="eur")
+
+    with pytest.raises(checkout.PromotionCodeError) as refused:
+        customer.prepare(TWELVE_BY_THE_MONTH, promotion_code=code)
+
+    assert refused.value.message == reason
+
+
+def test_a_code_spent_on_an_empty_trial_invoice_is_refused(customer: Customer) -> None:
+    customer.shop.promotion("WELCOME15", percent_off=15)
+
+    with pytest.raises(checkout.PromotionCodeError, match="cannot be combined with a trial"):
+        customer.prepare(TWELVE_BY_THE_MONTH, promotion_code="WELCOME15", trial=True)
+
+
+def test_a_trial_collects_a_card_charges_nothing_and_is_given_once(customer: Customer) -> None:
+    quote_id = customer.buy(TWELVE_BY_THE_MONTH, trial=True)
+
+    with unit_of_work(customer.workspace_id) as session:
+        quote = quotes.load(session, quote_id)
+        used = session.get_one(BillingDetails, customer.workspace_id).trial_used_at
+    assert (quote.trial_days, quote.amount_due, quote.total) == (14, 0, 146_200)
+    assert customer.subscription().status == "trialing"
+    assert customer.state(quote_id) == "trialing"
+    assert customer.shop.charges() == []
+    assert used is not None
+
+
+def test_a_trial_without_a_card_gives_no_access(customer: Customer) -> None:
+    customer.confirm(customer.prepare(TWELVE_BY_THE_MONTH, trial=True))
+    customer.settle()
+
+    assert customer.access() == "none"
+
+
+def test_the_invoice_after_a_trial_is_held_against_the_quote(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH, trial=True)
+    customer.shop.advance(days=11, hours=1)
+    customer.settle()
+    customer.shop.advance(days=3)
+    customer.settle()
+
+    assert customer.subscription().status == "active"
+    assert [charge.amount for charge in customer.shop.charges()] == [146_200]
+    assert ("final", True) in customer.proof()
+    assert customer.incidents() == []
+    assert customer.mails("trial_reminder") == 1
+
+
+def test_a_second_trial_is_refused(customer: Customer) -> None:
+    quote_id = customer.buy(TWELVE_BY_THE_MONTH, trial=True)
+    attempt = customer.attempt(quote_id)
+    customer.shop.client.v1.subscriptions.cancel(attempt.stripe_subscription_id)
+    customer.settle()
+
+    with pytest.raises(checkout.TrialUsedError):
+        customer.prepare(TWELVE_BY_THE_MONTH, trial=True)
+
+
+def test_whoever_has_a_subscription_is_sent_to_change_it(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+
+    with pytest.raises(checkout.AlreadySubscribedError):
+        customer.prepare(TWELVE_BY_THE_YEAR)
+
+
+def test_without_an_address_nothing_is_quoted(selling, workspace) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(checkout.DetailsMissingError):
+        checkout.prepare(selling, workspace.workspace_id, None, TWELVE_BY_THE_MONTH)
+
+
+def test_a_declined_card_can_be_followed_by_one_that_works(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    secret = customer.confirm(quote_id).client_secret
+    with pytest.raises(Exception, match="Your card was declined"):
+        customer.shop.pay(secret, "pm_card_visa_chargeDeclined")
+    customer.settle()
+    declined = checkout.state(customer.gateways, customer.workspace_id, quote_id)
+    customer.shop.pay(customer.confirm(quote_id).client_secret)
+    customer.settle()
+
+    assert (declined.name, declined.message) == ("declined", "Your card was declined.")
+    assert customer.state(quote_id) == "active"
+    assert [charge.paid for charge in customer.shop.charges()] == [True, False]
+
+
+def test_the_account_balance_is_part_of_what_is_due(customer: Customer) -> None:
+    with unit_of_work(customer.workspace_id) as session:
+        customer_id = session.get_one(BillingDetails, customer.workspace_id).stripe_customer_id
+    customer.shop.client.v1.customers.balance_transactions.create(
+        customer_id, {"amount": -5000, "currency": "usd"}
+    )
+    quote_id = customer.buy(TWELVE_BY_THE_MONTH)
+
+    with unit_of_work(customer.workspace_id) as session:
+        quote = quotes.load(session, quote_id)
+    assert (quote.total, quote.amount_due) == (146_200, 141_200)
+    assert customer.proof() == [("before_payment", True), ("final", True)]
+    assert customer.state(quote_id) == "active"
+
+
+def test_without_a_webhook_the_waiting_page_asks_stripe(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    customer.shop.pay(customer.confirm(quote_id).client_secret)
+    before = customer.state(quote_id)
+    asked = customer.state(quote_id, ask_stripe=True)
+
+    assert before == "awaiting_payment"
+    assert asked == "active"
+    assert customer.mails("receipt") == 1
+
+
+def test_cancelling_leaves_nothing_that_could_be_paid(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    customer.confirm(quote_id)
+    checkout.cancel(customer.gateways, customer.workspace_id, quote_id)
+
+    assert customer.state(quote_id) == "abandoned"
+    assert [each.status for each in customer.shop.subscriptions()] == ["incomplete_expired"]
+
+
+def test_saved_details_reach_stripes_customer(customer: Customer) -> None:
+    with unit_of_work(customer.workspace_id) as session:
+        row = session.get_one(BillingDetails, customer.workspace_id)
+    found = customer.shop.client.v1.customers.retrieve(row.stripe_customer_id)
+
+    assert (found.name, found.email) == (CALIFORNIA.company_name, CALIFORNIA.email)
+    assert found.metadata["workspace"] == str(customer.workspace_id)
+    assert found.address.postal_code == "94103"
