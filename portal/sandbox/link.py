@@ -12,8 +12,9 @@ import re
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
+from stripe.params import PaymentMethodCreateParams
 
-from portal.sandbox import methods
+from portal.sandbox import contract, forms, methods
 from portal.sandbox.cards import BY_NUMBER, Card
 from portal.sandbox.errors import StripeError, invalid
 from portal.sandbox.state import Sandbox, sandbox
@@ -132,10 +133,14 @@ def refusal(error: StripeError) -> tuple[Response, int]:
     return jsonify(error=error.body()), error.status
 
 
+def _sent() -> Document:
+    return forms.decode(request.get_data(as_text=True))
+
+
 def _asked(*names: str) -> list[str]:
-    given = request.get_json(silent=True)
-    given = given if isinstance(given, dict) else {}
-    return [str(given.get(name) or "") for name in names]
+    """Text fields of the form, empty where they are missing."""
+    sent = _sent()
+    return [sent[name] if isinstance(sent.get(name), str) else "" for name in names]
 
 
 @blueprint.post("/lookup")
@@ -164,18 +169,23 @@ def verify() -> Response:
 def signup() -> Response:
     """Open an account with a card and sign in to it."""
     session, email, phone = _asked("session", "email", "phone")
-    data = request.get_json(silent=True) or {}
-    card = {name: data.get("card", {}).get(name) for name in ("number", "exp_month", "exp_year")}
-    if not session or not all(card.values()):
-        raise invalid("Fill in the card that Link is to remember.", "card")
+    data = contract.validate(PaymentMethodCreateParams, _sent().get("payment_method_data", {}))
+    if not session or data.get("type") != "card":
+        raise invalid("Fill in the card that Link is to remember.", "payment_method_data")
     with sandbox().work():
-        known = methods.checked_card(sandbox(), card)
-        if known.decline:
-            raise invalid("Link cannot save this card. Try another one.", "card", "card_declined")
-        expiry = (card["exp_month"], methods.full_year(card["exp_year"]))
-        account = save(sandbox(), email, phone, known, expiry, data.get("billing_details") or {})
+        account = _open(email, phone, data)
         sign_in(sandbox(), session, account["email"])
     return jsonify(account=shown(account))
+
+
+def _open(email: str, phone: str, data: Document) -> Document:
+    method = methods.from_data(sandbox(), data, "payment_method_data")
+    card = methods.test_card(method)
+    if not card or card.decline:
+        raise invalid("Link cannot save this card. Try another one.", "card", "card_declined")
+    expiry = (method["card"]["exp_month"], method["card"]["exp_year"])
+    sandbox().store.delete(methods.KIND, method["id"])
+    return save(sandbox(), email, phone, card, expiry, method["billing_details"])
 
 
 @blueprint.post("/session")

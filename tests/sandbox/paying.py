@@ -58,14 +58,15 @@ def path(secret: str) -> str:
 
 
 def form(secret: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields that Stripe.js sends with every confirmation, and the given ones."""
-    return {
+    """The fields that Stripe.js sends with every confirmation, and the given ones; None leaves one out."""
+    sent = {
         "key": PUBLISHABLE_KEY,
         "client_secret": secret,
         "return_url": RETURN_URL,
         "use_stripe_sdk": "true",
         **fields,
     }
+    return {name: value for name, value in sent.items() if value is not None}
 
 
 def card(number: str, year: str = "2034") -> dict[str, str]:

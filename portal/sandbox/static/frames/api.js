@@ -51,7 +51,5 @@ export function get(path, params) {
  * @returns {Promise<any>}
  */
 export function link(action, body) {
-  return read(fetch(`/elements/link/${action}`, {
-    method: 'POST', body: JSON.stringify(body), headers: {'Content-Type': 'application/json'},
-  }));
+  return post(`/elements/link/${action}`, body);
 }

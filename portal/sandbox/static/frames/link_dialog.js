@@ -62,9 +62,8 @@ async function askCard(email) {
     if (report([phone, name, ...card.fields])) {
       return;
     }
-    const {card: details} = card.data();
-    const billing = {...card.billingDetails(), name: name.value};
-    const answered = await link('signup', {session: setup.session, email, phone: phone.value, card: details, billing_details: billing});
+    const details = {...card.data(), billing_details: {...card.billingDetails(), name: name.value}};
+    const answered = await link('signup', {session: setup.session, email, phone: phone.value, payment_method_data: details});
     if (answered.error) {
       message.textContent = answered.error.message;
     } else {
