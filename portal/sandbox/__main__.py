@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -35,6 +37,17 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def explained(error: Exception, options: argparse.Namespace) -> str:
+    """What is wrong and what to do about it, in one line."""
+    if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+        return f"another sandbox uses {options.data}. Stop it, or give another --data."
+    if isinstance(error, sqlite3.DatabaseError):
+        return f"{options.data} cannot be used ({error}). Give another --data, or delete it to start afresh."
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"port {options.port} is taken. Stop what uses it, or give another --port."
+    return str(error)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted; 1 when the port or the file cannot be used."""
     options = parser().parse_args(arguments)
@@ -42,8 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         app = create_sandbox(options.data, options.webhook)
         server = create_server(app, host=options.host, port=options.port, threads=THREADS)
-    except OSError as error:
-        print(f"The Stripe sandbox cannot start: {error}", file=sys.stderr)
+    except (OSError, sqlite3.Error) as error:
+        print(f"The Stripe sandbox cannot start: {explained(error, options)}", file=sys.stderr)
         return 1
     address = f"http://{options.host}:{options.port}"
     logging.info("Stripe's API on %s, control page on %s/_sandbox/", address, address)

@@ -7,7 +7,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, redirect
 
 from portal.sandbox import dispatch
 from portal.sandbox.clock import Clock
@@ -89,6 +89,8 @@ def create_sandbox(
     app.add_url_rule(
         "/v1/<path:path>", "api", dispatch.serve, methods=methods, provide_automatic_options=False
     )
+    app.add_url_rule("/v2/<path:path>", "later", dispatch.unrecognized, methods=methods)
+    app.add_url_rule("/", "root", lambda: redirect("/_sandbox/", 303))
     app.add_url_rule("/v1/<path:path>", "preflight", dispatch.preflight, methods=["OPTIONS"])
     for name in MODULES:
         _register(app, name)

@@ -55,6 +55,14 @@ def check_version(version: str | None) -> None:
     raise error
 
 
+def refuse_connect(account: str | None) -> None:
+    """This sandbox is one account; acting for a connected one is not carried out."""
+    if account is not None:
+        error = invalid("Connected accounts (`Stripe-Account`) are not supported by this sandbox.")
+        error.stored = False
+        raise error
+
+
 def refuse_publishable() -> StripeError:
     """A browser's key on an endpoint that needs the secret key."""
     return StripeError(

@@ -14,11 +14,17 @@ from typing import Any
 from flask import Response, current_app, request
 
 from portal.sandbox import contract, expansion, forms, idempotency
-from portal.sandbox.authentication import api_key, check_version, is_publishable, refuse_publishable
+from portal.sandbox.authentication import (
+    api_key,
+    check_version,
+    is_publishable,
+    refuse_connect,
+    refuse_publishable,
+)
 from portal.sandbox.errors import StripeError
 from portal.sandbox.events import API_VERSION, public
 from portal.sandbox.faults import Faults
-from portal.sandbox.routes import Route, find, refuse_unsupported, route
+from portal.sandbox.routes import Route, find, refuse_unsupported, route, unknown_url
 from portal.sandbox.state import Request, Sandbox, random_text, sandbox
 
 __all__ = ["route", "serve"]
@@ -53,6 +59,15 @@ def serve(path: str) -> Response:
     return response
 
 
+def unrecognized(path: str) -> Response:
+    """Refuse the endpoints of API v2, of which this sandbox has none."""
+    asked = Request(id=f"req_{random_text(14)}")
+    error = unknown_url(request.method, f"/v2/{path}")
+    response = Response(_envelope(error, asked.id), error.status, content_type="application/json")
+    _add_headers(response, asked, Answer(error.status, ""))
+    return response
+
+
 def preflight(path: str) -> Response:
     """Let a page of another origin call the API with the publishable key, as Stripe does."""
     response = Response(status=204)
@@ -68,6 +83,7 @@ def preflight(path: str) -> Response:
 def _answer(current: Sandbox, path: str, asked: Request) -> Answer:
     raw = _decoded()
     publishable = is_publishable(api_key(request, raw.pop("key", None)))
+    refuse_connect(request.headers.get("Stripe-Account"))
     check_version(request.headers.get("Stripe-Version") or raw.pop("_stripe_version", None))
     endpoint, ids = find(request.method, path)
     if publishable and not endpoint.publishable:
@@ -132,7 +148,7 @@ class _Work:
 def _decoded() -> dict[str, Any]:
     if (request.content_length or 0) > MAX_BODY:
         raise forms.refused(f"The request is too large: at most {MAX_BODY} bytes are read.")
-    raw = forms.decode(request.query_string.decode())
+    raw = forms.decode(request.query_string.decode(errors="replace"))
     if request.method != "GET":
         raw.update(forms.decode(request.get_data(as_text=True)))
     return raw

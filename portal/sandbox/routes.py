@@ -78,11 +78,16 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
         ids = candidate.match(segments)
         if ids is not None:
             return candidate, ids
+    raise unknown_url(method, path)
+
+
+def unknown_url(method: str, path: str) -> StripeError:
+    """Stripe's 404 for an endpoint that there is not."""
     message = (
         f"Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs or we can help at "
         "https://support.stripe.com/."
     )
-    raise StripeError(404, "invalid_request_error", message, logged=False, stored=False)
+    return StripeError(404, "invalid_request_error", message, logged=False, stored=False)
 
 
 def refuse_unsupported(params: dict[str, Any], supports: tuple[str, ...] | None) -> None:

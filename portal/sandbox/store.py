@@ -16,6 +16,7 @@ from portal.sandbox.errors import StripeError
 Document = dict[str, Any]
 Where = Callable[[Document], bool]
 
+LOCK_SECONDS = 1.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
     kind TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT, PRIMARY KEY (kind, id)
@@ -83,10 +84,10 @@ class Store:
         return entry.seq if entry else None
 
     def delete(self, kind: str, id: str) -> None:
-        """Forget a document, but not that it was there."""
+        """Forget a document; that it was there is remembered, but for the sandbox's own kinds (`_…`)."""
         entry = self._kinds.get(kind, {}).get(id)
         if entry:
-            self._set(kind, id, Entry(entry.seq, None))
+            self._set(kind, id, None if kind.startswith("_") else Entry(entry.seq, None))
 
     def kinds(self) -> dict[str, int]:
         """How many live documents each kind has."""
@@ -128,33 +129,44 @@ class Store:
         if self._database:
             self._database.close()
 
-    def _set(self, kind: str, id: str, entry: Entry) -> None:
+    def _set(self, kind: str, id: str, entry: Entry | None) -> None:
         if not self._depth:
             raise RuntimeError("Writes need a transaction: use `with sandbox.work():`.")
         documents = self._kinds.setdefault(kind, {})
         self._undo.append((kind, id, documents.get(id)))
-        documents[id] = entry
+        if entry is None:
+            del documents[id]
+        else:
+            documents[id] = entry
 
     def _rollback(self, mark: int) -> None:
         while len(self._undo) > mark:
             kind, id, entry = self._undo.pop()
+            documents = self._kinds[kind]
             if entry is None:
-                del self._kinds[kind][id]
-            else:
-                self._kinds[kind][id] = entry
+                documents.pop(id, None)
+            elif id in documents:
+                documents[id] = entry
+            else:  # back to its place, which an insertion alone would not give it
+                documents[id] = entry
+                self._kinds[kind] = dict(sorted(documents.items(), key=lambda item: item[1].seq))
 
     def _commit(self) -> None:
         changed = {(kind, id) for kind, id, _ in self._undo}
         self._undo.clear()
         if not (self._database and changed):
             return
-        rows = []
+        rows, gone = [], []
         for kind, id in changed:
-            entry = self._kinds[kind][id]
-            body = None if entry.body is None else json.dumps(entry.body, separators=(",", ":"))
-            rows.append((kind, id, entry.seq, body))
+            entry = self._kinds[kind].get(id)
+            if entry is None:
+                gone.append((kind, id))
+            else:
+                body = None if entry.body is None else json.dumps(entry.body, separators=(",", ":"))
+                rows.append((kind, id, entry.seq, body))
         self._database.execute("BEGIN IMMEDIATE")
         self._database.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
+        self._database.executemany("DELETE FROM documents WHERE kind = ? AND id = ?", gone)
         self._database.execute("COMMIT")
 
     def _load(self) -> None:
@@ -168,7 +180,9 @@ class Store:
 
 def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=LOCK_SECONDS)
+    # The documents live in memory: a second process on the same file would overwrite what this one knows.
+    database.execute("PRAGMA locking_mode=EXCLUSIVE")
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=NORMAL")
     database.execute(SCHEMA)

@@ -104,9 +104,11 @@ class Webhooks:
             "try": delivery["tries"] + 1,
         }
         store.put(KIND, attempt)
-        store.put(deliveries.KIND, _after(delivery, 200 <= status < 300))
         if 200 <= status < 300:
+            store.delete(deliveries.KIND, delivery["id"])
             self._count_success(delivery)
+        else:
+            store.put(deliveries.KIND, _after_refusal(delivery))
         for old in store.find(KIND)[KEPT_ATTEMPTS:]:
             store.delete(KIND, old["id"])
 
@@ -125,10 +127,8 @@ class Webhooks:
             return deliveries.queue(self.sandbox, event)
 
 
-def _after(delivery: Document, delivered: bool) -> Document:
+def _after_refusal(delivery: Document) -> Document:
     tries = delivery["tries"] + 1
-    if delivered:
-        return {**delivery, "tries": tries, "state": "delivered"}
     if tries > len(PAUSES):
         return {**delivery, "tries": tries, "state": "failed"}
     return {**delivery, "tries": tries, "due": time.time() + PAUSES[tries - 1]}

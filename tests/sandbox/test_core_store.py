@@ -129,3 +129,28 @@ def test_what_was_rolled_back_is_not_in_the_file(tmp_path: Path) -> None:
 def test_an_amount_that_is_no_plain_value_cannot_be_stored(store: Store) -> None:
     with pytest.raises(ValueError, match="unmarshallable"), store.transaction():
         store.put("thing", {"id": "a", "amount": Decimal("1.5")})
+
+
+def test_a_rollback_gives_a_removed_document_its_old_place(store: Store) -> None:
+    with store.transaction():
+        for id in ("a", "b", "c"):
+            store.put("_delivery", {"id": id})
+
+    def remove_and_fail() -> None:
+        with store.transaction():
+            store.delete("_delivery", "b")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        remove_and_fail()
+
+    assert [row["id"] for row in store.find("_delivery")] == ["c", "b", "a"]
+
+
+def test_the_sandboxs_own_kinds_leave_no_trace(store: Store) -> None:
+    with store.transaction():
+        store.put("_delivery", {"id": "a"})
+    with store.transaction():
+        store.delete("_delivery", "a")
+
+    assert store.position("_delivery", "a") is None
