@@ -1,6 +1,6 @@
 """The queue's functions and timetable. Each body calls one service and may run twice.
 
-Services defer by name (``gateways.jobs.defer(session, "mails.deliver", mail_id=…)``); the worker runs them here.
+Services defer by name (``gateways.jobs.defer(session, "mails.deliver", mail_id=…)``); they run here.
 """
 
 from typing import cast
@@ -9,7 +9,7 @@ from procrastinate import App, JobContext, PsycopgConnector, RetryStrategy, Sync
 
 from portal.config import Settings
 from portal.gateways import Gateways
-from portal.services import attempt_states, inbox, mails, notices, polling, sweeping
+from portal.services import attempt_states, housekeeping, inbox, mails, notices, polling, sweeping
 
 CONCURRENCY = 4
 CONNECTIONS = 4
@@ -60,6 +60,12 @@ async def rescue_jobs(context: JobContext, timestamp: int) -> None:
     manager = context.app.job_manager
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
         await manager.retry_job(job)
+
+
+@queue.periodic(cron="17 * * * *")
+@queue.task(name="housekeeping", pass_context=True, queueing_lock="housekeeping")
+def keep_house(context: JobContext, timestamp: int) -> None:
+    housekeeping.forget(gateways_of(context).settings)
 
 
 @queue.task(name=inbox.TASK, pass_context=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from procrastinate import App, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.jobs import JobDeferrer
 from sqlalchemy.orm import Session
 
 
@@ -28,18 +29,24 @@ class Jobs:
 
         With ``queueing_lock`` at most one such job waits at a time; False says that one already did.
         """
-        task = self._app.configure_task(
-            name,
-            connection=session.connection().connection.driver_connection,
-            queueing_lock=queueing_lock,
-            schedule_in={"seconds": int(schedule_in.total_seconds())} if schedule_in else None,
-        )
+        delay = {"seconds": int(schedule_in.total_seconds())} if schedule_in else None
         if queueing_lock is None:
-            task.defer(**args)
+            self._configured(session, name, None, delay).defer(**args)
             return True
         try:
+            # the savepoint begins with the connection's first use inside it
             with session.begin_nested():
-                task.defer(**args)
+                self._configured(session, name, queueing_lock, delay).defer(**args)
         except AlreadyEnqueued:
             return False
         return True
+
+    def _configured(
+        self, session: Session, name: str, queueing_lock: str | None, delay: dict[str, int] | None
+    ) -> JobDeferrer:
+        return self._app.configure_task(
+            name,
+            connection=session.connection().connection.driver_connection,
+            queueing_lock=queueing_lock,
+            schedule_in=delay,
+        )

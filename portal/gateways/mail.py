@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from email.utils import format_datetime, make_msgid
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from portal.config import Settings
 from portal.errors import UnavailableError
@@ -49,7 +50,7 @@ def compose(message: Message, *, sender: str, domain: str) -> EmailMessage:
     mail["To"] = message.recipient
     mail["Subject"] = " ".join(message.subject.split())
     mail["Date"] = format_datetime(datetime.now(UTC))
-    mail["Message-ID"] = make_msgid(message.id, domain=domain.split("//")[-1].split(":")[0])
+    mail["Message-ID"] = f"<{message.id}@{urlsplit(domain).hostname or domain}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(message.text)
     if message.html:

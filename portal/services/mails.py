@@ -100,7 +100,8 @@ def _claim(mail_id: int) -> Message | None:
         wait = min(FIRST_WAIT * 2**mail.tries, LONGEST_WAIT)
         mail.tries += 1
         mail.next_try_at = session.execute(select(func.clock_timestamp() + wait)).scalar_one()
-        return Message(f"mail-{mail.id}", mail.recipient, mail.subject, mail.text_body, mail.html_body)
+        identifier = f"mail-{mail.id}.{int(mail.created_at.timestamp())}"
+        return Message(identifier, mail.recipient, mail.subject, mail.text_body, mail.html_body)
 
 
 def _record(mail_id: int, *, error: str | None) -> None:

@@ -1,0 +1,25 @@
+"""Throwing away what is over and of no further use."""
+
+from datetime import timedelta
+
+from sqlalchemy import delete, func, or_
+
+from portal.config import Settings
+from portal.db import unit_of_work
+from portal.models import LoginSession, RateLimit
+
+
+def forget(settings: Settings) -> int:
+    """Delete counters whose window is over and sign-ins that have ended; returns how many rows."""
+    now = func.clock_timestamp()
+    with unit_of_work() as session:
+        counters = session.execute(delete(RateLimit).where(RateLimit.expires_at < now - timedelta(hours=1)))
+        sign_ins = session.execute(
+            delete(LoginSession).where(
+                or_(
+                    LoginSession.created_at < now - settings.session_absolute,
+                    LoginSession.last_seen_at < now - settings.session_idle,
+                )
+            )
+        )
+        return int(counters.rowcount + sign_ins.rowcount)  # type: ignore[attr-defined]
