@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stripe.params import PaymentMethodCreateParams
-
-from portal.sandbox import contract, link, methods
+from portal.sandbox import link, methods
 from portal.sandbox.errors import invalid, missing, missing_param
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
@@ -98,8 +96,7 @@ def method_from(sandbox: Sandbox, params: dict[str, Any]) -> Document | None:
         return None
     if not sandbox.request.publishable:
         return methods.from_data(sandbox, raw, "payment_method_data")
-    data = contract.validate(PaymentMethodCreateParams, raw)
-    return methods.from_data(sandbox, data, "payment_method_data")
+    return methods.from_data(sandbox, methods.typed(raw), "payment_method_data")
 
 
 def check_expected(params: dict[str, Any], intent: Document) -> None:

@@ -12,9 +12,8 @@ import re
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
-from stripe.params import PaymentMethodCreateParams
 
-from portal.sandbox import contract, forms, methods
+from portal.sandbox import forms, methods
 from portal.sandbox.cards import BY_NUMBER, Card
 from portal.sandbox.errors import StripeError, invalid
 from portal.sandbox.state import Sandbox, sandbox
@@ -169,7 +168,7 @@ def verify() -> Response:
 def signup() -> Response:
     """Open an account with a card and sign in to it."""
     session, email, phone = _asked("session", "email", "phone")
-    data = contract.validate(PaymentMethodCreateParams, _sent().get("payment_method_data", {}))
+    data = methods.typed(_sent().get("payment_method_data", {}))
     if not session or data.get("type") != "card":
         raise invalid("Fill in the card that Link is to remember.", "payment_method_data")
     with sandbox().work():

@@ -6,7 +6,9 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
-from portal.sandbox import banks, cards
+from stripe.params import PaymentMethodCreateParams
+
+from portal.sandbox import banks, cards, contract
 from portal.sandbox.banks import BankAccount
 from portal.sandbox.cards import Card
 from portal.sandbox.declines import TEST_MODE_LIVE_CARD, invalid_card
@@ -156,6 +158,18 @@ def from_data(sandbox: Sandbox, data: Document, param: str = "") -> Document:
         return create(sandbox, "amazon_pay", {}, data)
     # A Link method exists only after somebody signed in to Link: see link.py.
     raise unsupported(at.format(type))
+
+
+def typed(raw: Any) -> Document:
+    """What a browser sent as `payment_method_data`, checked and read like an API request's parameters.
+
+    Browsers may send card numbers, which the SDK's types have on `POST /v1/payment_methods` only.
+    """
+    try:
+        return contract.reader_of(PaymentMethodCreateParams)(raw, ["payment_method_data"])
+    except StripeError as error:
+        error.stored = False
+        raise
 
 
 def _card_from_data(sandbox: Sandbox, data: Document, at: str) -> Document:

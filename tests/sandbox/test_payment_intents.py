@@ -266,3 +266,22 @@ def test_a_server_side_return_url_is_kept_for_the_way_back(client: stripe.Stripe
 
     assert waiting.next_action.type == "redirect_to_url"
     assert waiting.next_action.redirect_to_url.return_url == RETURN_URL
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"payment_method_data": "x"}, "payment_method_data"),
+        ({"payment_method_data[type]": "nonsense"}, "payment_method_data[type]"),
+        ({"payment_method_data[type]": "card"}, "payment_method_data[card]"),
+        ({**card("4242424242424242"), "payment_method_data[card][exp_month]": "x"}, None),
+        ({"payment_method_data[type]": "klarna"}, "payment_method_data[klarna]"),
+    ],
+)
+def test_nonsense_from_a_browser_is_refused_by_name(
+    browser: Browser, intent: stripe.PaymentIntent, fields: dict[str, str], param: str | None
+) -> None:
+    status, body = browser.confirm(str(intent.client_secret), **fields)
+
+    assert status == 400
+    assert body["error"]["param"] == (param or "payment_method_data[card][exp_month]")
