@@ -11,7 +11,7 @@ from flask_babel import gettext, lazy_gettext, ngettext
 from portal.models import BillingDetails, Quote
 from portal.services.quotes import Change
 from portal.web.explanations import line_title
-from portal.web.presentation import country, date_text, money, percent
+from portal.web.presentation import date_text, money, percent
 
 MONTHS = {"month": 1, "year": 12}
 BILLING_WORDS = {
@@ -34,8 +34,7 @@ class TaxWords:
 
 def tax_words(quote: Quote) -> TaxWords:
     """Say how much tax there is, and why: the rates, or the reason that there is none."""
-    status, address = quote.tax_status, quote.billing.get("address") or {}
-    place = country(str(address.get("country", "")))  # type: ignore[attr-defined]
+    status = quote.tax_status
     match status.get("state"):
         case "charged":
             return TaxWords(
@@ -53,13 +52,15 @@ def tax_words(quote: Quote) -> TaxWords:
                 gettext("Tax: none, exempt"), quote.tax, [gettext("Your company is exempt from tax.")]
             )
         case "not_collecting":
-            reason = gettext("We do not have to collect tax in %(place)s.", place=place)
-            return TaxWords(gettext("Tax: none"), quote.tax, [reason])
+            return TaxWords(
+                gettext("Tax: none"), quote.tax, [gettext("We do not collect tax where you are.")]
+            )
         case "off":
             return TaxWords(gettext("Tax: none"), quote.tax, [gettext("We do not charge tax.")])
         case _:
-            reason = gettext("The tax on this is zero in %(place)s.", place=place)
-            return TaxWords(gettext("Tax: none"), quote.tax, [reason])
+            return TaxWords(
+                gettext("Tax: none"), quote.tax, [gettext("No tax is due on this where you are.")]
+            )
 
 
 def _parts(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
