@@ -174,3 +174,8 @@ def test_a_billed_item_is_checked_when_it_is_made(arguments: dict[str, Any], par
         BilledItem(**arguments)
 
     assert caught.value.param == param
+
+
+def test_the_two_ends_of_an_own_period_come_together() -> None:
+    with pytest.raises(PricingError, match="period_start and period_end come together"):
+        BilledItem(Decimal(1), 1, period_start=5)
