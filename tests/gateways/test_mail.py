@@ -18,6 +18,9 @@ from portal.errors import UnavailableError
 from portal.gateways.mail import FolderMail, Message, SmtpMail, mail_gateway
 from tests import factories
 
+# the server speaks without TLS here, on this machine alone
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+
 MESSAGE = Message("mail-7.1700000000", "ada@acme.example", "Grüße – receipt", "Paid 5 €.", "<p>Paid 5 €.</p>")
 
 
