@@ -8,14 +8,14 @@ from portal.sandbox.store import Document
 DAY = 86_400
 # Days from each failed attempt to the next one; after the last the subscription ends as configured.
 RETRY_DAYS = (3, 5, 7)
-ENDINGS = ("cancel", "unpaid", "past_due")
+LAST_STEPS = ("cancel", "unpaid", "past_due")
 SETTING = "_dunning"
 
 
-def ending(sandbox: Sandbox) -> str:
+def last_step(sandbox: Sandbox) -> str:
     """What happens after the last retry: `cancel`, `unpaid` or `past_due`."""
-    setting = sandbox.store.get(SETTING, "ending")
-    return setting["value"] if setting else ENDINGS[0]
+    setting = sandbox.store.get(SETTING, "last_step")
+    return setting["value"] if setting else LAST_STEPS[0]
 
 
 def plan_retry(sandbox: Sandbox, invoice: Document, subscription: Document | None) -> None:
@@ -30,11 +30,11 @@ def plan_retry(sandbox: Sandbox, invoice: Document, subscription: Document | Non
 
 def end_if_exhausted(sandbox: Sandbox, invoice: Document, subscription: Document) -> None:
     """After the last retry cancel the subscription, call it unpaid, or leave it past due."""
-    from portal.sandbox import cancellation, standing
+    from portal.sandbox import ending, standing
 
     if subscription["status"] != "past_due" or invoice["attempt_count"] <= len(RETRY_DAYS):
         return
-    if ending(sandbox) == "cancel":
-        cancellation.end(sandbox, subscription, reason="payment_failed")
-    elif ending(sandbox) == "unpaid":
+    if last_step(sandbox) == "cancel":
+        ending.end(sandbox, subscription, reason="payment_failed")
+    elif last_step(sandbox) == "unpaid":
         standing.change(sandbox, subscription, status="unpaid")

@@ -55,8 +55,7 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
         details = {"subscription": subscription["id"], "subscription_item": None}
         item["parent"] = {"subscription_details": details, "type": "subscription_details"}
     sandbox.store.put(KIND, item)
-    if not customer["currency"]:
-        sandbox.store.put("customer", {**customer, "currency": item["currency"]})
+    invoices.stamp_currency(sandbox, customer["id"], item["currency"])
     sandbox.emit("invoiceitem.created", item)
     if draft:
         rows = [*lines.of_invoice(sandbox, draft), invoice_items.line_of(sandbox, item)]

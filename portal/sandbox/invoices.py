@@ -49,9 +49,17 @@ def draft(
     invoice["automatic_tax"] = invoice_totals.automatic_tax(automatic_tax)
     snapshot(sandbox, invoice, customer)
     plan(invoice)
+    stamp_currency(sandbox, customer["id"], currency)
     write(sandbox, invoice, rows, customer)
     sandbox.emit("invoice.created", invoice)
     return invoice
+
+
+def stamp_currency(sandbox: Sandbox, customer_id: str, currency: str) -> None:
+    """A customer's currency is that of the first thing it is billed for (recorded)."""
+    customer = sandbox.store.get("customer", customer_id)
+    if customer and not customer["currency"]:
+        sandbox.store.put("customer", {**customer, "currency": currency})
 
 
 def _blank(sandbox: Sandbox, customer: Document, now: int, currency: str) -> Document:

@@ -68,6 +68,7 @@ def build(sandbox: Sandbox, order: Order, params: dict[str, Any]) -> Document:
         sandbox, order.coupons, order.customer, order.currency, subscription=id
     )
     sandbox.store.put(KIND, subscription)
+    invoices.stamp_currency(sandbox, order.customer["id"], order.currency)
     return subscription
 
 
