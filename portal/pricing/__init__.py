@@ -5,11 +5,22 @@ gives the same answer on every page, in every invoice check and in ``python -m p
 integer minor units, rates are Decimal minor units, and every result carries a trace that says why.
 """
 
-from portal.pricing.catalog import AddOn, Catalog, CreditBand, Credits, Price, Tier, Trial, UsageRate
+from portal.pricing.catalog import (
+    INTERVALS,
+    SEAT,
+    AddOn,
+    Catalog,
+    CreditBand,
+    Credits,
+    Price,
+    Tier,
+    Trial,
+    UsageRate,
+)
 from portal.pricing.discount import Discount
 from portal.pricing.errors import PricingError
 from portal.pricing.loading import catalog, catalogs, current_catalog
-from portal.pricing.money import Money, decimal_text
+from portal.pricing.money import Money, decimal_text, line_amount
 from portal.pricing.proration import BilledItem, Proration, ProrationLine, prorate
 from portal.pricing.quote import Line, Quote, UsageEstimate, UsageLine, quote
 from portal.pricing.selection import Selection
@@ -17,6 +28,8 @@ from portal.pricing.trace import Input, Reason
 from portal.pricing.usage import Band, Rating, Step, instalment, rate
 
 __all__ = [
+    "INTERVALS",
+    "SEAT",
     "AddOn",
     "Band",
     "BilledItem",
@@ -46,6 +59,7 @@ __all__ = [
     "current_catalog",
     "decimal_text",
     "instalment",
+    "line_amount",
     "prorate",
     "quote",
     "rate",
