@@ -19,9 +19,17 @@ from portal.sandbox.errors import invalid
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
-FIELDS = ("active", "description", "images", "marketing_features", "name", "package_dimensions", "shippable")
+FIELDS: tuple[str, ...] = (
+    "active",
+    "description",
+    "images",
+    "marketing_features",
+    "name",
+    "package_dimensions",
+    "shippable",
+)
 FIELDS += ("statement_descriptor", "tax_code", "unit_label", "url")
-SUPPORTED = (*FIELDS, "metadata")
+SUPPORTED: tuple[str, ...] = (*FIELDS, "metadata")
 
 
 @route(

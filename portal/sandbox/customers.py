@@ -25,7 +25,7 @@ from portal.sandbox.store import Document
 KIND = "customer"
 ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 PLAIN = ("business_name", "description", "email", "individual_name", "name", "phone", "preferred_locales")
-SUPPORTED = (*PLAIN, "address", "balance", "invoice_prefix", "invoice_settings", "metadata")
+SUPPORTED: tuple[str, ...] = (*PLAIN, "address", "balance", "invoice_prefix", "invoice_settings", "metadata")
 SUPPORTED += ("next_invoice_sequence", "shipping", "tax", "tax_exempt")
 PREFIX_LENGTH = 8
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")

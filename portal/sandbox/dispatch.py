@@ -141,8 +141,8 @@ class _Work:
             if current_app.testing:
                 raise
             log.exception("%s %s failed inside the sandbox", request.method, request.path)
-            error = StripeError(500, "api_error", "An unknown error occurred in the sandbox; see its log.")
-            return Answer(500, _envelope(error, asked.id), kept=True)
+            broken = StripeError(500, "api_error", "An unknown error occurred in the sandbox; see its log.")
+            return Answer(500, _envelope(broken, asked.id), kept=True)
 
 
 def _decoded() -> dict[str, Any]:

@@ -16,7 +16,7 @@ from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
 MAX_LOOKUP_KEYS = 10
-CREATE = (
+CREATE: tuple[str, ...] = (
     "active",
     "billing_scheme",
     "currency",

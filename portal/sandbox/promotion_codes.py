@@ -25,7 +25,15 @@ from portal.sandbox.store import Document
 KIND = "promotion_code"
 CODE_LENGTH = 8
 CODE_FORM = re.compile(r"[A-Za-z0-9-]{1,500}")
-SUPPORTED = ("active", "code", "customer", "expires_at", "max_redemptions", "metadata", "promotion")
+SUPPORTED: tuple[str, ...] = (
+    "active",
+    "code",
+    "customer",
+    "expires_at",
+    "max_redemptions",
+    "metadata",
+    "promotion",
+)
 SUPPORTED += ("restrictions.first_time_transaction", "restrictions.minimum_amount")
 SUPPORTED += ("restrictions.minimum_amount_currency",)
 

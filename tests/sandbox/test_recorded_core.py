@@ -252,6 +252,25 @@ def test_a_limit_of_zero_gives_the_newest_row(client: stripe.StripeClient) -> No
     assert (len(page.data), page.has_more) == (want["count"], want["has_more"])
 
 
+@covers("idem-same-key-same-params", "err-idempotency-mismatch")
+def test_a_payment_is_taken_once_per_key(client: stripe.StripeClient) -> None:
+    want = expected("idem-same-key-same-params")
+    params = {"amount": 4900, "currency": "usd", "confirm": True, "payment_method": "pm_card_visa"}
+    params["automatic_payment_methods"] = {"enabled": True, "allow_redirects": "never"}
+    key = {"idempotency_key": "attempt-1:pay"}
+    first = client.v1.payment_intents.create(params, key)
+    second = client.v1.payment_intents.create(params, key)
+
+    assert (second.id == first.id) is want["same_id"]
+    assert (second.status, second.amount_received) == (want["status"], want["amount_received"])
+    assert len(client.v1.payment_intents.list().data) == 1
+    assert_refused_as_recorded(
+        "err-idempotency-mismatch",
+        lambda: client.v1.payment_intents.create({**params, "amount": 5000}, key),
+        key="attempt-1:pay",
+    )
+
+
 @covers("event-customer-updated")
 def test_an_update_event_tells_what_changed(client: stripe.StripeClient) -> None:
     want = expected("event-customer-updated")
