@@ -11,16 +11,16 @@ from flask import Flask
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.gateways.stripe import StripeGateway
+from portal.gateways.stripe import API_VERSION, StripeGateway
 from portal.models import CatalogPrice
 from portal.sandbox.app import create_sandbox
 from portal.sandbox.state import Sandbox
 from portal.services import catalogs
 from portal.services.billing_details import Details
+from portal.services.event_handlers import EVENT_TYPES
 from tests.faults import Faults
 from tests.transport import BASE_ADDRESS, SECRET_KEY, stripe_client
 
-WEBHOOK_SECRET = "whsec_for_tests"
 WEBHOOK_URL = "http://localhost/webhooks/stripe"
 BERLIN = Details(
     company_name="Acme GmbH",
@@ -58,15 +58,19 @@ class Shop:
 
     def __init__(self) -> None:
         self.post: Callable[[bytes, dict[str, str]], int] = _nobody
-        self.application: Flask = create_sandbox(None, [(WEBHOOK_URL, WEBHOOK_SECRET)], send=self._send)
+        self.application: Flask = create_sandbox(None, send=self._send)
         self.application.testing = True
         self.sandbox: Sandbox = self.application.extensions["sandbox"]
         self.faults = Faults(self.application)
         # what a person at Stripe's dashboard or a browser does: without faults
         self.client = stripe_client(self.application)
+        endpoint = self.client.v1.webhook_endpoints.create(
+            {"url": WEBHOOK_URL, "enabled_events": list(EVENT_TYPES), "api_version": API_VERSION}
+        )
+        self.webhook_secret = str(endpoint.secret)
         self.gateway = StripeGateway(
             SECRET_KEY,
-            webhook_secrets=(WEBHOOK_SECRET,),
+            webhook_secrets=(self.webhook_secret,),
             base_address=BASE_ADDRESS,
             http_client=self.faults,
         )
