@@ -12,6 +12,7 @@ from portal.sandbox.webhooks import Webhooks
 
 LONGEST_NAP = 0.5
 SECONDS_BETWEEN_TICKS = 1.0
+STOP_SECONDS = 2.0
 log = logging.getLogger(__name__)
 
 
@@ -32,11 +33,11 @@ class Background:
             thread.start()
 
     def stop(self) -> None:
-        """Stop after what is being done; waits for it."""
+        """Stop after what is being done; waits a little for it."""
         self._stop.set()
         self._sandbox.committed.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(STOP_SECONDS)
 
     def _deliver(self) -> None:
         while not self._stop.is_set():

@@ -77,7 +77,7 @@ def test_the_object_inside_an_event_is_checked(client: stripe.StripeClient, coup
 def test_an_unknown_member_of_an_error_is_found() -> None:
     body = json.dumps({"error": {"type": "api_error", "message": "x", "mood": "bad"}})
 
-    with pytest.raises(AssertionError, match="error.mood"):
+    with pytest.raises(AssertionError, match=r"error\.mood"):
         response_schema.check("GET", PATH, 500, body)
 
 
