@@ -19,7 +19,7 @@ from portal.errors import PortalError
 SOCKET_PATH_LIMIT = 103
 START_SECONDS = 60
 STOP_SECONDS = 60
-ZOMBIE_SECONDS = 5.0
+LEFTOVER_SECONDS = 10.0
 BUILTIN_LOCALES_SINCE = 17
 UNPRIVILEGED = "nobody"
 
@@ -102,16 +102,16 @@ class EmbeddedPostgres:
             owner = self.data.stat().st_uid
         except OSError as error:
             raise EmbeddedPostgresError(
-                f"The folder {self.data} cannot be written ({error.strerror}). Make it writable, or use a copy"
-                " of the project in a folder of your own."
+                f"The folder {self.data} cannot be written ({error.strerror}). Make it writable, or use a"
+                " copy of the project in a folder of your own."
             ) from error
         wanted = self._user.pw_uid if self._user else os.geteuid()
         if self._user and owner == 0:
             os.chown(self.data, self._user.pw_uid, self._user.pw_gid)
         elif owner != wanted:
             raise EmbeddedPostgresError(
-                f"The database in {self.data} was made by another user. Start as that user, or 'make reset' as"
-                " that user for an empty one."
+                f"The database in {self.data} was made by another user. Start as that user, or use a copy of"
+                " the project in a folder of your own."
             )
         self.data.chmod(0o700)
 
@@ -123,18 +123,26 @@ class EmbeddedPostgres:
         self._run("initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", *locale)
 
     def _clear_stale_pid(self) -> None:
-        """Remove a pid file that a killed server left; the server itself refuses while its pid lives or is a zombie."""
+        """Remove the pid file of a killed server, once what it left behind has ended too.
+
+        The new server refuses to start while the number is any process or a zombie, or while a child of the old
+        one still holds the shared memory.
+        """
         pid = self._pid()
         if pid is None:
             return
-        end = time.monotonic() + ZOMBIE_SECONDS
-        while _is_zombie(pid) and time.monotonic() < end:
+        end = time.monotonic() + LEFTOVER_SECONDS
+        while _is_zombie(pid) or self._has_children():
+            if time.monotonic() > end:
+                return
             time.sleep(0.05)
-        if not any(_works_in(entry, self.data) for entry in Path("/proc").glob("[0-9]*")):
-            (self.data / "postmaster.pid").unlink(missing_ok=True)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _has_children(self) -> bool:
+        return any(_works_in(entry, self.data) for entry in Path("/proc").glob("[0-9]*"))
 
     def _run(self, program: str, *arguments: str) -> None:
-        """Run one of the server's programs; its output goes to a file, since the daemon would keep a pipe open."""
+        """Run one of the server's programs. Its output goes to a file: the daemon would keep a pipe open."""
         identity = (
             {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []} if self._user else {}
         )
@@ -174,10 +182,10 @@ def _binaries(version: int) -> Path:
 
 def _check_open_to_all(path: Path) -> None:
     for folder in (path, *path.parents):
-        if folder.exists() and not folder.stat().st_mode & 0o001:
+        if folder.is_dir() and not folder.stat().st_mode & 0o001:
             raise EmbeddedPostgresError(
-                f"As root, PostgreSQL runs as the user {UNPRIVILEGED}, who may not enter {folder}. Move the project"
-                f" to a folder that everyone may enter, such as /srv, or start it as an ordinary user."
+                f"As root, PostgreSQL runs as the user {UNPRIVILEGED}, who may not enter {folder}. Move the"
+                " project to a folder that everyone may enter, such as /srv, or start it as an ordinary user."
             )
 
 

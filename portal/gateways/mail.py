@@ -76,18 +76,20 @@ class SmtpMail:
 
     def _connect(self) -> smtplib.SMTP:
         settings = self._settings
-        host = settings.smtp_host or ""
+        host, port = settings.smtp_host or "", settings.smtp_port
         if settings.smtp_tls == "implicit":
             context = ssl.create_default_context()
-            server: smtplib.SMTP = smtplib.SMTP_SSL(
-                host, settings.smtp_port, timeout=SMTP_TIMEOUT, context=context
-            )
+            server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=SMTP_TIMEOUT, context=context)
         else:
-            server = smtplib.SMTP(host, settings.smtp_port, timeout=SMTP_TIMEOUT)
-        if settings.smtp_tls == "starttls":
-            server.starttls(context=ssl.create_default_context())
-        if settings.smtp_user:
-            server.login(settings.smtp_user, settings.smtp_password or "")
+            server = smtplib.SMTP(host, port, timeout=SMTP_TIMEOUT)
+        try:
+            if settings.smtp_tls == "starttls":
+                server.starttls(context=ssl.create_default_context())
+            if settings.smtp_user:
+                server.login(settings.smtp_user, settings.smtp_password or "")
+        except BaseException:
+            server.close()
+            raise
         return server
 
 
