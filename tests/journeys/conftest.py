@@ -1,0 +1,51 @@
+"""One running portal and one Chromium per process; a fresh customer, with an own browser profile, per test."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.chromium import FLAGS, chromium
+from tests.journeys.customer import Customer
+from tests.stack import Stack
+
+NewCustomer = Callable[..., Customer]
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    with Stack() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = str(chromium())  # looking for it starts a Playwright of its own
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_customer(stack: Stack, browser: Browser) -> Iterator[NewCustomer]:
+    """Make customers; arguments are Playwright's for a browser context (viewport, java_script_enabled …)."""
+    contexts: list[BrowserContext] = []
+    made: list[Customer] = []
+
+    def make(**options: object) -> Customer:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})  # type: ignore[arg-type]
+        contexts.append(context)
+        made.append(Customer(stack, context))
+        return made[-1]
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert [customer.complaints for customer in made if customer.complaints] == []
+
+
+@pytest.fixture
+def customer(new_customer: NewCustomer) -> Customer:
+    """Somebody with a desktop browser who has not been here before."""
+    return new_customer()
