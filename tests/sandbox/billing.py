@@ -45,7 +45,7 @@ class BillingWorld:
     def price(
         self, amount: int, interval: str | None = "month", product: str | None = None, **params: Any
     ) -> str:
-        """The id of a price in cents; `interval` None makes it a one-time price, `product` names its product."""
+        """The id of a price in cents; no `interval`: a one-time price; `product` names its product."""
         made = self.v1.products.create({"name": product or "Seat"})
         recurring = {"recurring": {"interval": interval}} if interval else {}
         price = {"product": made.id, "currency": "usd", "unit_amount": amount, **recurring, **params}

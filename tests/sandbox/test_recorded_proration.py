@@ -11,10 +11,10 @@ from tests.sandbox.billing import BillingWorld
 from tests.sandbox.recorded import covers, expected, given
 
 INVOICE_FIELDS = (
-    "billing_reason", "status", "attempted", "attempt_count", "auto_advance", "amount_due", "amount_paid",
-    "amount_remaining", "subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax", "starting_balance",
-    "ending_balance", "period_start", "period_end", "number", "created", "automatically_finalizes_at",
-    "next_payment_attempt", "effective_at",
+    "billing_reason", "status", "attempted", "attempt_count", "auto_advance", "amount_due",
+    "amount_paid", "amount_remaining", "subtotal", "subtotal_excluding_tax", "total",
+    "total_excluding_tax", "starting_balance", "ending_balance", "period_start", "period_end",
+    "number", "created", "automatically_finalizes_at", "next_payment_attempt", "effective_at",
 )  # fmt: skip
 
 
