@@ -52,7 +52,7 @@ export function codeForm({session, email, done, other, otherWords}) {
   const element = h('div', {class: 'Fields'},
     h('div', {class: 'Field'},
       h('label', {class: 'Label', for: 'code'}, 'Your one-time code'),
-      h('p', {class: 'Hint', id: 'code-hint'}, `We sent a code to the phone of ${email}. In this sandbox any six digits pass.`),
+      h('p', {class: 'Hint', id: 'code-hint'}, `We sent a code to the phone of ${email}.`),
       input, message),
     h('div', {class: 'Actions'},
       h('button', {type: 'button', class: 'Button', onclick: () => void send()}, 'Continue'),

@@ -20,7 +20,7 @@ function show(...children) {
   const close = h('button', {type: 'button', class: 'CloseButton', 'aria-label': 'Close', onclick: () => tell('dismiss')}, '×');
   root.replaceChildren(h('div', {class: 'Backdrop'}, h('main', {class: 'Dialog'}, close,
     h('h1', {class: 'DialogTitle'}, picture('link_wordmark', 'WalletMark'), h('span', {class: 'Unseen'}, 'Link')),
-    ...children, h('p', {class: 'SandboxNote'}, 'Sandbox – no real money.'))));
+    ...children, h('p', {class: 'SandboxNote'}, 'Sandbox – no real money. Any six digits are the right code.'))));
   root.querySelector('input')?.focus();
 }
 

@@ -88,7 +88,7 @@ export class LinkForm {
     const form = codeForm({
       session: this.session,
       email: this.email.value,
-      done: (account) => this.enter(account, true),
+      done: (account) => this.enter(account, {focus: true}),
       other: () => this.askEmail(),
       otherWords: 'Use another email',
     });
@@ -101,17 +101,20 @@ export class LinkForm {
   /**
    * Signed in: show the remembered card.
    * @param {Account} account
-   * @param {boolean} [announce]
+   * @param {{focus?: boolean}} [options]
    */
-  enter(account, announce = false) {
+  enter(account, {focus = false} = {}) {
     this.account = account;
     this.email.value = account.email;
     const leave = h('button', {type: 'button', class: 'TextButton', onclick: () => void this.leave()}, 'Log out');
-    this.element.replaceChildren(h('div', {class: 'Fields', role: announce ? 'status' : false},
-      h('p', {class: 'Hint'}, `Signed in to Link as ${account.email}. `, leave), savedCard(account)));
+    const signedIn = h('div', {class: 'Fields', tabindex: -1},
+      h('p', {class: 'Hint'}, `Signed in to Link as ${account.email}. `, leave), savedCard(account));
+    this.element.replaceChildren(signedIn);
     this.signedIn(account);
     this.changed();
-    leave.focus();
+    if (focus) {
+      signedIn.focus();
+    }
   }
 
   async leave() {

@@ -1,6 +1,7 @@
 import {get, link, post} from './api.js';
 import {applyAppearance} from './appearance.js';
 import {BankForm} from './bank_form.js';
+import {hiddenParts, merge, missingPart} from './billing_details.js';
 import {CardForm} from './card_form.js';
 import {h, picture} from './dom.js';
 import {answer, tell} from './line.js';
@@ -12,7 +13,14 @@ import {problem} from './words.js';
 /** @typedef {CardForm | BankForm | WalletForm | LinkForm} Form */
 
 const NAMES = {card: 'Card', link: 'Link', us_bank_account: 'US bank account', amazon_pay: 'Amazon Pay'};
-const ADDRESS_PARTS = ['country', 'postalCode', 'line1', 'line2', 'city', 'state'];
+/** @typedef {keyof typeof NAMES} Method */
+/** @type {Record<Method, string>} */
+const SANDBOX_HINTS = {
+  card: 'Test card 4242 4242 4242 4242, any future date, any CVC.',
+  link: 'Any six digits are the right code.',
+  us_bank_account: 'Test account: routing number 110000000, account number 000123456789.',
+  amazon_pay: '',
+};
 
 /** The Payment Element: a list of methods, one of them open. */
 class PaymentElement {
@@ -23,6 +31,8 @@ class PaymentElement {
     this.options = {};
     /** @type {Record<string, Form>} */
     this.forms = {};
+    /** @type {Record<string, HTMLElement>} */
+    this.panels = {};
     /** @type {string[]} */
     this.types = [];
     /** @type {string | null} */
@@ -33,6 +43,7 @@ class PaymentElement {
     /** @type {LinkSignup | null} */
     this.signup = null;
     this.clockOffset = 0;
+    this.note = h('p', {class: 'SandboxNote'});
     this.root = /** @type {HTMLElement} */ (document.getElementById('element'));
   }
 
@@ -96,7 +107,7 @@ class PaymentElement {
     if (type === 'link') {
       return new LinkForm({session: this.setup.session, email: this.email, changed, signedIn: () => this.signup?.element.toggleAttribute('hidden', this.linked !== null)});
     }
-    return new WalletForm(type, NAMES[/** @type {keyof typeof NAMES} */ (type)]);
+    return new WalletForm(type, NAMES[/** @type {Method} */ (type)]);
   }
 
   get business() {
@@ -107,12 +118,8 @@ class PaymentElement {
     return this.forms.link instanceof LinkForm ? this.forms.link.account : null;
   }
 
-  /** Which parts of the billing details the page collects itself. */
   hidden() {
-    const fields = this.options.fields?.billingDetails ?? 'auto';
-    const address = typeof fields === 'string' ? fields : (fields.address ?? 'auto');
-    const of = (/** @type {string} */ part) => (typeof address === 'string' ? address : address[part]) === 'never';
-    return {country: of('country'), postalCode: of('postalCode')};
+    return hiddenParts(this.options.fields?.billingDetails);
   }
 
   draw() {
@@ -123,8 +130,7 @@ class PaymentElement {
     const several = this.types.length > 1;
     const items = this.types.map((type) => this.item(type, several));
     this.root.replaceChildren(
-      h('fieldset', {class: 'Accordion'}, h('legend', {class: 'Unseen'}, 'Payment method'), ...items),
-      h('p', {class: 'SandboxNote'}, 'Sandbox – no real money. Test card 4242 4242 4242 4242, any future date, any CVC.'),
+      h('fieldset', {class: 'Accordion'}, h('legend', {class: 'Unseen'}, 'Payment method'), ...items, this.note),
     );
     this.show();
   }
@@ -134,7 +140,7 @@ class PaymentElement {
    * @param {boolean} several
    */
   item(type, several) {
-    const name = NAMES[/** @type {keyof typeof NAMES} */ (type)];
+    const name = NAMES[/** @type {Method} */ (type)];
     const form = this.forms[type];
     const radio = h('input', {
       type: 'radio', name: 'method', value: type, id: `method-${type}`, class: 'RadioIcon', disabled: this.options.readOnly === true,
@@ -146,7 +152,8 @@ class PaymentElement {
     if (type === 'card') {
       panel.append(...this.cardExtras());
     }
-    return h('div', {class: 'AccordionItem Block', 'data-type': type}, head, panel);
+    this.panels[type] = panel;
+    return h('div', {class: 'AccordionItem Block', 'data-type': type}, head);
   }
 
   cardExtras() {
@@ -171,16 +178,23 @@ class PaymentElement {
     this.changed();
   }
 
+  /** Only the open method's fields are in the document; what was typed into the others is kept. */
   show() {
     for (const item of this.root.querySelectorAll('.AccordionItem')) {
-      const open = item instanceof HTMLElement && item.dataset.type === this.selected;
+      const type = item.getAttribute('data-type') ?? '';
+      const open = type === this.selected;
       item.classList.toggle('AccordionItem--selected', open);
-      item.querySelector('.AccordionItemPanel')?.toggleAttribute('hidden', !open);
+      if (open) {
+        item.append(this.panels[type]);
+      } else {
+        this.panels[type].remove();
+      }
       const radio = item.querySelector('input[type=radio]');
       if (radio instanceof HTMLInputElement) {
         radio.checked = open;
       }
     }
+    this.note.textContent = ['Sandbox – no real money.', SANDBOX_HINTS[/** @type {Method} */ (this.selected)]].filter(Boolean).join(' ');
   }
 
   /** A known e-mail address: put Link first and ask for its code. */
@@ -261,7 +275,7 @@ class PaymentElement {
     if (checked.error || !form) {
       return {error: checked.error};
     }
-    const missing = this.missing(data);
+    const missing = missingPart(this.hidden(), data);
     if (missing) {
       return {integration: missing};
     }
@@ -280,25 +294,6 @@ class PaymentElement {
   knownDetails() {
     const {name, email, phone, address} = this.options.defaultValues?.billingDetails ?? {};
     return {name, email: email ?? this.email, phone, address: {...address, ...this.address}};
-  }
-
-  /**
-   * Parts that the page said it would collect, and did not pass.
-   * @param {Record<string, any>} data
-   */
-  missing(data) {
-    const address = data.billing_details?.address ?? {};
-    const hidden = /** @type {Record<string, boolean>} */ (this.hidden());
-    const spelled = {postalCode: 'postal_code'};
-    for (const part of ADDRESS_PARTS) {
-      const name = spelled[/** @type {keyof typeof spelled} */ (part)] ?? part;
-      if (hidden[part] && address[name] === undefined) {
-        return `You specified "never" for fields.billing_details.address.${name} when creating the payment Element, but did not pass ` +
-          `confirmParams.payment_method_data.billing_details.address.${name} when calling stripe.confirmPayment(). If you opt out of ` +
-          `collecting data via the payment Element using the fields option, the data must be passed in when calling stripe.confirmPayment().`;
-      }
-    }
-    return null;
   }
 
   /** @param {Record<string, any>} elements */
@@ -341,26 +336,6 @@ class PaymentElement {
     this.show();
     this.changed();
   }
-}
-
-/**
- * Later values win; empty ones do not count.
- * @param {...Record<string, any>} parts
- * @returns {Record<string, any>}
- */
-function merge(...parts) {
-  /** @type {Record<string, any>} */
-  const result = {};
-  for (const part of parts) {
-    for (const [name, value] of Object.entries(part)) {
-      if (value && typeof value === 'object') {
-        result[name] = merge(result[name] ?? {}, value);
-      } else if (value !== undefined && value !== null && value !== '') {
-        result[name] = value;
-      }
-    }
-  }
-  return result;
 }
 
 const element = new PaymentElement();
