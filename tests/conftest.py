@@ -1,10 +1,12 @@
-"""One PostgreSQL for the whole run, a database per process, a transaction per test, and closed doors outside."""
+"""One PostgreSQL and one Chromium to a process, a transaction per test, and closed doors outside."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import sync_playwright
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
@@ -19,11 +21,22 @@ from portal.gateways.mail import FolderMail, mail_gateway
 from portal.gateways.stripe import StripeGateway, connect_stripe
 from tests import factories
 from tests.browsing import Browser, CompiledTemplates
+from tests.chromium import FLAGS, chromium
 from tests.database import TestDatabase, TestServer, keep_scopes_apart
 from tests.queue import run_jobs as run_queue
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPILED = CompiledTemplates()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Chromium]:
+    """The one Chromium of this process; tests open contexts of their own in it."""
+    program = str(chromium())  # looking for it starts a Playwright of its own
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

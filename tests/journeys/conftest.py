@@ -1,11 +1,10 @@
-"""One running portal and one Chromium per process; a fresh customer, with an own browser profile, per test."""
+"""One running portal per process; a fresh customer, with an own browser profile, per test."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 
-from tests.chromium import FLAGS, chromium
 from tests.journeys.customer import Customer
 from tests.stack import Stack
 
@@ -16,15 +15,6 @@ NewCustomer = Callable[..., Customer]
 def stack() -> Iterator[Stack]:
     with Stack() as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    program = str(chromium())  # looking for it starts a Playwright of its own
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
