@@ -28,7 +28,6 @@ COMMON = (
     *TEXTS, "auto_advance", "automatic_tax.enabled", "automatic_tax.liability.type",
     "automatically_finalizes_at",
     "collection_method", "days_until_due", "default_tax_rates", "discounts", "due_date", "metadata",
-    "payment_settings.payment_method_types",
 )  # fmt: skip
 CREATED_FROM = (*COMMON, "currency", "customer", "pending_invoice_items_behavior", "subscription")
 AFTER_FINALIZATION = {"metadata", "auto_advance", "default_payment_method", "payment_settings"}

@@ -25,7 +25,7 @@ SUPPORTS = (
     "automatic_tax.enabled", "automatic_tax.liability.type", "currency", "customer",
     "customer_details.address",
     "customer_details.shipping", "customer_details.tax_exempt", "customer_details.tax_ids", "discounts",
-    "preview_mode", "subscription_details.billing_mode", "subscription_details.items.discounts",
+    "preview_mode", "subscription_details.billing_mode.type", "subscription_details.items.discounts",
     "subscription_details.items.metadata", "subscription_details.items.price",
     "subscription_details.items.quantity", "subscription_details.metadata",
     "subscription_details.proration_behavior", "subscription_details.trial_end",

@@ -28,7 +28,15 @@ def invoice_paid(sandbox: Sandbox, invoice: Document, intent: Document | None) -
     members: Document = {"discounts": _lasting(sandbox, subscription)}
     if subscription["status"] in UNSETTLED and subscription["latest_invoice"] == invoice["id"]:
         members["status"] = "active"
+        _mark_customer(sandbox, subscription, delinquent=False)
     change(sandbox, subscription, **members)
+
+
+def _mark_customer(sandbox: Sandbox, subscription: Document, *, delinquent: bool) -> None:
+    customer = sandbox.store.get("customer", subscription["customer"])
+    if customer and customer["delinquent"] != delinquent:
+        sandbox.store.put("customer", {**customer, "delinquent": delinquent})
+        sandbox.emit("customer.updated", {**customer, "delinquent": delinquent}, customer)
 
 
 def _lasting(sandbox: Sandbox, subscription: Document) -> list[str]:
@@ -54,6 +62,7 @@ def invoice_failed(sandbox: Sandbox, invoice: Document) -> None:
         return
     if subscription["status"] == "active" and invoice["billing_reason"] != "subscription_create":
         subscription = change(sandbox, subscription, status="past_due")
+        _mark_customer(sandbox, subscription, delinquent=True)
     dunning.end_if_exhausted(sandbox, invoice, subscription)
 
 

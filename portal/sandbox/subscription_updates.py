@@ -23,7 +23,7 @@ UPDATED_WITH = (
     "items.price",
     "items.quantity", "metadata", "off_session", "payment_behavior",
     "payment_settings.save_default_payment_method", "proration_behavior", "proration_date", "trial_end",
-    "trial_settings",
+    "trial_settings.end_behavior.missing_payment_method",
 )  # fmt: skip
 CANCELLED_WITH = ("cancellation_details.comment", "cancellation_details.feedback", "invoice_now", "prorate")
 

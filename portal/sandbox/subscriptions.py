@@ -127,7 +127,7 @@ def _settings(params: dict[str, Any]) -> Document:
         },
         "payment_settings": {
             "payment_method_options": None,
-            "payment_method_types": payment.get("payment_method_types") or None,
+            "payment_method_types": None,
             "save_default_payment_method": payment.get("save_default_payment_method", "off"),
         },
     }
@@ -156,7 +156,7 @@ def create(sandbox: Sandbox, order: Order, params: dict[str, Any]) -> Document:
     require_location(invoice)
     if not waits:
         invoice = invoices.finalize(sandbox, invoice)
-        _collect(sandbox, invoice, params.get("payment_behavior", "allow_incomplete"))
+        _collect(sandbox, invoice, params)
     return _ask_for_method(sandbox, stored(sandbox, subscription))
 
 
@@ -257,13 +257,14 @@ def draft_invoice(
     return invoice
 
 
-def _collect(sandbox: Sandbox, invoice: Document, behavior: str) -> None:
+def _collect(sandbox: Sandbox, invoice: Document, params: dict[str, Any]) -> None:
     """Charge the open first invoice, unless the customer is going to confirm the payment itself."""
+    behavior = params.get("payment_behavior", "allow_incomplete")
     if invoice["status"] != "open" or behavior == "default_incomplete":
         return
     if payments.default_method(sandbox, invoice) is None:
         raise invalid(NO_METHOD, code="resource_missing")
-    outcome = payments.pay_invoice(sandbox, invoice, off_session=False)
+    outcome = payments.pay_invoice(sandbox, invoice, off_session=params.get("off_session", False))
     if behavior == "error_if_incomplete" and outcome.status not in ("succeeded", "processing"):
         raise refusal(outcome)
 

@@ -22,7 +22,7 @@ def end_now(sandbox: Sandbox, subscription: Document, before: Document) -> Docum
     subscription["billing_cycle_anchor"] = now
     invoice = _end(sandbox, subscription, before, now, "subscription_update", auto_advance=False)
     if invoice:
-        updates.collect(sandbox, invoice, "allow_incomplete")
+        updates.collect(sandbox, invoice, {})
     return subscriptions.stored(sandbox, subscription)
 
 

@@ -101,7 +101,7 @@ def _change_items(
 ) -> Document:
     behavior = params.get("proration_behavior", "create_prorations")
     prorates = outcome.bills and behavior != "none" and subscription["status"] != "trialing"
-    at = params.get("proration_date") or sandbox.now(subscription["customer"])
+    at = _moment(sandbox, subscription, params)
     rows = item_changes.prorations(sandbox, subscription, outcome, at) if prorates else []
     added = _added(sandbox, subscription, params)
     invoices_now = behavior == "always_invoice" or outcome.interval_changes
@@ -117,6 +117,21 @@ def _change_items(
         sandbox.store.put(invoice_items.KIND, row)
     lines = [invoice_items.line_of(sandbox, row) for row in rows] + added
     return _finish(sandbox, subscription, before, outcome.rows, lines, params)
+
+
+def _moment(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> int:
+    """The second from which prorations count: now, or the given one inside the current period (recorded)."""
+    at = params.get("proration_date")
+    if at is None:
+        return sandbox.now(subscription["customer"])
+    rows = subscription["items"]["data"]
+    start, end = (
+        min(row["current_period_start"] for row in rows),
+        max(row["current_period_end"] for row in rows),
+    )
+    if not start <= at <= end:
+        raise invalid("`proration_date` must lie inside the current billing period.", "proration_date")
+    return at
 
 
 def _added(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> list[Document]:
@@ -145,7 +160,7 @@ def _finish(
             sandbox, subscription, lines, billing_reason=UPDATE, period=(started, now), id=invoice_id
         )
         _link_billed(sandbox, subscription, draft)
-        collect(sandbox, draft, params.get("payment_behavior", "allow_incomplete"))
+        collect(sandbox, draft, params)
     return subscriptions.stored(sandbox, subscription)
 
 
@@ -159,8 +174,9 @@ def _link_billed(sandbox: Sandbox, subscription: Document, invoice: Document) ->
             sandbox.store.put(items.KIND, item)
 
 
-def collect(sandbox: Sandbox, draft: Document, behavior: str) -> None:
+def collect(sandbox: Sandbox, draft: Document, params: dict[str, Any]) -> None:
     """Make an update's invoice final and charge it at once; a failure makes the subscription past due."""
+    behavior = params.get("payment_behavior", "allow_incomplete")
     invoice = invoices.finalize(sandbox, draft)
     subscription = sandbox.store.get(KIND, invoices.subscription_of(invoice) or "")
     if invoice["status"] != "open" or invoice["collection_method"] == "send_invoice":
@@ -169,7 +185,7 @@ def collect(sandbox: Sandbox, draft: Document, behavior: str) -> None:
     if behavior == "default_incomplete":
         standing.change(sandbox, subscription, status="past_due")
         return
-    outcome = payments.pay_invoice(sandbox, invoice, off_session=False)
+    outcome = payments.pay_invoice(sandbox, invoice, off_session=params.get("off_session", False))
     if outcome.status in ("succeeded", "processing"):
         return
     if behavior == "error_if_incomplete":

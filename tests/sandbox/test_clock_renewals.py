@@ -163,8 +163,9 @@ def failing(world: BillingWorld) -> tuple[stripe.Customer, stripe.Subscription]:
 
 
 def test_a_declined_renewal_is_retried_and_then_ends_the_subscription(world: BillingWorld) -> None:
-    _, subscription = failing(world)
+    customer, subscription = failing(world)
     world.sandbox.advance(seconds=MONTH + 2 * HOUR)
+    assert world.v1.customers.retrieve(customer.id).delinquent is True
     invoice = world.latest_invoice(subscription)
     failed_at = START + MONTH + HOUR + 1
     assert fresh(world, subscription).status == "past_due"
@@ -189,6 +190,7 @@ def test_a_good_card_makes_a_past_due_subscription_active_again(world: BillingWo
     paid = world.v1.invoices.pay(str(world.latest_invoice(subscription).id), {"payment_method": card.id})
 
     assert (paid.status, paid.attempt_count) == ("paid", 2)
+    assert world.v1.customers.retrieve(customer.id).delinquent is False
     assert fresh(world, subscription).status == "active"
 
 
