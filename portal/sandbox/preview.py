@@ -23,12 +23,12 @@ from portal.sandbox.store import Document
 
 SUPPORTS = (
     "automatic_tax.enabled", "automatic_tax.liability.type", "currency", "customer",
-    "customer_details.address",
-    "customer_details.shipping", "customer_details.tax_exempt", "customer_details.tax_ids", "discounts",
-    "preview_mode", "subscription_details.billing_mode.type", "subscription_details.items.discounts",
-    "subscription_details.items.metadata", "subscription_details.items.price",
-    "subscription_details.items.quantity", "subscription_details.metadata",
-    "subscription_details.proration_behavior", "subscription_details.trial_end",
+    "customer_details.address", "customer_details.shipping", "customer_details.tax_exempt",
+    "customer_details.tax_ids", "discounts", "preview_mode", "subscription_details.billing_mode.type",
+    "subscription_details.items.discounts", "subscription_details.items.metadata",
+    "subscription_details.items.price", "subscription_details.items.quantity",
+    "subscription_details.metadata", "subscription_details.proration_behavior",
+    "subscription_details.trial_end",
 )  # fmt: skip
 AT = "subscription_details"
 

@@ -16,16 +16,14 @@ from portal.sandbox.store import Document
 
 CREATED_FROM = (
     "add_invoice_items.discountable", "add_invoice_items.discounts", "add_invoice_items.metadata",
-    "add_invoice_items.price", "add_invoice_items.quantity",
-    "automatic_tax.enabled", "automatic_tax.liability.type", "billing_mode.type", "cancel_at",
-    "cancel_at_period_end",
+    "add_invoice_items.price", "add_invoice_items.quantity", "automatic_tax.enabled",
+    "automatic_tax.liability.type", "billing_mode.type", "cancel_at", "cancel_at_period_end",
     "collection_method", "currency", "customer", "days_until_due", "default_payment_method",
-    "default_tax_rates",
-    "description", "discounts", "invoice_settings.description", "invoice_settings.footer",
-    "items.discounts", "items.metadata", "items.price", "items.quantity", "metadata", "off_session",
-    "payment_behavior", 
-    "payment_settings.save_default_payment_method",
-    "proration_behavior", "trial_end", "trial_period_days", "trial_settings.end_behavior.missing_payment_method",
+    "default_tax_rates", "description", "discounts", "invoice_settings.description",
+    "invoice_settings.footer", "items.discounts", "items.metadata", "items.price", "items.quantity",
+    "metadata", "off_session", "payment_behavior", "payment_settings.save_default_payment_method",
+    "proration_behavior", "trial_end", "trial_period_days",
+    "trial_settings.end_behavior.missing_payment_method",
 )  # fmt: skip
 OVER = ("canceled", "incomplete_expired")
 

@@ -17,13 +17,12 @@ UPDATED_WITH = (
     "add_invoice_items.discountable", "add_invoice_items.discounts", "add_invoice_items.metadata",
     "add_invoice_items.price", "add_invoice_items.quantity", "automatic_tax.enabled",
     "automatic_tax.liability.type", "billing_cycle_anchor.type", "cancel_at", "cancel_at_period_end",
-    "cancellation_details.comment", "cancellation_details.feedback", "collection_method", "days_until_due",
-    "default_payment_method", "description", "discounts", "invoice_settings.description",
-    "invoice_settings.footer", "items.deleted", "items.discounts", "items.id", "items.metadata",
-    "items.price",
-    "items.quantity", "metadata", "off_session", "payment_behavior",
-    "payment_settings.save_default_payment_method", "proration_behavior", "proration_date", "trial_end",
-    "trial_settings.end_behavior.missing_payment_method",
+    "cancellation_details.comment", "cancellation_details.feedback", "collection_method",
+    "days_until_due", "default_payment_method", "description", "discounts",
+    "invoice_settings.description", "invoice_settings.footer", "items.deleted", "items.discounts",
+    "items.id", "items.metadata", "items.price", "items.quantity", "metadata", "off_session",
+    "payment_behavior", "payment_settings.save_default_payment_method", "proration_behavior",
+    "proration_date", "trial_end", "trial_settings.end_behavior.missing_payment_method",
 )  # fmt: skip
 CANCELLED_WITH = ("cancellation_details.comment", "cancellation_details.feedback", "invoice_now", "prorate")
 
