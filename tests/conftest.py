@@ -1,4 +1,4 @@
-"""One PostgreSQL and one Chromium to a process, a transaction per test, and closed doors outside."""
+"""One PostgreSQL for the whole run, a database per process, a transaction per test, closed doors outside."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,9 +29,12 @@ ROOT = Path(__file__).resolve().parent.parent
 COMPILED = CompiledTemplates()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Chromium]:
-    """The one Chromium of this process; tests open contexts of their own in it."""
+    """A Chromium; tests open contexts of their own in it.
+
+    Not for the whole session: while Playwright runs, nothing else in the process can use asyncio.
+    """
     program = str(chromium())  # looking for it starts a Playwright of its own
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
