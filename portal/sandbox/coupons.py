@@ -138,17 +138,6 @@ def listing(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     return lists.page(sandbox, "coupon", params, "/v1/coupons")
 
 
-def redeem(sandbox: Sandbox, id: str) -> None:
-    """Count one more use of a coupon; the last allowed one makes it invalid."""
-    coupon = sandbox.store.get("coupon", id)
-    if coupon is None:
-        return
-    coupon["times_redeemed"] += 1
-    if coupon["max_redemptions"] and coupon["times_redeemed"] >= coupon["max_redemptions"]:
-        coupon["valid"] = False
-    sandbox.store.put("coupon", coupon)
-
-
 @on_tick
 def lapse(sandbox: Sandbox, clock_id: str | None, until: int) -> tuple[int, Action] | None:
     """A coupon is no longer valid after its `redeem_by`."""

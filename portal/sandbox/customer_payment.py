@@ -48,7 +48,7 @@ def end_subscriptions(sandbox: Sandbox, customer: str) -> None:
 def detach_all(sandbox: Sandbox, customer: str) -> None:
     """Take the customer's payment methods away; they cannot be used again."""
     for method in sandbox.store.find("payment_method", customer=customer):
-        after = {**method, "customer": None}
+        after = {**method, "customer": None, "_spent": True}
         sandbox.store.put("payment_method", after)
         sandbox.emit("payment_method.detached", after, method)
 

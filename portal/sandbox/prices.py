@@ -98,7 +98,8 @@ def _amounts(params: dict[str, Any]) -> Document:
     pair = amount_pair(params, "unit_amount")
     if pair["unit_amount_decimal"] is None:
         raise invalid("Prices require an `unit_amount` or `unit_amount_decimal` parameter to be set.")
-    return pair
+    # may be asked for (`expand[]=tiers`) in a list that holds prices of both kinds
+    return {**pair, "_tiers": None}
 
 
 def amount_pair(params: dict[str, Any], name: str) -> Document:

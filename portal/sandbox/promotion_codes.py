@@ -141,17 +141,6 @@ def listing(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     return lists.page(sandbox, KIND, params, "/v1/promotion_codes", wanted, **equals)
 
 
-def redeem(sandbox: Sandbox, id: str) -> None:
-    """Count one more use of a code; the last allowed one deactivates it."""
-    promotion = sandbox.store.get(KIND, id)
-    if promotion is None:
-        return
-    promotion["times_redeemed"] += 1
-    if promotion["max_redemptions"] and promotion["times_redeemed"] >= promotion["max_redemptions"]:
-        promotion["active"] = False
-    sandbox.store.put(KIND, promotion)
-
-
 @on_tick
 def expire(sandbox: Sandbox, clock_id: str | None, until: int) -> tuple[int, Action] | None:
     """A code stops working at its `expires_at`."""

@@ -280,78 +280,62 @@ def test_a_meter_is_renamed_switched_off_and_on(
     assert on.status_transitions.deactivated_at is None
 
 
-@pytest.mark.parametrize(
-    ("params", "param"),
-    [
-        ({}, None),
-        ({"percent_off": 101}, "percent_off"),
-        ({"amount_off": 0, "currency": "usd"}, "amount_off"),
-        ({"percent_off": 10, "duration": "repeating"}, "duration_in_months"),
-        ({"percent_off": 10, "duration_in_months": 3}, "duration_in_months"),
-        ({"percent_off": 10, "redeem_by": 4_000_000_000}, "redeem_by"),
-        ({"percent_off": 10, "applies_to": {"products": ["prod_nope"]}}, "applies_to[products][0]"),
-    ],
-)
-def test_a_coupon_that_makes_no_sense_is_refused(
-    client: stripe.StripeClient, params: dict[str, Any], param: str | None
-) -> None:
-    assert refusal(lambda: client.v1.coupons.create(params)).param == param
-
-
-def test_a_coupon_id_can_be_chosen_once(client: stripe.StripeClient) -> None:
-    client.v1.coupons.create({"id": "WELCOME", "percent_off": 10})
-    error = refusal(lambda: client.v1.coupons.create({"id": "WELCOME", "percent_off": 10}))
-
-    assert (error.user_message, error.code) == ("Coupon already exists.", "resource_already_exists")
-
-
-def test_a_deleted_coupon_is_gone(client: stripe.StripeClient) -> None:
-    coupon = client.v1.coupons.create({"percent_off": 10, "name": "Ten"})
-    client.v1.coupons.update(coupon.id, {"name": "Still ten"})
-    client.v1.coupons.delete(coupon.id)
-    error = refusal(lambda: client.v1.coupons.retrieve(coupon.id))
-
-    assert (error.http_status, error.param) == (404, "coupon")
-
-
-def test_a_promotion_code_is_found_whatever_its_case(client: stripe.StripeClient) -> None:
-    coupon = client.v1.coupons.create({"percent_off": 10})
-    promotion = {"type": "coupon", "coupon": coupon.id}
-    code = client.v1.promotion_codes.create({"promotion": promotion, "code": "Welcome-10"})
-    found = client.v1.promotion_codes.list(
-        {"code": "WELCOME-10", "active": True, "expand": ["data.promotion.coupon"]}
+def test_a_price_may_bring_its_product(client: stripe.StripeClient) -> None:
+    price = client.v1.prices.create(
+        {"product_data": {"name": "Setup"}, "currency": "usd", "unit_amount": 5000, "expand": ["product"]}
     )
 
-    assert [row.id for row in found.data] == [code.id]
-    assert found.data[0].promotion.coupon.percent_off == 10.0
-    assert client.v1.promotion_codes.list({"coupon": "other"}).data == []
-
-
-def test_a_deactivated_code_frees_its_text(client: stripe.StripeClient) -> None:
-    coupon = client.v1.coupons.create({"percent_off": 10})
-    params = {"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "WELCOME"}
-    first = client.v1.promotion_codes.create(params)
-    client.v1.promotion_codes.update(first.id, {"active": False})
-    client.v1.promotion_codes.create(params)
-    error = refusal(lambda: client.v1.promotion_codes.update(first.id, {"active": True}))
-
-    assert error.user_message == "An active promotion code with `code: WELCOME` already exists."
+    assert price.product.name == "Setup"
+    assert types(client) == ["product.created", "price.created"]
 
 
 @pytest.mark.parametrize(
-    ("params", "param"),
+    ("params", "message"),
     [
-        ({"code": "with spaces"}, "code"),
-        ({"expires_at": 1000}, "expires_at"),
-        ({"customer": "cus_nope"}, "customer"),
-        ({"restrictions": {"minimum_amount": 100}}, "restrictions[minimum_amount_currency]"),
+        ({}, "Missing required param: product."),
+        (
+            {"product_data": {"name": "x"}, "currency_options": {"eur": {"tiers": [{"up_to": "inf"}]}}},
+            "Only amounts per unit are supported here.",
+        ),
+        (
+            {"product_data": {"name": "x"}, "recurring": {"interval": "month", "meter": "mtr_nope"}},
+            "No such meter: 'mtr_nope'",
+        ),
     ],
 )
-def test_a_promotion_code_that_makes_no_sense_is_refused(
-    client: stripe.StripeClient, params: dict[str, Any], param: str
+def test_a_refused_price_leaves_no_product(
+    client: stripe.StripeClient, params: dict[str, Any], message: str
 ) -> None:
-    coupon = client.v1.coupons.create({"percent_off": 10})
-    promotion = {"type": "coupon", "coupon": coupon.id}
-    error = refusal(lambda: client.v1.promotion_codes.create({"promotion": promotion, **params}))
+    error = refusal(lambda: client.v1.prices.create({"currency": "usd", "unit_amount": 1, **params}))
 
-    assert error.param == param
+    assert error.user_message == message
+    assert client.v1.products.list().data == []
+
+
+def test_a_licensed_price_has_no_meter(
+    client: stripe.StripeClient, product: stripe.Product, meter: stripe.billing.Meter
+) -> None:
+    params = {"product": product.id, "currency": "usd", "unit_amount": 1}
+    recurring = {"interval": "month", "meter": meter.id}
+
+    assert (
+        refusal(lambda: client.v1.prices.create({**params, "recurring": recurring})).param
+        == "recurring[meter]"
+    )
+
+
+def test_eleven_lookup_keys_are_too_many(client: stripe.StripeClient) -> None:
+    keys = [f"key-{number}" for number in range(11)]
+
+    assert refusal(lambda: client.v1.prices.list({"lookup_keys": keys})).param == "lookup_keys"
+
+
+def test_the_default_price_of_a_product_is_one_of_its_own(
+    client: stripe.StripeClient, product: stripe.Product
+) -> None:
+    own = client.v1.prices.create({"product": product.id, "currency": "usd", "unit_amount": 1})
+    other = client.v1.prices.create({"product_data": {"name": "x"}, "currency": "usd", "unit_amount": 1})
+    error = refusal(lambda: client.v1.products.update(product.id, {"default_price": other.id}))
+
+    assert client.v1.products.update(product.id, {"default_price": own.id}).default_price == own.id
+    assert error.param == "default_price"

@@ -307,3 +307,24 @@ def test_a_payment_method_domain_is_registered_once(client: stripe.StripeClient)
     assert [row.id for row in domains.list({"domain_name": "billing.example.com"}).data] == [made.id]
     assert domains.update(made.id, {"enabled": False}).enabled is False
     assert error.param == "domain_name"
+
+
+def test_tax_settings_can_be_changed(client: stripe.StripeClient) -> None:
+    client.v1.tax.settings.update(
+        {"defaults": {"tax_behavior": "inclusive"}, "head_office": {"address": {"country": "IE"}}}
+    )
+    settings = client.v1.tax.settings.retrieve()
+
+    assert settings.defaults.tax_behavior == "inclusive"
+    assert (settings.head_office.address.country, settings.head_office.address.city) == ("IE", None)
+
+
+def test_a_tax_registration_names_its_country_and_does_not_begin_in_the_past(
+    client: stripe.StripeClient,
+) -> None:
+    options = {"us": {"state": "TX", "type": "state_sales_tax"}}
+    other = {"country": "CA", "country_options": options, "active_from": "now"}
+    past = {"country": "US", "country_options": options, "active_from": 1000}
+
+    assert refusal(lambda: client.v1.tax.registrations.create(other)).param == "country_options[ca]"
+    assert refusal(lambda: client.v1.tax.registrations.create(past)).param == "active_from"
