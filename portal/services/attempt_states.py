@@ -61,7 +61,7 @@ def follow(
 
 
 def _state(state: str, row: Subscription) -> str:
-    if row.access == subscriptions.ACTIVE:
+    if row.access in (subscriptions.ACTIVE, subscriptions.OVER):
         return SUCCEEDED if state in LIVE else state
     if row.access == subscriptions.PAYMENT_PENDING:
         return PROCESSING if state in LIVE else state

@@ -5,6 +5,7 @@ acknowledged is lost. Doing an event twice changes nothing: only its type and ob
 fetched anew. Delivery is at least once and in no order (docs.stripe.com/webhooks).
 """
 
+import traceback
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -32,6 +33,7 @@ LONGEST_WAIT = timedelta(minutes=15)
 CLAIM = timedelta(seconds=90)
 SWEEP_BATCH = 200
 LONGEST_OUTCOME = 500
+TRACED_FRAMES = -6
 NO_USE = "no use for this type"
 
 RECEIVED = "received"
@@ -152,7 +154,8 @@ def process(gateways: Gateways, event_id: str) -> str:
     except NotFoundError as error:
         return _finish(event, IGNORED, Handled(f"gone at Stripe: {error}"))
     except Exception as error:
-        log.exception("event_failed", event_id=event.id, type=event.type, tries=event.tries)
+        where = "".join(traceback.format_exception(error, limit=TRACED_FRAMES))
+        log.error("event_failed", event_id=event.id, type=event.type, tries=event.tries, where=where)
         reason = f"{type(error).__name__}: {error}"
         return _park(gateways, event, reason) if event.tries >= MOST_TRIES else _wait(event, reason)
     return _finish(event, DONE if handled.ours else IGNORED, handled)

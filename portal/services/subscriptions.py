@@ -60,15 +60,16 @@ def access(
     """Who may work: none, active, payment_pending, limited or ended.
 
     ``invoice`` is the subscription's latest, ``payment`` its intent, ``setup`` the pending setup intent,
-    ``before`` the access so far. A first purchase by bank debit works while the debit is on its way; nothing else is
-    active before it is paid. Source: docs.stripe.com/billing/subscriptions/overview (``active`` is not paid).
+    ``before`` the access so far. A first purchase by bank debit works while the debit is on its way; nothing
+    else is active before it is paid. Source: docs.stripe.com/billing/subscriptions/overview.
     """
     status = subscription.status
     first = invoice is not None and invoice.billing_reason == "subscription_create"
     if status in ENDED:
         if before in (PAYMENT_PENDING, LIMITED):
             return LIMITED
-        return NONE if before == NONE else OVER
+        paid = invoice is not None and invoice.status == "paid" and invoice.amount_paid > 0
+        return OVER if paid or before != NONE else NONE
     if status == "incomplete":
         return PAYMENT_PENDING if payment is not None and payment.status == "processing" else NONE
     if status == "past_due":

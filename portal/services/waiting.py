@@ -39,7 +39,7 @@ class PurchaseState:
 
 
 def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: bool = False) -> PurchaseState:
-    """How the purchase of ``quote_id`` stands; with ``ask_stripe`` as Stripe sees it, should a webhook be late.
+    """How the purchase of ``quote_id`` stands; with ``ask_stripe`` as Stripe has it, if a webhook is late.
 
     Raises NotFoundError. A Stripe that does not answer changes nothing: our rows are shown.
     """

@@ -1,0 +1,361 @@
+"""Events: stored once, worked on once, whatever order they come in and whichever never come."""
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import stripe as sdk
+from flask import Flask
+from sqlalchemy import Connection, func, select, update
+
+from portal.db import unit_of_work
+from portal.errors import PortalError
+from portal.models import AuditEntry, InboxEvent, Mail
+from portal.services import inbox, polling
+from tests.services.buying import Customer
+from tests.shop import TWELVE_BY_THE_MONTH
+
+AT_ONCE = 20
+NOW = timedelta(0)
+
+
+def signed(body: bytes, secret: str, at: int | None = None) -> dict[str, str]:
+    header = sdk.WebhookSignature.generate_signature_header(body.decode(), secret, at)
+    return {"Stripe-Signature": header}
+
+
+def event(**changes: object) -> bytes:
+    """A subscription's event as Stripe posts it, of an object that does not exist."""
+    shape: dict[str, object] = {
+        "id": "evt_1",
+        "object": "event",
+        "type": "customer.subscription.updated",
+        "api_version": "2026-10-28.endive",
+        "created": 1_790_000_000,
+        "livemode": False,
+        "data": {"object": {"id": "sub_gone", "object": "subscription"}},
+    }
+    return json.dumps(shape | changes).encode()
+
+
+def make_due() -> None:
+    """Whatever waits for its next try has waited long enough."""
+    with unit_of_work() as session:
+        session.execute(update(InboxEvent).values(next_try_at=func.now()))
+
+
+def rows(*columns: object) -> list[tuple[object, ...]]:
+    with unit_of_work() as session:
+        return [tuple(row) for row in session.execute(select(*columns).order_by(InboxEvent.id))]
+
+
+@pytest.fixture
+def post(app: Flask, customer: Customer) -> Callable[..., int]:
+    """Post a signed delivery to the portal; the status."""
+
+    def send(body: bytes, headers: dict[str, str] | None = None) -> int:
+        given = signed(body, customer.shop.webhook_secret) if headers is None else headers
+        return app.test_client().post("/webhooks/stripe", data=body, headers=given).status_code
+
+    return send
+
+
+def test_a_delivery_is_stored_with_its_job_and_answered(customer: Customer, post: Callable[..., int]) -> None:
+    status = post(event())
+    ran = customer.run_jobs()
+
+    assert status == 200
+    assert ran == ["inbox.process"]
+    assert rows(InboxEvent.id, InboxEvent.source, InboxEvent.state) == [("evt_1", "webhook", "ignored")]
+
+
+def test_a_second_delivery_of_an_event_changes_nothing(customer: Customer, post: Callable[..., int]) -> None:
+    statuses = [post(event()), post(event())]
+
+    assert statuses == [200, 200]
+    assert customer.run_jobs() == ["inbox.process"]
+
+
+def test_an_event_of_no_use_is_kept_without_a_job(customer: Customer, post: Callable[..., int]) -> None:
+    post(event(type="product.created"))
+
+    assert customer.run_jobs() == []
+    assert rows(InboxEvent.state, InboxEvent.outcome) == [("ignored", "no use for this type")]
+
+
+HOUR = 3600
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (event(), {}),
+        (event(), {"Stripe-Signature": "t=1,v1=00"}),
+        (event(), {"Stripe-Signature": "nonsense"}),
+        (event(), signed(event(), "whsec_of_somebody_else")),
+        (event(), signed(event(id="evt_2"), "{secret}")),
+        (event(), signed(event(), "{secret}", int(time.time()) - 301)),
+        (b"not json", signed(b"not json", "{secret}")),
+        (b"[]", signed(b"[]", "{secret}")),
+        (b'{"object": "event"}', signed(b'{"object": "event"}', "{secret}")),
+        (b"\xff\xfe", {"Stripe-Signature": "t=1,v1=00"}),
+    ],
+    ids=["unsigned", "forged", "garbled", "other secret", "other body", "stale", "no json", "no object",
+         "no event", "no text"],
+)  # fmt: skip
+def test_what_stripe_did_not_sign_just_now_is_refused_and_not_kept(
+    customer: Customer, app: Flask, monkeypatch: pytest.MonkeyPatch, body: bytes, headers: dict[str, str]
+) -> None:
+    object.__setattr__(customer.gateways.stripe.webhooks, "_secrets", ("{secret}",))
+    answer = app.test_client().post("/webhooks/stripe", data=body, headers=headers)
+
+    assert answer.status_code == 400
+    assert rows(InboxEvent.id) == []
+
+
+def test_while_a_secret_is_rolled_both_are_good(customer: Customer, post: Callable[..., int]) -> None:
+    door = customer.gateways.stripe.webhooks
+    object.__setattr__(door, "_secrets", ("whsec_new", customer.shop.webhook_secret))
+    statuses = [post(event()), post(event(id="evt_2"), signed(event(id="evt_2"), "whsec_new"))]
+
+    assert statuses == [200, 200]
+
+
+def test_a_body_of_a_megabyte_is_not_read(post: Callable[..., int]) -> None:
+    assert post(event(padding="x" * 1_000_000)) == 413
+    assert rows(InboxEvent.id) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"livemode": True}, {"account": "acct_somebody"}, {"api_version": "2024-06-20"}],
+    ids=["other mode", "other account", "other version"],
+)
+def test_a_genuine_event_that_is_not_for_us_is_kept_and_never_applied(
+    customer: Customer, post: Callable[..., int], changes: dict[str, object]
+) -> None:
+    status = post(event(**changes))
+
+    assert status == 200
+    assert rows(InboxEvent.state) == [("refused",)]
+    assert "inbox.process" not in customer.run_jobs()
+    assert customer.incidents() == ["webhook_refused"]
+
+
+def test_an_event_of_another_mode_cannot_be_replayed(customer: Customer, post: Callable[..., int]) -> None:
+    post(event(livemode=True))
+
+    with pytest.raises(PortalError, match="not for this portal"):
+        inbox.replay(customer.gateways, "evt_1")
+
+
+def test_a_poison_event_is_parked_and_keeps_nobody_waiting(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    customer.shop.pay(customer.confirm(quote_id).client_secret)
+    # Stripe answers something that nobody expects for one kind of object
+    customer.shop.faults.fail("refuse", "/v1/subscriptions/*", method="GET", times=1000)
+    for _try in range(inbox.MOST_TRIES):
+        customer.settle()
+        make_due()
+        inbox.sweep(customer.gateways)
+    parked = rows(InboxEvent.type, InboxEvent.tries, InboxEvent.outcome)
+    customer.shop.faults.mend()
+    with unit_of_work() as session:
+        waiting = [row.id for row in inbox.listing(session, state="parked")]
+    replayed = {inbox.replay(customer.gateways, each) for each in waiting}
+
+    assert all(tries == 8 and "This cannot be done" in str(outcome) for _, tries, outcome in parked)
+    assert "event_parked" in customer.incidents()
+    assert replayed == {"done"}
+    assert customer.access() == "active"
+
+
+def test_while_stripe_is_away_events_wait_and_are_not_given_up(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    customer.shop.pay(customer.confirm(quote_id).client_secret)
+    customer.shop.faults.fail("refused", "*", method="*", times=1000)
+    for _try in range(inbox.MOST_TRIES + 2):
+        customer.settle()
+        make_due()
+        inbox.sweep(customer.gateways)
+    states = set(rows(InboxEvent.state))
+    customer.shop.faults.mend()
+    make_due()
+    inbox.sweep(customer.gateways)
+
+    assert states == {("received",)}
+    assert customer.state(quote_id) == "active"
+    assert customer.incidents() == []
+
+
+def test_an_event_whose_job_was_lost_is_found_by_its_row(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    customer.shop.pay(customer.confirm(quote_id).client_secret)
+    customer.shop.deliver()
+    make_due()
+    inbox.sweep(customer.gateways)
+
+    assert customer.state(quote_id) == "active"
+    # there was a webhook, so nothing was missed
+    assert customer.incidents() == []
+
+
+def history(customer: Customer) -> list[InboxEvent]:
+    """The events of a life: bought, paid, cancelled; stored, none worked on."""
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    customer.shop.pay(customer.confirm(quote_id).client_secret)
+    customer.shop.client.v1.subscriptions.cancel(customer.attempt(quote_id).stripe_subscription_id)
+    customer.shop.deliver()
+    with unit_of_work() as session:
+        kept = (
+            "customer.subscription.created",
+            "invoice.paid",
+            "customer.subscription.updated",
+            "customer.subscription.deleted",
+        )
+        found = {row.type: row for row in session.scalars(select(InboxEvent).order_by(InboxEvent.created))}
+        return [found[type] for type in kept]
+
+
+def outcome(customer: Customer) -> tuple[object, ...]:
+    """All that a customer or the bookkeeping can see of it."""
+    subscription = customer.subscription()
+    with unit_of_work(customer.workspace_id) as session:
+        mails = sorted(session.scalars(select(Mail.kind)))
+    return (
+        (subscription.status, subscription.access) if subscription else None,
+        customer.proof(),
+        mails,
+        customer.incidents(),
+    )
+
+
+def test_every_order_of_a_life_ends_in_the_same_state(customer: Customer, connection: Connection) -> None:
+    events = history(customer)
+    seen = set()
+    for order in itertools.permutations(events):
+        undo = connection.begin_nested()
+        for each in order:
+            inbox.process(customer.gateways, each.id)
+        seen.add(repr(outcome(customer)))
+        undo.rollback()
+
+    assert len(seen) == 1
+    assert "'canceled', 'ended'" in seen.pop()
+
+
+@pytest.mark.parametrize("lost", range(4))
+def test_any_event_that_never_comes_is_made_up_for_and_the_gap_is_told(customer: Customer, lost: int) -> None:
+    events = history(customer)
+    with unit_of_work() as session:
+        # as if Stripe's delivery had failed for good
+        session.delete(session.get_one(InboxEvent, events[lost].id))
+    customer.run_jobs()
+    polling.poll(customer.gateways, patience=NOW)
+    inbox.sweep(customer.gateways)
+
+    assert customer.incidents() == ["webhooks_missed"]
+    assert outcome(customer)[0] == ("canceled", "ended")
+    assert customer.mails("receipt") == 1
+
+
+def test_all_webhooks_lost_is_the_same_as_none_lost(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    polling.poll(customer.gateways)
+    customer.shop.pay(customer.confirm(quote_id).client_secret)
+    polling.poll(customer.gateways, patience=NOW)
+    inbox.sweep(customer.gateways)
+
+    assert customer.state(quote_id) == "active"
+    assert customer.mails("receipt") == 1
+
+
+def test_a_webhook_that_comes_a_moment_after_the_poller_is_no_gap(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    customer.shop.pay(customer.confirm(quote_id).client_secret)
+    polling.poll(customer.gateways)
+    inbox.sweep(customer.gateways)
+    before = customer.access()
+    customer.settle()
+
+    assert before == "none"
+    assert customer.access() == "active"
+    assert customer.incidents() == []
+
+
+def test_an_event_refused_for_its_version_is_made_up_for_by_the_poller(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    customer.shop.pay(customer.confirm(quote_id).client_secret)
+    door = customer.gateways.stripe.webhooks
+    object.__setattr__(door, "api_version", "2027-01-01.next")
+    customer.settle()
+    refused = set(rows(InboxEvent.state))
+    polling.poll(customer.gateways, patience=NOW)
+    inbox.sweep(customer.gateways)
+
+    assert refused == {("refused",)}
+    assert customer.state(quote_id) == "active"
+
+
+def test_the_poller_reads_on_from_where_it_was(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    polling.poll(customer.gateways)
+    kept = polling.poll(customer.gateways)
+
+    assert kept == 0
+
+
+def test_an_older_reading_never_overwrites_a_newer_one(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    secret = customer.confirm(quote_id).client_secret
+    subscription_id = customer.attempt(quote_id).stripe_subscription_id
+
+    def paid_meanwhile() -> None:
+        customer.shop.pay(secret)
+        customer.settle()
+
+    # a worker has read the unpaid subscription and is slow to write it
+    customer.shop.faults.fail(
+        "then", f"/v1/subscriptions/{subscription_id}", method="GET", action=paid_meanwhile
+    )
+    state = customer.state(quote_id, ask_stripe=True)
+
+    assert (state, customer.access()) == ("active", "active")
+    assert customer.mails("receipt") == 1
+
+
+def test_doing_every_event_twice_leaves_one_history(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    with unit_of_work(customer.workspace_id) as session:
+        before = session.scalar(select(func.count()).select_from(AuditEntry))
+    with unit_of_work() as session:
+        again = [row.id for row in inbox.listing(session, state="done")]
+    for event_id in again:
+        inbox.replay(customer.gateways, event_id)
+    with unit_of_work(customer.workspace_id) as session:
+        after = session.scalar(select(func.count()).select_from(AuditEntry))
+
+    assert len(again) >= 4
+    assert after == before
+    assert customer.mails("receipt") == 1
+
+
+def at_once(work: Callable[[int], object], times: int) -> list[object]:
+    """Run ``work`` in so many threads that start together."""
+    barrier = threading.Barrier(times)
+    done: list[object] = []
+
+    def run(number: int) -> None:
+        barrier.wait()
+        done.append(work(number))
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return done
