@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -125,9 +124,6 @@ def prepare(current: Sandbox) -> None:
 
 
 def _register(app: Flask, name: str) -> None:
-    full = f"portal.sandbox.{name}"
-    if importlib.util.find_spec(full) is None:
-        return
-    blueprint = getattr(importlib.import_module(full), "blueprint", None)
+    blueprint = getattr(importlib.import_module(f"portal.sandbox.{name}"), "blueprint", None)
     if isinstance(blueprint, Blueprint):
         app.register_blueprint(blueprint)

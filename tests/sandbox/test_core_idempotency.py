@@ -105,6 +105,42 @@ def test_two_requests_at_once_under_one_key_conflict(app: Flask, client: stripe.
     assert customers(client) == 1
 
 
+def test_a_declined_payment_is_declined_again_without_another_try(client: stripe.StripeClient) -> None:
+    params = {
+        "amount": 1000,
+        "currency": "usd",
+        "confirm": True,
+        "payment_method": "pm_card_chargeDeclined",
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+    }
+    first = refusal(lambda: client.v1.payment_intents.create(params, KEY))
+    second = refusal(lambda: client.v1.payment_intents.create(params, KEY))
+
+    assert (first.http_status, second.http_status) == (402, 402)
+    assert second.json_body["error"] == first.json_body["error"]
+    assert len(client.v1.charges.list().data) == 1
+
+
+def test_many_threads_with_one_key_make_one_customer(client: stripe.StripeClient) -> None:
+    answers: list[object] = []
+
+    def create() -> None:
+        try:
+            answers.append(client.v1.customers.create({"name": "Ada"}, KEY).id)
+        except stripe.StripeError as error:
+            answers.append(error.http_status)
+
+    threads = [Thread(target=create) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (only,) = client.v1.customers.list().data
+
+    assert len(answers) == 16
+    assert set(answers) <= {only.id, 409}
+
+
 def test_keys_survive_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "sandbox.sqlite"
     before = create_sandbox(path)
