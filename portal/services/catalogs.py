@@ -212,7 +212,7 @@ def promote(
 ) -> str:
     """Make a promotion code for seats and add-ons, never for usage; Stripe's id of it.
 
-    Exactly one of ``percent_off`` and ``amount_off`` (minor units); ``months`` with the duration ``repeating``.
+    Exactly one of ``percent_off`` and ``amount_off`` (minor units); ``months`` with duration ``repeating``.
     Raises StripeRefusedError when the code is taken.
     """
     licensed = [p for p in pricing.current_catalog().lookup_keys() if p.usage_type == "licensed"]

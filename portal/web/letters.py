@@ -1,4 +1,4 @@
-"""Mails from templates: ``templates/mail/<kind>.txt``, with the blocks ``subject`` and ``body``, and ``.html``."""
+"""Mails from templates: ``mail/<kind>.txt``, with the blocks ``subject`` and ``body``, and ``mail/<kind>.html``."""
 
 from flask import Flask
 from werkzeug.test import EnvironBuilder
@@ -8,7 +8,7 @@ from portal.gateways.letters import Letter
 
 
 class TemplateLetters:
-    """Words mails with the application's own templates and filters; for the worker too, which has no request."""
+    """Words mails with the application's templates and filters; for the worker too, which has no request."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
