@@ -55,9 +55,10 @@ class Stack:
         self.sandbox_url = f"http://localhost:{self.sandbox_port}"
         self._settings = {**WITHOUT_LIMITS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self.start_seconds = 0.0
 
     def __enter__(self) -> "Stack":
-        self.start()
+        self.start_seconds = self.start()
         return self
 
     def __exit__(

@@ -10,7 +10,7 @@ from flask import Flask, render_template_string, request
 from psycopg_pool import ConnectionPool
 from stripe import WebhookSignature
 
-SECRET = "whsec_floor"
+SECRET = os.environ.get("FLOOR_SECRET", "")
 TOLERANCE_SECONDS = 300
 ROWS = 130
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">

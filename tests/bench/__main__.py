@@ -1,0 +1,59 @@
+"""``python -m tests.bench [row …]``: measure, print one table; README keeps that of a whole run."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import pages, pricing, webhooks
+from tests.bench.load import NoLoadGeneratorError
+from tests.bench.shop import Shop, open_shop
+from tests.bench.table import Row, keep, markdown
+from tests.stack import Stack
+
+README = Path(__file__).resolve().parent.parent.parent / "README.md"
+ON_A_SHOP: dict[str, Callable[[Shop], list[Row]]] = {
+    "1": webhooks.receiving,
+    "2": webhooks.applying,
+    "7": pages.rendering,
+    "11": pages.lighthouse,
+    "12": pages.weight,
+}
+ALONE = {"8": pricing.quoting}
+
+
+def starting() -> list[Row]:
+    """Row 10: from the command to a page served, the first time and again."""
+    with Stack() as stack:
+        first = stack.start_seconds
+        stack.stop()
+        again = stack.start()
+    return [
+        Row("10", "make run to a page served, first time", f"{first:.1f} s", target="≤ 15 s"),
+        Row("10", "the same with data kept", f"{again:.1f} s", target="≤ 5 s"),
+    ]
+
+
+def main(wanted: list[str]) -> int:
+    """0 whatever the figures; 2 when something that measures is missing."""
+    rows: list[Row] = []
+    for number, measure in {"10": starting, **ALONE}.items():
+        if not wanted or number in wanted:
+            rows += measure()
+    try:
+        chosen = [measure for number, measure in ON_A_SHOP.items() if not wanted or number in wanted]
+        if chosen:
+            with open_shop() as shop:
+                for measure in chosen:
+                    rows += measure(shop)
+    except NoLoadGeneratorError as error:
+        print(error, file=sys.stderr)
+        return 2
+    rows.sort(key=lambda row: int(row.number))
+    print(markdown(rows))
+    if not wanted and README.exists():
+        keep(rows, README)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
