@@ -1,4 +1,4 @@
-"""Changes to a running subscription: what is prorated, what is charged, and what is left when it is not paid."""
+"""Changes to a running subscription: what is prorated and charged, and what is left when it is not paid."""
 
 from __future__ import annotations
 
