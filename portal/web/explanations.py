@@ -17,6 +17,7 @@ MONTHS_IN_A_YEAR = 12
 # a twelfth of a year's price is shown to a hundredth of a cent at most
 MONTHLY_STEP = Decimal("0.01")
 PER_SEAT = ("seat", "copilot")
+COUNTED = (*PER_SEAT, "resolution", "proactive_message", "sms", "whatsapp", "phone_minute", "bulk_email")
 DISCOUNT_RULES = ("line_percent", "order_percent", "line_amount", "order_amount")
 
 
@@ -155,6 +156,8 @@ def _sentence(step: _Step, key: str, interval: str, currency: str) -> str:
 
 
 def _product(quantity: int, key: str, price: str, amount: str) -> str:
+    if key not in COUNTED and quantity == 1:
+        return gettext("%(price)s for the whole workspace = %(amount)s", price=price, amount=amount)
     counted = units(quantity, key)
     return gettext("%(units)s × %(price)s = %(amount)s", units=counted, price=price, amount=amount)
 

@@ -7,9 +7,8 @@ from flask_babel import lazy_gettext
 from flask_login import current_user
 from werkzeug import Response
 
-from portal.config import Settings
 from portal.web import public
-from portal.web.assets import asset
+from portal.web.brand import brand_of
 
 blueprint = Blueprint("navigation", __name__)
 
@@ -32,28 +31,6 @@ class Entry:
     href: str
     label: object
     current: bool
-
-
-@dataclass(frozen=True)
-class Brand:
-    """Whose portal it is; all from settings."""
-
-    name: str
-    logo_url: str | None
-    accent: str | None
-    support_email: str | None
-    legal_footer: str | None
-
-
-def brand_of(settings: Settings) -> Brand:
-    """The brand that ``settings`` describe."""
-    return Brand(
-        name=settings.brand_name,
-        logo_url=asset(settings.brand_logo) if settings.brand_logo else None,
-        accent=settings.brand_accent,
-        support_email=settings.support_email,
-        legal_footer=settings.legal_footer,
-    )
 
 
 def theme() -> str:

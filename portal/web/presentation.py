@@ -8,13 +8,17 @@ from collections.abc import Iterable, Mapping
 from copy import copy
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
 from flask import Blueprint
-from flask_babel import get_locale
+from flask.blueprints import BlueprintSetupState
 from markupsafe import Markup
+
+from portal.web import language
+from portal.web.language import page_locale
 
 blueprint = Blueprint("presentation", __name__)
 
@@ -26,12 +30,9 @@ ENGLISH_DATETIME = "d MMMM y, HH:mm 'UTC'"
 
 # a rate may be a fraction of the minor unit ($0.0035); no catalogue has finer steps than this
 RATE_DIGITS = 6
+KEPT_TEXTS = 4096
 # groupings and placeholders among CLDR's two-letter territories
 NO_COUNTRIES = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
-
-
-def _locale() -> Locale:
-    return get_locale() or Locale("en")
 
 
 def _real_minus(text: str) -> str:
@@ -42,10 +43,15 @@ def _major(minor: int | Decimal | str, currency: str) -> Decimal:
     return Decimal(minor).scaleb(-get_currency_precision(currency.upper()))
 
 
+@blueprint.record_once
+def _install(state: BlueprintSetupState) -> None:
+    language.install(state.app)
+
+
 @blueprint.app_context_processor
 def locale() -> dict[str, object]:
     """``locale`` for every template: language and direction of the page."""
-    return {"locale": _locale()}
+    return {"locale": page_locale()}
 
 
 @blueprint.app_template_filter("money")
@@ -56,7 +62,7 @@ def money(minor: int, currency: str = "usd") -> str:
     """
     if isinstance(minor, bool) or not isinstance(minor, int):
         raise TypeError("an amount is an integer number of minor units")
-    return _real_minus(format_currency(_major(minor, currency), currency.upper(), locale=_locale()))
+    return _money(minor, currency, page_locale())
 
 
 @blueprint.app_template_filter("rate")
@@ -67,40 +73,56 @@ def rate(unit_amount: Decimal | int | str, currency: str = "usd") -> str:
     """
     if isinstance(unit_amount, float):
         raise TypeError("a rate is a Decimal, never a float")
-    amount = _major(unit_amount, currency).normalize()
-    fraction = min(-int(amount.as_tuple().exponent), RATE_DIGITS)
-    digits = max(get_currency_precision(currency.upper()), fraction)
-    pattern = copy(_locale().currency_formats["standard"])
-    pattern.frac_prec = (digits, digits)
-    return _real_minus(pattern.apply(amount, _locale(), currency=currency.upper(), currency_digits=False))
+    return _rate(Decimal(unit_amount), currency, page_locale())
 
 
 @blueprint.app_template_filter("number")
 def number(value: int | Decimal) -> str:
     """Write a count with the locale's grouping: "1,200"."""
-    return _real_minus(format_decimal(value, locale=_locale()))
+    return _number(value, page_locale())
+
+
+# the same few amounts stand on every page of a catalogue; Babel takes tens of microseconds for each
+@lru_cache(KEPT_TEXTS)
+def _money(minor: int, currency: str, locale: Locale) -> str:
+    return _real_minus(format_currency(_major(minor, currency), currency.upper(), locale=locale))
+
+
+@lru_cache(KEPT_TEXTS)
+def _rate(unit_amount: Decimal, currency: str, locale: Locale) -> str:
+    amount = _major(unit_amount, currency).normalize()
+    fraction = min(-int(amount.as_tuple().exponent), RATE_DIGITS)
+    digits = max(get_currency_precision(currency.upper()), fraction)
+    pattern = copy(locale.currency_formats["standard"])
+    pattern.frac_prec = (digits, digits)
+    return _real_minus(pattern.apply(amount, locale, currency=currency.upper(), currency_digits=False))
+
+
+@lru_cache(KEPT_TEXTS)
+def _number(value: int | Decimal, locale: Locale) -> str:
+    return _real_minus(format_decimal(value, locale=locale))
 
 
 @blueprint.app_template_filter("percent")
 def percent(value: Decimal | int | str) -> str:
     """Write a percentage given in hundredths ("19" or Decimal("8.875")) as "19%" or "8.875%"."""
-    return _real_minus(format_percent(Decimal(value) / 100, locale=_locale(), decimal_quantization=False))
+    return _real_minus(format_percent(Decimal(value) / 100, locale=page_locale(), decimal_quantization=False))
 
 
 @blueprint.app_template_filter("date")
 def date_text(value: date | datetime) -> str:
     """Write a day in words, in UTC: "3 March 2027"."""
     day = value.astimezone(UTC).date() if isinstance(value, datetime) else value
-    english = _locale().language == "en"
-    return format_date(day, format=ENGLISH_DATE if english else "long", locale=_locale())
+    english = page_locale().language == "en"
+    return format_date(day, format=ENGLISH_DATE if english else "long", locale=page_locale())
 
 
 @blueprint.app_template_filter("datetime")
 def datetime_text(value: datetime) -> str:
     """Write an instant with its zone, in UTC: "3 March 2027, 14:05 UTC"."""
     instant = value.astimezone(UTC)
-    english = _locale().language == "en"
-    return format_datetime(instant, format=ENGLISH_DATETIME if english else "long", locale=_locale())
+    english = page_locale().language == "en"
+    return format_datetime(instant, format=ENGLISH_DATETIME if english else "long", locale=page_locale())
 
 
 @blueprint.app_template_filter("isotime")
@@ -117,7 +139,7 @@ def sentence(text: str) -> str:
 
 def territories(codes: Iterable[str]) -> list[tuple[str, str]]:
     """The countries ``codes`` (ISO 3166-1 alpha-2) as (code, name), by name in the page's language."""
-    names = _locale().territories
+    names = page_locale().territories
     found = [(code, names[code]) for code in codes if code in names and code not in NO_COUNTRIES]
     return sorted(found, key=lambda each: _sorting_key(each[1]))
 
@@ -129,7 +151,7 @@ def _sorting_key(name: str) -> str:
 @blueprint.app_template_filter("country")
 def country(code: str) -> str:
     """The country's name in the page's language."""
-    return _locale().territories.get(code, code)
+    return page_locale().territories.get(code, code)
 
 
 @blueprint.app_template_filter("address")
