@@ -4,7 +4,7 @@ How old a state is, is told by the database's time at which its fetching *began*
 in it, and whatever happens later has an event of its own. The writing is serialised per workspace.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select, text
@@ -41,6 +41,7 @@ class Outcome:
 
     text: str
     workspace_id: int | None = None
+    invoice_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,16 @@ def refresh_subscription(gateways: Gateways, subscription_id: str) -> Outcome:
     invoice = (
         gateways.stripe.invoice(subscription.latest_invoice_id) if subscription.latest_invoice_id else None
     )
-    return _write(gateways, workspace_id, _read_more(gateways, read_at, subscription, invoice))
+    outcome = _write(gateways, workspace_id, _read_more(gateways, read_at, subscription, invoice))
+    return replace(outcome, invoice_id=subscription.latest_invoice_id)
 
 
 def refresh_invoice(gateways: Gateways, invoice_id: str) -> Outcome:
-    """Fetch an invoice, and the subscription that it belongs to, and write them."""
+    """Fetch an invoice, and the subscription that it belongs to, and write them.
+
+    A subscription is always read before its invoice, and that before its payment: a payment in between then
+    shows up in the later readings, never as an invoice that an active subscription has left unpaid.
+    """
     read_at = _database_time()
     invoice = gateways.stripe.invoice(invoice_id)
     workspace_id = billing_details.workspace_of(invoice.customer_id)
@@ -79,12 +85,11 @@ def refresh_invoice(gateways: Gateways, invoice_id: str) -> Outcome:
         return Outcome(NOT_OURS)
     if invoice.subscription_id is None:
         return _write(gateways, workspace_id, _read_more(gateways, read_at, None, invoice))
-    subscription = gateways.stripe.subscription(invoice.subscription_id)
-    if subscription.latest_invoice_id != invoice.id:
-        outcome = _write(gateways, workspace_id, _read_more(gateways, read_at, None, invoice))
-        latest = refresh_subscription(gateways, subscription.id)
-        return Outcome(f"{outcome.text}; {latest.text}", workspace_id)
-    return _write(gateways, workspace_id, _read_more(gateways, read_at, subscription, invoice))
+    latest = refresh_subscription(gateways, invoice.subscription_id)
+    if latest.invoice_id == invoice.id:
+        return latest
+    outcome = _write(gateways, workspace_id, _read_more(gateways, read_at, None, invoice))
+    return Outcome(f"{outcome.text}; {latest.text}", workspace_id)
 
 
 def refresh_intent(gateways: Gateways, intent_id: str) -> Outcome:

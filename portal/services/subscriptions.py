@@ -80,9 +80,16 @@ def access(
     if before == NONE and setup is not None and setup.status != "succeeded":
         return NONE  # trial or nothing due: it begins when a way to pay is there
     if first and invoice is not None and invoice.status != "paid":
-        waiting = payment is not None and payment.status == "processing"
-        return PAYMENT_PENDING if waiting and invoice.status == "open" else LIMITED
+        return _of_unpaid(invoice, payment, before)
     return ACTIVE
+
+
+def _of_unpaid(invoice: words.Invoice, payment: words.Intent | None, before: str) -> str:
+    """Access by a debit: it is on its way, or it failed; what says neither changes nothing."""
+    status = payment.status if payment else None
+    if invoice.status in ("void", "uncollectible") or status in ("requires_payment_method", "canceled"):
+        return LIMITED
+    return PAYMENT_PENDING if status in ("processing", "succeeded") else before
 
 
 def moment(seconds: int | None) -> datetime | None:

@@ -54,6 +54,9 @@ def undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
         with unit_of_work(workspace_id) as session:
             states.advance(session, states.locked(session, attempt_id), states.CANCEL)
     subscription_id = attempt.stripe_subscription_id
+    if attempt.state == states.FAILED and _paid_after_all(gateways, attempt):
+        _resume_collecting(gateways, workspace_id, attempt)
+        return
     if subscription_id is not None:
         gateways.stripe.cancel_subscription(subscription_id, key=f"{attempt_id}:{states.CANCEL}")
         projections.refresh_subscription(gateways, subscription_id)
@@ -82,6 +85,12 @@ def _moving(gateways: Gateways, intent_id: str) -> bool:
     return gateways.stripe.payment_intent(intent_id).status in ("processing", "succeeded")
 
 
+def _paid_after_all(gateways: Gateways, attempt: Attempt) -> bool:
+    """The last look before a subscription is ended for want of payment."""
+    invoice_id = attempt.stripe_invoice_id
+    return invoice_id is not None and gateways.stripe.invoice(invoice_id).status == "paid"
+
+
 def _not_set_up(gateways: Gateways, attempt: Attempt) -> bool:
     if attempt.stripe_intent_id is None:
         return True
@@ -92,5 +101,6 @@ def _resume_collecting(gateways: Gateways, workspace_id: int, attempt: Attempt) 
     with unit_of_work(workspace_id) as session:
         row = states.locked(session, attempt.id)
         row.step, row.error = states.COLLECT, None
+        row.state = states.AWAITING_PAYMENT
     if attempt.stripe_subscription_id:
         projections.refresh_subscription(gateways, attempt.stripe_subscription_id)

@@ -328,6 +328,29 @@ def test_an_older_reading_never_overwrites_a_newer_one(customer: Customer) -> No
     assert customer.mails("receipt") == 1
 
 
+@pytest.mark.parametrize("when", ["first", "then"])
+@pytest.mark.parametrize("reading", ["subscriptions", "invoices", "payment_intents"])
+@pytest.mark.parametrize("event_type", ["invoice.finalized", "customer.subscription.created"])
+def test_a_payment_between_two_readings_is_not_taken_for_a_failure(
+    customer: Customer, event_type: str, reading: str, when: str
+) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    secret = customer.confirm(quote_id).client_secret
+    customer.shop.deliver()
+    with unit_of_work() as session:
+        [event_id] = session.scalars(select(InboxEvent.id).where(InboxEvent.type == event_type))
+    customer.shop.faults.fail(
+        when, f"/v1/{reading}/*", method="GET", action=lambda: customer.shop.pay(secret)
+    )
+    inbox.process(customer.gateways, event_id)
+    meanwhile = customer.state(quote_id)
+    customer.settle()
+
+    assert meanwhile in ("awaiting_payment", "confirming", "active")
+    assert customer.state(quote_id) == "active"
+    assert [each.status for each in customer.shop.subscriptions()] == ["active"]
+
+
 def test_doing_every_event_twice_leaves_one_history(customer: Customer) -> None:
     customer.buy(TWELVE_BY_THE_MONTH)
     with unit_of_work(customer.workspace_id) as session:
