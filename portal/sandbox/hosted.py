@@ -10,7 +10,7 @@ from portal.sandbox.store import Document
 
 # The page takes payments with the sandbox's own Stripe.js, which frames the card fields.
 POLICY = (
-    "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; script-src 'self'; "
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; "
     "frame-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 

@@ -5,14 +5,18 @@ const stripe = window.Stripe("pk_test_sandbox");
 const elements = stripe.elements({ clientSecret: form.dataset.clientSecret });
 elements.create("payment").mount(form.querySelector(".payment"));
 
+let paying = false;
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
+  if (paying) return;
+  paying = true;
   message.textContent = "";
   const { error } = await stripe.confirmPayment({
     elements,
     confirmParams: { return_url: window.location.href },
     redirect: "if_required",
   });
+  paying = false;
   if (error) {
     message.textContent = error.message;
     return;
