@@ -138,7 +138,6 @@ def update(sandbox: Sandbox, params: dict[str, Any], item: str) -> Document:
     sandbox.store.put(KIND, after)
     if draft:
         invoices.write(sandbox, draft, _with_changed(sandbox, draft, after))
-    sandbox.emit("invoiceitem.updated", after, before)
     return _of_path(sandbox, item)
 
 

@@ -26,7 +26,9 @@ class BillingWorld:
         self.app: Flask = create_sandbox(clock=Clock(lambda: float(self.second)))
         self.app.testing = True
         self.sandbox: Sandbox = self.app.extensions["sandbox"]
-        self.client = stripe_client(self.app, watch=response_schema.check)
+        self.client = stripe_client(
+            self.app, watch=response_schema.EveryAnswer(self.app.extensions["sandbox"])
+        )
         self.v1 = self.client.v1
 
     def at(self, second: int) -> None:

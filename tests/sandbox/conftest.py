@@ -28,5 +28,5 @@ def sandbox(app: Flask) -> Sandbox:
 
 @pytest.fixture
 def client(app: Flask) -> stripe.StripeClient:
-    """The SDK's client over the sandbox in this process; every answer is held against the SDK's classes."""
-    return stripe_client(app, watch=response_schema.check)
+    """The SDK's client; every answer, and every event behind it, is held against the SDK's classes."""
+    return stripe_client(app, watch=response_schema.EveryAnswer(app.extensions["sandbox"]))

@@ -26,10 +26,13 @@ from stripe._object_classes import OBJECT_CLASSES
 from stripe._search_result_object import SearchResultObject
 from stripe._stripe_object import StripeObject, UntypedStripeObject
 
+from portal.sandbox.state import Sandbox
+
 SDK = Path(stripe.__file__).parent
 SCALARS = {str: str, bool: bool, int: int, float: (int, float), Decimal: str}
 # Sent by Stripe in every error, not (yet) in the SDK's class.
 ERROR_KEYS = {"request_log_url", "advice_code", "network_decline_code", "network_advice_code"}
+SHOWN_CHOICES = 12
 LIST_KEYS = {"object", "data", "has_more", "url"}
 DELETED_KEYS = {"id", "object", "deleted"}
 
@@ -45,6 +48,24 @@ def check(method: str, path: str, status: int, body: str) -> None:
     assert not found, f"{method} {path} answers in a shape of its own:\n" + "\n".join(found)
 
 
+class EveryAnswer:
+    """Watches a client: checks its answers, and the events that were recorded since its last answer."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.checked = 0
+
+    def __call__(self, method: str, path: str, status: int, body: str) -> None:
+        check(method, path, status, body)
+        events = [row for row in self.sandbox.store.walk("event") if self._place(row) > self.checked]
+        for event in events:
+            check("GET", f"/v1/events/{event['id']}", 200, json.dumps(event))
+            self.checked = max(self.checked, self._place(event))
+
+    def _place(self, event: dict[str, Any]) -> int:
+        return self.sandbox.store.position("event", event["id"]) or 0
+
+
 def violations(value: Any, hint: Any, path: str) -> Iterator[str]:
     """What is wrong with a JSON value that should match an annotation of the SDK, each with its place."""
     members = _members(hint)
@@ -56,7 +77,8 @@ def violations(value: Any, hint: Any, path: str) -> Iterator[str]:
         return
     choices = [value_ for member in members if get_origin(member) is Literal for value_ in get_args(member)]
     if isinstance(value, str) and any(choices) and value not in choices and _only_enum(members):
-        yield f"{path}: {value!r} is none of {choices}"
+        shown = choices if len(choices) <= SHOWN_CHOICES else f"the {len(choices)} values there are"
+        yield f"{path}: {value!r} is none of {shown}"
         return
     if value in choices and isinstance(value, str | bool):
         return

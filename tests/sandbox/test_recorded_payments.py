@@ -34,7 +34,9 @@ def at() -> Callable[[int], stripe.StripeClient]:
     def make(second: int) -> stripe.StripeClient:
         application = create_sandbox(clock=Clock(lambda: second))
         application.testing = True
-        return stripe_client(application, watch=response_schema.check)
+        return stripe_client(
+            application, watch=response_schema.EveryAnswer(application.extensions["sandbox"])
+        )
 
     return make
 
