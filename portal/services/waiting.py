@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import select
 
 from portal.db import unit_of_work
@@ -10,6 +11,8 @@ from portal.gateways import Gateways
 from portal.models import Attempt, Invoice, Quote, Subscription
 from portal.services import attempt_states as states
 from portal.services import attempts, invoices, quotes, subscriptions, sweeping
+
+log = structlog.get_logger()
 
 MESSAGES = {
     "quoted": "This price is waiting for your confirmation.",
@@ -28,7 +31,10 @@ MESSAGES = {
 
 @dataclass(frozen=True)
 class PurchaseState:
-    """``name`` is one of MESSAGES; ``message`` says it to the person."""
+    """``name`` is one of MESSAGES; ``message`` says it to the person.
+
+    ``asked``: Stripe has just been asked and has answered, so that "not paid" is true and not merely late.
+    """
 
     name: str
     message: str
@@ -36,6 +42,7 @@ class PurchaseState:
     attempt: Attempt | None
     subscription: Subscription | None
     invoice: Invoice | None
+    asked: bool = False
 
 
 def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: bool = False) -> PurchaseState:
@@ -43,8 +50,7 @@ def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: b
 
     Raises NotFoundError. A Stripe that does not answer changes nothing: our rows are shown.
     """
-    if ask_stripe:
-        _ask(gateways, workspace_id, quote_id)
+    asked = ask_stripe and _ask(gateways, workspace_id, quote_id)
     with unit_of_work(workspace_id) as session:
         quote = quotes.load(session, quote_id)
         attempt = attempts.of_quote(session, quote_id)
@@ -56,18 +62,21 @@ def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: b
         if attempt is not None and attempt.stripe_invoice_id:
             invoice = invoices.stored(session, attempt.stripe_invoice_id)
     name = _without_attempt(gateways, quote) if attempt is None else _with_attempt(attempt, subscription)
-    return PurchaseState(name, _message(name, attempt), quote, attempt, subscription, invoice)
+    return PurchaseState(name, _message(name, attempt), quote, attempt, subscription, invoice, asked)
 
 
-def _ask(gateways: Gateways, workspace_id: int, quote_id: str) -> None:
+def _ask(gateways: Gateways, workspace_id: int, quote_id: str) -> bool:
+    """Whether our rows are now as Stripe sees the purchase."""
     with unit_of_work(workspace_id) as session:
         attempt = attempts.of_quote(session, quote_id)
     if attempt is None or attempt.state not in states.LIVE:
-        return
+        return True
     try:
         sweeping.resume(gateways, workspace_id, attempt.id)
-    except PortalError:
-        return  # our rows say what there is to say
+    except PortalError as error:
+        log.warning("stripe_not_asked", attempt=attempt.id, reason=str(error))
+        return False
+    return True
 
 
 def _without_attempt(gateways: Gateways, quote: Quote) -> str:
