@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from portal.sandbox import discount_objects, lines, tax, tax_rates
+from portal.sandbox import discount_objects, lines, tax, tax_formats, tax_rates, tax_settings
 from portal.sandbox.discounts import Row, take
 from portal.sandbox.errors import StripeError
 from portal.sandbox.state import Sandbox
@@ -89,13 +89,18 @@ def _tax(sandbox: Sandbox, invoice: Document, rows: list[Document], customer: Do
 
 
 def place_taxes(sandbox: Sandbox, customer: Document) -> list[tax.Tax]:
-    """The taxes of the shipping address if there is one, else of the own; raises LocationUnknown."""
+    """The taxes of the shipping address if there is one, else of the own; raises LocationUnknown.
+
+    Where the account is not registered nothing is collected, as at Stripe.
+    """
     shipping = (customer.get("shipping") or {}).get("address") or {}
     address = shipping if shipping.get("country") else customer.get("address")
-    tax_ids = [
-        (row["type"], row["value"]) for row in sandbox.store.find("tax_id", customer=customer.get("id", ""))
+    numbers = [
+        (row["type"], tax_formats.with_country(row["value"], row["country"]))
+        for row in sandbox.store.walk("tax_id", customer=customer.get("id", ""))
     ]
-    return tax.taxes_for(address, tax_ids, customer.get("tax_exempt") or "none")
+    found = tax.taxes_for(address, numbers, customer.get("tax_exempt") or "none")
+    return tax_settings.collected(sandbox, found)
 
 
 def _tax_row(rate: str, each: tax.Tax, taxable: int, behavior: str) -> Document:

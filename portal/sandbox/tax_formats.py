@@ -85,6 +85,11 @@ def read(type: str, value: str) -> TaxNumber | None:
     return TaxNumber(country, "verified" if type in VERIFIED_TYPES else None)
 
 
+def with_country(value: str, country: str | None) -> str:
+    """The number with the country in front, which Stripe's test numbers lack."""
+    return value if value[:2].isalpha() else f"{country or ''}{value}"
+
+
 def _country(type: str, number: str) -> str | None:
     if type != "eu_vat":
         return type[:2].upper()

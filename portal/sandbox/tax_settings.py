@@ -1,10 +1,13 @@
 """Tax settings and registrations: what a start check asks before it relies on automatic tax.
 
-The rates are a table in `tax`; a fresh sandbox is registered wherever that table collects.
+The rates are a table in `tax`; a fresh sandbox is registered wherever that table collects, and where a
+registration is ended nothing is collected any more.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from stripe.params.tax import (
@@ -25,6 +28,8 @@ from portal.sandbox.store import Document
 
 KIND = "tax.registration"
 SETTINGS = "tax.settings"
+# One registration for the whole European Union.
+UNION_SCHEMES = ("oss_non_union", "oss_union")
 HEAD_OFFICE = {
     "city": "San Francisco",
     "country": "US",
@@ -130,6 +135,27 @@ def _status(sandbox: Sandbox, registration: Document) -> str:
     return "expired" if ended else "active"
 
 
+def collected(sandbox: Sandbox, taxes: list[tax.Tax]) -> list[tax.Tax]:
+    """The taxes of a place, at zero and `not_collecting` where there is no active registration."""
+    active = [row for row in sandbox.store.walk(KIND) if _status(sandbox, row) == "active"]
+    return [
+        one if any(_covers(row, one) for row in active) or one.reason == "not_collecting" else _left_out(one)
+        for one in taxes
+    ]
+
+
+def _covers(registration: Document, one: tax.Tax) -> bool:
+    options = registration["country_options"][registration["country"].lower()]
+    if options["type"] in UNION_SCHEMES:
+        return one.country in tax.EU_VAT
+    state = options.get("state")
+    return registration["country"] == one.country and state in (None, one.state)
+
+
+def _left_out(one: tax.Tax) -> tax.Tax:
+    return replace(one, percentage=Decimal(0), reason="not_collecting")
+
+
 def _with_status(sandbox: Sandbox, registration: Document) -> Document:
     return {**registration, "status": _status(sandbox, registration)}
 
@@ -139,7 +165,8 @@ def prepare(sandbox: Sandbox) -> None:
     if any(sandbox.store.walk(KIND)):
         return
     places: list[tuple[str, Document]] = [
-        ("US", {"state": state, "type": "state_sales_tax"}) for state in sorted(tax.US_STATES)
+        ("US", {"state": state, "type": "state_sales_tax"})
+        for state in sorted(tax.US_STATES.keys() | tax.US_STATES_WITHOUT_TAX_ON_SOFTWARE)
     ]
     places += [("CA", {"type": "simplified"}), ("IE", {"type": "oss_non_union"})]
     standard = {"standard": {"place_of_supply_scheme": "standard"}, "type": "standard"}

@@ -74,3 +74,49 @@ def test_deleting_a_customer_ends_its_subscriptions_and_takes_its_cards(
     assert client.v1.payment_methods.retrieve(card).customer is None
     assert {"customer.subscription.deleted", "payment_method.detached", "customer.deleted"} <= types
     assert reused.http_status == 400
+
+
+def test_where_a_registration_has_ended_no_tax_is_collected(client: stripe.StripeClient) -> None:
+    address = {"country": "US", "state": "NY", "postal_code": "10001"}
+    price = {"product_data": {"name": "Seat"}, "currency": "usd", "unit_amount": 10000}
+    made = client.v1.prices.create({**price, "recurring": {"interval": "month"}})
+    buyer = client.v1.customers.create({"address": address})
+
+    def preview() -> stripe.Invoice:
+        return client.v1.invoices.create_preview(
+            {
+                "customer": buyer.id,
+                "automatic_tax": {"enabled": True},
+                "subscription_details": {"items": [{"price": made.id}]},
+            }
+        )
+
+    before = preview()
+    for registration in client.v1.tax.registrations.list({"limit": 100}).data:
+        client.v1.tax.registrations.update(registration.id, {"expires_at": "now"})
+    after = preview()
+    place = client.v1.customers.retrieve(buyer.id, {"expand": ["tax"]}).tax
+
+    assert (before.total_taxes[0].amount, before.total_taxes[0].taxability_reason) == (888, "standard_rated")
+    assert (after.total_taxes[0].amount, after.total_taxes[0].taxability_reason) == (0, "not_collecting")
+    assert (place.automatic_tax, place.location.state) == ("not_collecting", "NY")
+
+
+@pytest.mark.parametrize("value", ["DE136695976", "000000000"])
+def test_a_business_elsewhere_in_the_union_accounts_for_the_tax_itself(
+    client: stripe.StripeClient, value: str
+) -> None:
+    number = [{"type": "eu_vat", "value": value}]
+    buyer = client.v1.customers.create({"address": {"country": "DE"}, "tax_id_data": number})
+    price = {"product_data": {"name": "Seat"}, "currency": "usd", "unit_amount": 10000}
+    made = client.v1.prices.create({**price, "recurring": {"interval": "month"}})
+    preview = client.v1.invoices.create_preview(
+        {
+            "customer": buyer.id,
+            "automatic_tax": {"enabled": True},
+            "subscription_details": {"items": [{"price": made.id}]},
+        }
+    )
+
+    assert [row.taxability_reason for row in preview.total_taxes] == ["reverse_charge"]
+    assert preview.total == 10000
