@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from portal.sandbox import lists
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
@@ -98,4 +97,10 @@ def place(sandbox: Sandbox, subscription: Document, rows: list[Document]) -> Non
     for item in rows:
         sandbox.store.put(KIND, item)
     subscription["_items"] = [item["id"] for item in rows]
-    subscription["items"] = lists.embedded(rows, f"/v1/subscription_items?subscription={subscription['id']}")
+    subscription["items"] = {
+        "object": "list",
+        "data": rows,
+        "has_more": False,
+        "total_count": len(rows),
+        "url": f"/v1/subscription_items?subscription={subscription['id']}",
+    }

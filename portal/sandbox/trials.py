@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from portal.sandbox import items, payments, periods, subscriptions
@@ -10,19 +11,18 @@ from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
 KIND = subscriptions.KIND
+Settle = Callable[[Sandbox, Document, dict[str, Any]], None]
 NOTICE_SECONDS = 3 * 86_400
 
 
-def end_now(sandbox: Sandbox, subscription: Document, before: Document) -> Document:
+def end_now(sandbox: Sandbox, subscription: Document, before: Document, settle: Settle) -> Document:
     """End the trial in this request; recorded: it ended a second ago, and the paid period starts now."""
-    from portal.sandbox import updates
-
     now = sandbox.now(subscription["customer"])
     subscription["trial_end"] = now - 1
     subscription["billing_cycle_anchor"] = now
     invoice = _end(sandbox, subscription, before, now, "subscription_update", auto_advance=False)
     if invoice:
-        updates.collect(sandbox, invoice, {})
+        settle(sandbox, invoice, {})
     return subscriptions.stored(sandbox, subscription)
 
 

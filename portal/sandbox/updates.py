@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from portal.sandbox import (
@@ -18,12 +19,14 @@ from portal.sandbox import (
     subscriptions,
     trials,
 )
+from portal.sandbox import lines as invoice_lines
 from portal.sandbox.documents import assign, in_body, merged_metadata
 from portal.sandbox.errors import invalid, past_time, unsupported
 from portal.sandbox.item_changes import ItemChanges
 from portal.sandbox.payment_methods import usable
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
+from portal.sandbox.trials import Settle
 
 KIND = subscriptions.KIND
 NOT_WHEN_CANCELED = "A canceled subscription can only update its cancellation_details and metadata."
@@ -36,18 +39,32 @@ WHEN_CANCELED = {"metadata", "cancellation_details"}
 UPDATE = "subscription_update"
 
 
-def update(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> Document:
-    """Carry out an update as its behaviors say; the subscription as it then is."""
+@dataclass(frozen=True)
+class Asked:
+    """A request for a change: the subscription before it, the parameters, what is done with its invoice."""
+
+    before: Document
+    params: dict[str, Any]
+    settle: Settle
+
+
+def update(
+    sandbox: Sandbox, subscription: Document, params: dict[str, Any], settle: Settle | None = None
+) -> Document:
+    """Carry out an update as its behaviors say; the subscription as it then is.
+
+    `settle` gets the draft of the invoice that the update makes at once; unless told otherwise it is charged.
+    """
     _check(sandbox, subscription, params)
-    before = subscription
+    asked = Asked(subscription, params, settle or collect)
     subscription = _plain_members(sandbox, dict(subscription), params)
     outcome = item_changes.read(sandbox, subscription, params.get("items") or [])
     if params.get("trial_end") == "now" and subscription["status"] == "trialing":
         items.place(sandbox, subscription, outcome.rows)
-        return trials.end_now(sandbox, subscription, before)
+        return trials.end_now(sandbox, subscription, asked.before, asked.settle)
     if (params.get("billing_cycle_anchor") or {}).get("type") == "now":
-        return _restart(sandbox, subscription, before, outcome)
-    return _change_items(sandbox, subscription, before, outcome, params)
+        return _restart(sandbox, subscription, outcome, asked)
+    return _change_items(sandbox, subscription, outcome, asked)
 
 
 def _check(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> None:
@@ -92,18 +109,12 @@ def _plain_members(sandbox: Sandbox, subscription: Document, params: dict[str, A
     return subscription
 
 
-def _change_items(
-    sandbox: Sandbox,
-    subscription: Document,
-    before: Document,
-    outcome: ItemChanges,
-    params: dict[str, Any],
-) -> Document:
-    behavior = params.get("proration_behavior", "create_prorations")
+def _change_items(sandbox: Sandbox, subscription: Document, outcome: ItemChanges, asked: Asked) -> Document:
+    behavior = asked.params.get("proration_behavior", "create_prorations")
     prorates = outcome.bills and behavior != "none" and subscription["status"] != "trialing"
-    at = _moment(sandbox, subscription, params)
+    at = _moment(sandbox, subscription, asked.params)
     rows = item_changes.prorations(sandbox, subscription, outcome, at) if prorates else []
-    added = _added(sandbox, subscription, params)
+    added = _added(sandbox, subscription, asked.params)
     invoices_now = behavior == "always_invoice" or outcome.interval_changes
     if prorates:
         for item in [after for _, after in outcome.changed] + outcome.added:
@@ -116,7 +127,7 @@ def _change_items(
     for row in rows:
         sandbox.store.put(invoice_items.KIND, row)
     lines = [invoice_items.line_of(sandbox, row) for row in rows] + added
-    return _finish(sandbox, subscription, before, outcome.rows, lines, params)
+    return _finish(sandbox, subscription, outcome.rows, lines, asked)
 
 
 def _moment(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> int:
@@ -141,32 +152,31 @@ def _added(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> 
 def _finish(
     sandbox: Sandbox,
     subscription: Document,
-    before: Document,
     rows: list[Document],
     lines: list[Document],
-    params: dict[str, Any],
+    asked: Asked,
 ) -> Document:
     """Store the changed subscription, tell about it, then invoice and collect what is to be paid now."""
-    started = min(item["current_period_start"] for item in before["items"]["data"])
+    started = min(item["current_period_start"] for item in asked.before["items"]["data"])
     items.place(sandbox, subscription, rows)
     invoice_id = sandbox.new_id("in")
     if lines:
         subscription["latest_invoice"] = invoice_id
     sandbox.store.put(KIND, subscription)
-    sandbox.emit("customer.subscription.updated", subscription, before)
+    sandbox.emit("customer.subscription.updated", subscription, asked.before)
     if lines:
         now = sandbox.now(subscription["customer"])
         draft = subscriptions.draft_invoice(
             sandbox, subscription, lines, billing_reason=UPDATE, period=(started, now), id=invoice_id
         )
         _link_billed(sandbox, subscription, draft)
-        collect(sandbox, draft, params)
+        asked.settle(sandbox, draft, asked.params)
     return subscriptions.stored(sandbox, subscription)
 
 
 def _link_billed(sandbox: Sandbox, subscription: Document, invoice: Document) -> None:
     """Let a later credit point to the lines that charged the items."""
-    for line in invoice["lines"]["data"]:
+    for line in invoice_lines.of_invoice(sandbox, invoice):
         details = (line["parent"] or {}).get("subscription_item_details") or {}
         item = sandbox.store.get(items.KIND, details.get("subscription_item") or "")
         if item and item["_billed"] and line["amount"] > 0:
@@ -195,7 +205,7 @@ def collect(sandbox: Sandbox, draft: Document, params: dict[str, Any]) -> None:
         standing.change(sandbox, subscription, status="past_due")
 
 
-def _restart(sandbox: Sandbox, subscription: Document, before: Document, outcome: ItemChanges) -> Document:
+def _restart(sandbox: Sandbox, subscription: Document, outcome: ItemChanges, asked: Asked) -> Document:
     """Start the periods anew: unchanged prices pay for the added time, others are credited and billed."""
     now = sandbox.now(subscription["customer"])
     subscription["billing_cycle_anchor"] = now
@@ -216,4 +226,4 @@ def _restart(sandbox: Sandbox, subscription: Document, before: Document, outcome
             sandbox.store.put(invoice_items.KIND, credit)
             lines.append(invoice_items.line_of(sandbox, credit))
         lines.append(subscriptions.item_line(sandbox, subscription, item))
-    return _finish(sandbox, subscription, before, outcome.rows, lines, {})
+    return _finish(sandbox, subscription, outcome.rows, lines, asked)
