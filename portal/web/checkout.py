@@ -13,6 +13,7 @@ from portal.services.checkout import (
     AlreadySubscribedError,
     DetailsError,
     PromotionCodeError,
+    PurchaseState,
     QuoteChangedError,
     QuoteExpiredError,
     StillConfirmingError,
@@ -108,14 +109,16 @@ def page(quote_id: str) -> Response | str:
         return redirect(url_for("billing.overview", welcome=quote_id), code=303)
     if state.name in ("processing", "confirming"):
         return redirect(url_for("checkout.done", quote_id=quote_id), code=303)
-    return quote_page(state)
+    return quote_page(state, changed=request.args.getlist("changed"))
 
 
-@blueprint.post("/<quote_id>/promotion")
+@blueprint.route("/<quote_id>/promotion", methods=["GET", "POST"])
 @limit_quotes
 @workspace_required(BUYER)
 def promotion(quote_id: str) -> Response | tuple[str, int]:
     """A new quote with this promotion code, or without one."""
+    if request.method == "GET":  # the address that a refused code leaves in the browser
+        return redirect(url_for("checkout.page", quote_id=quote_id), code=303)
     code = request.form.get("promotion_code", "").strip()
     state = checkout.state(gateways(), current_workspace_id(), quote_id)
     selection = Selection.from_dict(state.quote.selection)
@@ -152,8 +155,11 @@ def confirm(quote_id: str) -> Response | tuple[Response, int]:
     """Carry the quote out; JSON for the page's script: what the browser has to confirm, or where to go."""
     try:
         result = checkout.confirm(gateways(), current_workspace_id(), current_user_id(), quote_id)
-    except (QuoteExpiredError, QuoteChangedError) as error:
+    except QuoteExpiredError as error:
         return jsonify(location=url_for("checkout.page", quote_id=quote_id)), error.status
+    except QuoteChangedError as error:
+        changed = [change.what for change in error.changes]
+        return jsonify(location=url_for("checkout.page", quote_id=quote_id, changed=changed)), error.status
     except AlreadySubscribedError as error:
         return jsonify(location=url_for("billing.overview")), error.status
     except StillConfirmingError as error:
@@ -164,13 +170,20 @@ def confirm(quote_id: str) -> Response | tuple[Response, int]:
     return jsonify(collect=result.collect, client_secret=result.client_secret)
 
 
+def _standing(quote_id: str, *, ask_stripe: bool) -> PurchaseState:
+    """How the purchase stands; a refusal may be that of an earlier try, so Stripe is asked about it."""
+    purchase = checkout.state(gateways(), current_workspace_id(), quote_id, ask_stripe=ask_stripe)
+    if purchase.name == "declined" and not ask_stripe:
+        purchase = checkout.state(gateways(), current_workspace_id(), quote_id, ask_stripe=True)
+    return purchase
+
+
 @blueprint.get("/<quote_id>/state")
 @workspace_required(BUYER)
 def state(quote_id: str) -> Response:
     """How the purchase stands, for the page's script."""
-    asked = "ask_stripe" in request.args
-    purchase = checkout.state(gateways(), current_workspace_id(), quote_id, ask_stripe=asked)
-    told = outcome(purchase, asked=asked)
+    purchase = _standing(quote_id, ask_stripe="ask_stripe" in request.args)
+    told = outcome(purchase)
     location = told.location
     if location is None and not told.waiting:
         location = url_for("checkout.done", quote_id=quote_id, waited=ASK_STRIPE_AFTER)
@@ -182,9 +195,9 @@ def state(quote_id: str) -> Response:
 def done(quote_id: str) -> Response | str:
     """The page after paying: waits for the webhook, and asks Stripe itself when that is late."""
     waited = request.args.get("waited", 0, type=int)
-    asked = waited >= ASK_STRIPE_AFTER
-    purchase = checkout.state(gateways(), current_workspace_id(), quote_id, ask_stripe=asked)
-    told = outcome(purchase, asked=asked)
+    failed = request.args.get("redirect_status") == "failed"
+    purchase = _standing(quote_id, ask_stripe=failed or waited >= ASK_STRIPE_AFTER)
+    told = outcome(purchase)
     if told.location:
         return redirect(told.location, code=303)
     known, _ = _known()

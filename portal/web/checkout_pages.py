@@ -13,7 +13,7 @@ from portal.errors import ConflictError, NotFoundError
 from portal.models import BillingDetails, Quote
 from portal.pricing import Selection
 from portal.services import billing_details, quotes
-from portal.services.checkout import PurchaseState, QuoteChangedError
+from portal.services.checkout import Change, PurchaseState, QuoteChangedError
 from portal.web import current_workspace_id, gateways, settings
 from portal.web.billing_attention import Link, Notice
 from portal.web.checkout_form import TRIAL
@@ -36,20 +36,22 @@ class Outcome:
     links: Sequence[Link] = ()
 
 
-def outcome(state: PurchaseState, *, asked: bool) -> Outcome:
-    """The waiting page of a purchase; ``asked`` says that Stripe itself has just been asked."""
+def outcome(state: PurchaseState) -> Outcome:
+    """The waiting page of a purchase: that it is not paid is said only once Stripe has been asked."""
     pay = url_for("checkout.page", quote_id=state.quote.id)
     overview = url_for("billing.overview")
     match state.name:
         case "active" | "trialing":
             welcome = url_for("billing.overview", welcome=state.quote.id)
             return Outcome(False, gettext("You are live"), state.message, welcome)
-        case "quoted" | "declined":
+        case "quoted":
+            return Outcome(False, gettext("The payment is not complete"), state.message, pay)
+        case "declined" if state.asked:
             return Outcome(False, gettext("The payment is not complete"), state.message, pay)
         case "processing":
             links = [Link(overview, gettext("Go to the overview"))]
             return Outcome(False, gettext("Your payment is on its way"), state.message, links=links)
-        case "awaiting_payment" | "requires_action" if asked:
+        case "awaiting_payment" | "requires_action" if state.asked:
             links = [Link(pay, gettext("Back to the payment")), Link(overview, gettext("Go to the overview"))]
             body = gettext("%(state)s You were not charged.", state=state.message)
             return Outcome(False, gettext("The payment is not complete"), body, links=links)
@@ -74,9 +76,12 @@ def links_back(quote: Quote) -> dict[str, str]:
 def stale_page(state: PurchaseState, refusal: ConflictError | None) -> str:
     """A quote that no longer holds: why, that nothing was charged, and the way to the price of now."""
     reasons = change_words(refusal.changes) if isinstance(refusal, QuoteChangedError) else []
+    with unit_of_work(current_workspace_id()) as session:
+        newer = quotes.latest(session)
     return render_template(
         "checkout/stale.html",
         quote=state.quote,
+        newer=newer if newer and newer.id != state.quote.id and newer.confirmed_at is None else None,
         title=gettext("This price no longer holds"),
         body=refusal.message if refusal else state.message,
         reasons=reasons,
@@ -93,8 +98,17 @@ def standing(quote: Quote, details: BillingDetails) -> ConflictError | None:
     return None
 
 
-def quote_page(state: PurchaseState, *, promotion_code: str = "", promotion_error: str | None = None) -> str:
-    """The binding quote with the payment form, or why it holds no longer."""
+def quote_page(
+    state: PurchaseState,
+    *,
+    promotion_code: str = "",
+    promotion_error: str | None = None,
+    changed: Sequence[str] = (),
+) -> str:
+    """The binding quote with the payment form, or why it holds no longer.
+
+    ``changed``: what Stripe would no longer charge as quoted, when confirming has just found that out.
+    """
     quote = state.quote
     with unit_of_work(current_workspace_id()) as session:
         details = billing_details.current(session)
@@ -102,6 +116,8 @@ def quote_page(state: PurchaseState, *, promotion_code: str = "", promotion_erro
     if details is None or state.name in ("expired", "abandoned", "failed"):
         return stale_page(state, standing(quote, details) if details else None)
     refusal = standing(quote, details) if state.attempt is None else None
+    if changed and state.name == "quoted" and refusal is None:
+        refusal = QuoteChangedError([Change(what, None, None) for what in changed])
     if refusal:
         return stale_page(state, refusal)
     free = quote.amount_due == 0

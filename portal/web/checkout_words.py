@@ -216,6 +216,9 @@ def change_words(changes: Sequence[Change]) -> list[str]:
     known = {
         "quote": gettext("A newer price replaced this one, perhaps in another tab."),
         "catalog": gettext("Our prices changed."),
+        "promotion": gettext("The promotion code is no longer valid."),
+        "amount_due": gettext("The balance of your account changed."),
+        "tax": gettext("The tax changed."),
         "invoice": gettext("The invoice would have differed from this quote, so we did not sell."),
     } | {name: str(words) for name, words in BILLING_WORDS.items()}
     return list(

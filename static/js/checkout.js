@@ -96,7 +96,16 @@ async function confirm() {
     headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": form.dataset.token ?? "" },
     body: "{}",
   });
-  const answer = await response.json().catch(() => ({}));
+  if (response.status === 429) {
+    say(words.tooManyTitle, words.tooMany);
+    return null;
+  }
+  if (!response.headers.get("Content-Type")?.includes("json")) {
+    // signed out meanwhile, here or in another tab: the page itself knows the way to sign in and back
+    location.reload();
+    return null;
+  }
+  const answer = await response.json();
   if (response.ok) return answer;
   if (answer.location) location.assign(answer.location);
   else say(answer.title ?? words.unknownTitle, answer.message ?? words.unknown);

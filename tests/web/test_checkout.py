@@ -202,6 +202,25 @@ def test_a_quote_that_another_tab_replaced_is_not_sold_and_says_so(
     )
 
 
+def test_a_promotion_that_ended_meanwhile_is_not_sold_and_the_page_says_so(
+    shop: Shop, buyer: Browser, customer: Customer
+) -> None:
+    code = shop.promotion("LAUNCH10", percent_off=10)
+    older = customer.prepare(promotion_code="LAUNCH10")
+    token = buyer.token(f"/checkout/{older}")
+    shop.client.v1.promotion_codes.update(code, {"active": False})
+    answer = buyer.post(f"/checkout/{older}/confirm", json={}, headers={"X-CSRFToken": token})
+    assert answer.json
+    refused = answer.json["location"]
+    told = words(buyer.get(refused))
+    renewed = words(follow(buyer, buyer.submit(f"/checkout/{older}/renew", page=refused)))
+
+    assert answer.status_code == 409
+    assert "The promotion code is no longer valid." in told
+    assert "Promotion LAUNCH10 was taken off: This code is not valid." in renewed
+    assert "Charged today: $12,582.00 before, $13,980.00 now." in renewed
+
+
 def test_an_expired_quote_is_not_sold_and_leads_to_the_price_of_now(
     shop: Shop, buyer: Browser, customer: Customer
 ) -> None:
