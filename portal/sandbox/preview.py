@@ -14,21 +14,25 @@ from portal.sandbox import (
     settlement,
     subscriptions,
     tax_rates,
+    upcoming,
 )
 from portal.sandbox.dispatch import route
 from portal.sandbox.documents import in_body
-from portal.sandbox.errors import invalid, missing_param
+from portal.sandbox.errors import invalid, missing, missing_param
 from portal.sandbox.state import Sandbox, random_text
 from portal.sandbox.store import Document
 
 SUPPORTS = (
     "automatic_tax.enabled", "automatic_tax.liability.type", "currency", "customer",
     "customer_details.address", "customer_details.shipping", "customer_details.tax_exempt",
-    "customer_details.tax_ids", "discounts", "preview_mode", "subscription_details.billing_mode.type",
-    "subscription_details.items.discounts", "subscription_details.items.metadata",
-    "subscription_details.items.price", "subscription_details.items.quantity",
-    "subscription_details.metadata", "subscription_details.proration_behavior",
-    "subscription_details.trial_end",
+    "customer_details.tax_ids", "discounts", "preview_mode", "subscription",
+    "subscription_details.billing_cycle_anchor.type", "subscription_details.billing_mode.type",
+    "subscription_details.cancel_at", "subscription_details.cancel_at_period_end",
+    "subscription_details.items.deleted", "subscription_details.items.id",
+    "subscription_details.proration_date", "subscription_details.items.discounts",
+    "subscription_details.items.metadata", "subscription_details.items.price",
+    "subscription_details.items.quantity", "subscription_details.metadata",
+    "subscription_details.proration_behavior", "subscription_details.trial_end",
 )  # fmt: skip
 AT = "subscription_details"
 
@@ -55,6 +59,22 @@ def create_preview(sandbox: Sandbox, params: dict[str, Any]) -> Document:
 
 
 def _preview(sandbox: Sandbox, params: dict[str, Any]) -> Document:
+    if "subscription" in params:
+        customer = _owner(sandbox, params)
+        return _shown(sandbox, upcoming.draft(sandbox, params), customer)
+    return _first(sandbox, params)
+
+
+def _owner(sandbox: Sandbox, params: dict[str, Any]) -> Document:
+    """The customer of the subscription, with what the request says of it."""
+    subscription = in_body(sandbox, subscriptions.KIND, params["subscription"], "subscription")
+    if params.get("customer", subscription["customer"]) != subscription["customer"]:
+        raise missing("subscription", params["subscription"], "subscription", status=400)
+    return _customer(sandbox, {**params, "customer": subscription["customer"]})
+
+
+def _first(sandbox: Sandbox, params: dict[str, Any]) -> Document:
+    """The first invoice of a subscription that there is not yet."""
     customer = _customer(sandbox, params)
     details = params.get(AT)
     if not details:
@@ -66,7 +86,6 @@ def _preview(sandbox: Sandbox, params: dict[str, Any]) -> Document:
         subscription["status"] = "active"
     rows = subscriptions.first_lines(sandbox, subscription, {})
     invoice = subscriptions.first_invoice(sandbox, subscription, rows)
-    invoice_totals.require_location(invoice)
     return _shown(sandbox, invoice, customer)
 
 
@@ -99,12 +118,14 @@ def _changed(sandbox: Sandbox, customer: Document, details: Document) -> Documen
 
 def _shown(sandbox: Sandbox, invoice: Document, customer: Document) -> Document:
     """The draft as a preview shows it: with an id of its own kind and what would be due after the balance."""
+    invoice_totals.require_location(invoice)
     outcome = settlement.settle(invoice["total"], customer["balance"], invoice["currency"])
     id = f"upcoming_in_{random_text(24)}"
     rows = [{**line, "invoice": id} for line in lines.of_invoice(sandbox, invoice)]
     return {
         **invoice,
         "id": id,
+        "billing_reason": "upcoming",
         "amount_due": outcome.amount_due,
         "amount_remaining": outcome.amount_due,
         "starting_balance": outcome.starting_balance,

@@ -22,7 +22,7 @@ PLACES: dict[str, Any] = {
 }
 COMPARED = (
     "subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax", "amount_due", "currency",
-    "billing_reason", "starting_balance", "ending_balance",
+    "starting_balance", "ending_balance",
 )  # fmt: skip
 # Remembered answers, and the tax rates that a preview names, which can be retrieved.
 KEPT = ("_idempotency", "tax_rate")
