@@ -196,7 +196,9 @@ def test_a_quote_that_another_tab_replaced_is_not_sold_and_says_so(
     token = buyer.token(f"/checkout/{newer}")
     answer = buyer.post(f"/checkout/{older}/confirm", json={}, headers={"X-CSRFToken": token})
 
-    assert (answer.status_code, answer.json) == (409, {"location": f"/checkout/{older}"})
+    assert answer.status_code == 409
+    assert answer.json
+    assert answer.json["location"] == f"/checkout/{older}?changed=quote"
     assert "A newer price replaced this one, perhaps in another tab." in words(
         buyer.get(f"/checkout/{older}")
     )
