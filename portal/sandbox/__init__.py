@@ -18,6 +18,20 @@ A route, for whoever adds one (`catalog.py` is a full example)::
         sandbox.emit("customer.created", customer)
         return customer
 
+Where things are:
+
+- the kernel: `app`, `dispatch`, `routes`, `contract`, `forms`, `authentication`, `idempotency`, `expansion`,
+  `lists`, `errors`, `documents`, `state`, `store`, `clock`, `events`, `deliveries`, `webhooks`, `faults`,
+  `background`;
+- the control page: `control`, `control_pages`, `next_payment`;
+- what is sold and to whom: `catalog`, `prices`, `meters`, `coupons`, `promotion_codes`, `customers`,
+  `customer_*`, `tax_ids`, `tax_settings`, `tax`;
+- billing: `subscription*`, `item*`, `invoice*`, `preview`, `proration`, `discount*`, `renewals`,
+  `test_clocks`, `hosted`;
+- payments: `payment*`, `setup*`, `confirmation`, `charges`, `refunds`, `disputes`, `cards`, `banks`,
+  `debits`;
+- the buyer's browser: `elements`, `link`, `redirects`, `static`, `templates`.
+
 Documents are stored under the name in their `object` field. Keys that start with `_` never leave the sandbox;
 `expand[]=tiers` shows a stored `_tiers` as `tiers`. Relations are ids; expansion is the dispatcher's.
 """

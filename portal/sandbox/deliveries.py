@@ -15,6 +15,7 @@ KIND = "_delivery"
 CONTROLS = "_webhook_controls"
 # With `reorder`, deliveries wait this long for later ones to overtake them.
 REORDER_SECONDS = 2.0
+LONGEST_REORDER = 8.0
 MAX_DELAY = 3600
 MAX_COUNT = 1000
 NO_CONTROLS = {"delay": 0, "drop": 0, "duplicate": 0, "reorder": False}
@@ -60,9 +61,18 @@ def new(sandbox: Sandbox, event: str, endpoint: str, due: float) -> Document:
 
 
 def pending(sandbox: Sandbox, until: float | None = None) -> list[Document]:
-    """The deliveries to make, in the order of their events; latest first under `reorder`."""
-    waiting = sandbox.store.find(KIND, lambda row: until is None or row["due"] <= until, state="pending")
-    return waiting if controls(sandbox)["reorder"] else waiting[::-1]
+    """The deliveries to make, in the order of their events; latest first under `reorder`.
+
+    `until` leaves out what is due later (None: nothing). Under `reorder` nothing goes out while more
+    is coming in, for a while, so that later events really overtake.
+    """
+    waiting = sandbox.store.find(KIND, state="pending")
+    due = [row for row in waiting if until is None or row["due"] <= until]
+    if not controls(sandbox)["reorder"]:
+        return due[::-1]
+    more_to_come = any(row not in due and row["tries"] == 0 for row in waiting)
+    held_long_enough = any(until is not None and row["due"] < until - LONGEST_REORDER for row in due)
+    return [] if more_to_come and not held_long_enough else due
 
 
 def controls(sandbox: Sandbox) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from portal.sandbox.errors import StripeError, unsupported
+from portal.sandbox.errors import StripeError, invalid, unsupported
 from portal.sandbox.store import Document
 
 Handler = Callable[..., Document]
@@ -74,6 +74,8 @@ def route(
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
     """The endpoint and the ids in the path; Stripe's 404 for an unknown one."""
     segments = path.strip("/").split("/")
+    if method == "GET" and segments[-1] == "search":
+        raise invalid(f"Search ({path}) is not supported by this sandbox. List with filters instead.")
     for candidate in _routes.get((method, len(segments)), ()):
         ids = candidate.match(segments)
         if ids is not None:

@@ -74,6 +74,15 @@ def test_an_endpoint_that_is_not_here_is_unrecognized(client: stripe.StripeClien
     )
 
 
+def test_search_is_refused_by_name(client: stripe.StripeClient) -> None:
+    error = refusal(lambda: client.v1.customers.search({"query": "email:'a'"}))
+
+    assert (error.http_status, error.user_message) == (
+        400,
+        "Search (/v1/customers/search) is not supported by this sandbox. List with filters instead.",
+    )
+
+
 def test_a_valid_parameter_that_is_not_carried_out_is_named(client: stripe.StripeClient) -> None:
     product = client.v1.products.create({"name": "Seat"})
     params = {

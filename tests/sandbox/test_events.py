@@ -9,6 +9,7 @@ import pytest
 import stripe
 from flask import Flask
 
+from portal.sandbox import deliveries
 from portal.sandbox.app import create_sandbox
 from portal.sandbox.background import Background
 from portal.sandbox.state import Sandbox
@@ -199,6 +200,19 @@ def test_webhooks_can_come_in_the_wrong_order(
     webhooks.deliver_pending()
 
     assert [event.data.object.name for event in receiver.got] == ["third", "second", "first"]
+
+
+def test_under_reorder_nothing_goes_out_while_more_comes_in(
+    app: Flask, client: stripe.StripeClient, sandbox: Sandbox
+) -> None:
+    order(app, reorder=True)
+    for name in ("first", "second", "third"):
+        client.v1.customers.create({"name": name})
+    due = sorted(row["due"] for row in deliveries.pending(sandbox))
+
+    assert deliveries.pending(sandbox, due[0]) == []
+    assert [row["due"] for row in deliveries.pending(sandbox, due[-1])] == due[::-1]
+    assert len(deliveries.pending(sandbox, due[0] + deliveries.LONGEST_REORDER + 1)) == 3
 
 
 def test_webhooks_can_be_late(app: Flask, client: stripe.StripeClient, webhooks: Webhooks) -> None:
