@@ -112,10 +112,6 @@ class StripeGateway:
             if not refusal.missing:
                 raise
 
-    def tax_id(self, tax_id: str) -> TaxId:
-        """A tax number as it is now. Raises NotFoundError."""
-        return reading.tax_id(self._retrieved(lambda: self._client.v1.tax_ids.retrieve(tax_id)))
-
     # --- prices asked and promised ---------------------------------------------------------------
 
     def find_promotion_code(self, code: str) -> PromotionCode | None:

@@ -77,23 +77,29 @@ def current(session: Session) -> BillingDetails | None:
     return session.scalars(select(BillingDetails)).first()
 
 
-def tax_id_answered(gateways: Gateways, tax_id: TaxId) -> int | None:
-    """Note the registry's answer about a tax number; the workspace, or nothing when it is not one of ours."""
-    workspace_id = workspace_of(tax_id.customer_id or "")
-    if workspace_id is None:
-        return None
-    with unit_of_work(workspace_id) as session:
-        row = session.scalars(
-            select(BillingDetails).where(BillingDetails.tax_id_stripe_id == tax_id.id).with_for_update()
+def refresh_tax_id(gateways: Gateways, tax_id: str) -> tuple[int, str | None] | None:
+    """Read the registry's answer about a tax number: workspace and status, or nothing when it is not ours."""
+    with unit_of_work(system=True) as session:
+        owner = session.execute(
+            select(BillingDetails.workspace_id, BillingDetails.stripe_customer_id).where(
+                BillingDetails.tax_id_stripe_id == tax_id
+            )
         ).first()
-        if row is None or row.tax_id_status == tax_id.status:
-            return workspace_id
-        before: dict[str, object] = {"status": row.tax_id_status}
-        row.tax_id_status = tax_id.status
-        audit.record(
-            session, "tax_id.answered", actor=audit.STRIPE, before=before, after={"status": tax_id.status}
-        )
-    return workspace_id
+    if owner is None or owner.stripe_customer_id is None:
+        return None
+    known = gateways.stripe.tax_ids(owner.stripe_customer_id)
+    status = next((each.status for each in known if each.id == tax_id), None)
+    with unit_of_work(owner.workspace_id) as session:
+        row = session.scalars(
+            select(BillingDetails).where(BillingDetails.tax_id_stripe_id == tax_id).with_for_update()
+        ).first()
+        if row is not None and row.tax_id_status != status:
+            before: dict[str, object] = {"status": row.tax_id_status}
+            row.tax_id_status = status
+            audit.record(
+                session, "tax_id.answered", actor=audit.STRIPE, before=before, after={"status": status}
+            )
+    return owner.workspace_id, status
 
 
 def workspace_of(customer_id: str) -> int | None:

@@ -213,9 +213,12 @@ def promote(
     """Make a promotion code for seats and add-ons, never for usage; Stripe's id of it.
 
     Exactly one of ``percent_off`` and ``amount_off`` (minor units); ``months`` with duration ``repeating``.
-    Raises StripeRefusedError when the code is taken.
+    Raises StripeRefusedError when the code is taken, ConflictError before a push.
     """
     licensed = [p for p in pricing.current_catalog().lookup_keys() if p.usage_type == "licensed"]
+    products = sorted({product_id(price) for price in licensed})
+    if any(gateways.stripe.account.product(each) is None for each in products):
+        raise ConflictError("The products are not at Stripe yet. Run flask catalog push first.")
     return gateways.stripe.account.create_promotion(
         code,
         percent_off=percent_off,
@@ -223,7 +226,7 @@ def promote(
         currency=pricing.current_catalog().currency,
         duration=duration,
         months=months,
-        product_ids=sorted({product_id(price) for price in licensed}),
+        product_ids=products,
         key=new_id("P"),
     )
 

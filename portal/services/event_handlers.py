@@ -33,9 +33,10 @@ def _intent(gateways: Gateways, intent_id: str) -> Handled:
 
 
 def _tax_id(gateways: Gateways, tax_id: str) -> Handled:
-    read = gateways.stripe.tax_id(tax_id)
-    workspace_id = billing_details.tax_id_answered(gateways, read)
-    return Handled(f"tax id is {read.status}", workspace_id, ours=workspace_id is not None)
+    answer = billing_details.refresh_tax_id(gateways, tax_id)
+    if answer is None:
+        return Handled("no tax number of this portal's", ours=False)
+    return Handled(f"tax number is {answer[1]}", answer[0])
 
 
 def _not_finalized(gateways: Gateways, invoice_id: str) -> Handled:

@@ -58,17 +58,18 @@ def problem(country: str, type: str, value: str) -> str | None:
     """
     fitting = [kind for kind in kinds(country) if kind.type == type]
     if not fitting:
-        return "This kind of tax number is not used in the country of your address."
+        return "This kind of tax number is not used in that country."
     kind = fitting[0]
     if type == "eu_vat" and not value.startswith("EL" if country == "GR" else country):
         return f"The number starts with the country's letters, as in {kind.example}."
     module = get_cc_module(kind.country.lower(), kind.checker) if kind.checker else None
     if module is None:
         return None
+    article = "an" if kind.name[0] in "AEIOU" else "a"
     try:
         module.validate(value)
     except (InvalidFormat, InvalidLength):
-        return f"This is not a {kind.name} of that country. It looks like {kind.example}."
+        return f"This is not {article} {kind.name} of that country. It looks like {kind.example}."
     except ValidationError:
         return None
     return None
