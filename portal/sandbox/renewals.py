@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from functools import partial
 
 from portal.sandbox import (
-    amounts,
     changes,
     collection,
     discount_objects,
@@ -128,8 +127,7 @@ def _roll_over(sandbox: Sandbox, subscription: Document, due: list[Document], at
 
 def usage_line(sandbox: Sandbox, subscription: Document, item: Document) -> Document:
     """The line for what was used in the item's period that ends: nothing, as usage is not counted here."""
-    line = subscriptions.item_line(sandbox, subscription, item, quantity=0)
-    return {**line, "amount": amounts.whole(amounts.for_quantity(item["price"], 0))}
+    return subscriptions.item_line(sandbox, subscription, item, quantity=0)
 
 
 def _pending(sandbox: Sandbox, subscription: Document) -> list[Document]:
