@@ -199,9 +199,9 @@ def test_a_quote_that_another_tab_replaced_is_not_sold_and_says_so(
     assert answer.status_code == 409
     assert answer.json
     assert answer.json["location"] == f"/checkout/{older}?changed=quote"
-    assert "A newer price replaced this one, perhaps in another tab." in words(
-        buyer.get(f"/checkout/{older}")
-    )
+    page = words(buyer.get(f"/checkout/{older}"))
+    assert "A newer price replaced this one, perhaps in another tab." in page
+    assert f"Go on with quote {newer}" in page
 
 
 def test_a_promotion_that_ended_meanwhile_is_not_sold_and_the_page_says_so(
