@@ -3,9 +3,12 @@
 Services defer by name (``gateways.jobs.defer(session, "mails.deliver", mail_id=…)``); they run here.
 """
 
-from typing import cast
+from typing import Any, cast
 
+import structlog
 from procrastinate import App, JobContext, PsycopgConnector, RetryStrategy, SyncPsycopgConnector
+from procrastinate.middleware import AsyncCallNext
+from procrastinate.worker import Worker
 
 from portal.config import Settings
 from portal.gateways import Gateways
@@ -20,11 +23,12 @@ STALLED_SECONDS = 30
 # tries again after 2, 4, 8 … seconds; what still fails is found by the sweepers, which go by our rows
 RETRY = RetryStrategy(max_attempts=4, exponential_wait=2)
 
+log = structlog.get_logger("portal.worker")
 queue = App(connector=SyncPsycopgConnector())
 
 
-def run_worker(settings: Settings, gateways: Gateways) -> None:
-    """Work until SIGTERM or SIGINT, then finish what runs."""
+def run_worker(settings: Settings, gateways: Gateways, *, until_idle: bool = False) -> None:
+    """Work until SIGTERM or SIGINT, then finish what runs; or, with ``until_idle``, until nothing is due."""
     conninfo = settings.database_url.replace("postgresql+psycopg://", "postgresql://")
     connector = PsycopgConnector(conninfo=conninfo, min_size=1, max_size=CONNECTIONS)
     with queue.replace_connector(connector) as app:
@@ -34,7 +38,21 @@ def run_worker(settings: Settings, gateways: Gateways) -> None:
             shutdown_graceful_timeout=GRACEFUL_SECONDS,
             delete_jobs="successful",
             additional_context={"gateways": gateways},
+            worker_middleware=[_logged],
+            wait=not until_idle,
+            listen_notify=not until_idle,
+            install_signal_handlers=not until_idle,
         )
+
+
+async def _logged(call_next: AsyncCallNext, context: JobContext, worker: Worker) -> Any:
+    """One line per job that failed, and its name and number on whatever its service logs."""
+    with structlog.contextvars.bound_contextvars(job=context.job.task_name, job_id=context.job.id):
+        try:
+            return await call_next()
+        except Exception:
+            log.exception("job_failed", attempts=context.job.attempts)
+            raise
 
 
 def gateways_of(context: JobContext) -> Gateways:

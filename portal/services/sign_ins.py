@@ -54,8 +54,9 @@ def find(
     """
     enter_user(session, user_id)
     now = func.clock_timestamp()
+    unseen = LoginSession.last_seen_at < now - SEEN_EVERY
     rows = session.execute(
-        select(LoginSession, Member.workspace_id, Workspace.name, Member.role)
+        select(LoginSession.workspace_id, Member.workspace_id, Workspace.name, Member.role, unseen)
         .outerjoin(Member, Member.user_id == LoginSession.user_id)
         .outerjoin(Workspace, Workspace.id == Member.workspace_id)
         .where(LoginSession.id == identifier, LoginSession.user_id == user_id)
@@ -64,14 +65,10 @@ def find(
     ).all()
     if not rows:
         return None
-    session.execute(
-        update(LoginSession)
-        .where(LoginSession.id == identifier, LoginSession.last_seen_at < now - SEEN_EVERY)
-        .values(last_seen_at=now)
-    )
+    if rows[0][4]:
+        session.execute(update(LoginSession).where(LoginSession.id == identifier).values(last_seen_at=now))
     memberships = tuple(Membership(row[1], row[2], row[3]) for row in rows if row[1] is not None)
-    chosen = rows[0][0].workspace_id
-    current = next((each for each in memberships if each.workspace_id == chosen), None)
+    current = next((each for each in memberships if each.workspace_id == rows[0][0]), None)
     return SignIn(identifier, user_id, memberships, current or (memberships[0] if memberships else None))
 
 

@@ -2,7 +2,8 @@
 
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from flask import Blueprint, abort, redirect, render_template, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from flask_login import current_user
 from werkzeug import Response
@@ -96,4 +97,5 @@ def sign_out_others() -> Response:
     """End every other sign-in of this login."""
     sign_in = signed_in()
     sign_ins.end_all(current_user_id(), but=sign_in.id if sign_in else None)
+    flash(gettext("Every other browser was signed out."), "success")
     return redirect(url_for("accounts.page"), code=303)

@@ -64,6 +64,11 @@ PAGES = {
     ),
 }
 
+STALE_FORM = _(
+    "This form was open while you signed in or out, or your browser keeps no cookies for us. Nothing was changed and"
+    " nothing was charged. Go back, reload the page, and send it again."
+)
+
 BARE = (
     "<!doctype html><meta charset=utf-8><title>{title}</title><h1>{title}</h1><p>{body}</p><p>{reference}</p>"
 )
@@ -77,7 +82,7 @@ def install(app: Flask) -> None:
         if error.response is not None or (error.code or 500) < 400:
             return error.get_response()  # type: ignore[return-value]
         status = error.code or 500
-        answer = page(status, error.description if isinstance(error, CSRFError) else None)
+        answer = page(status, str(STALE_FORM) if isinstance(error, CSRFError) else None)
         if status in (429, 503):
             answer.headers["Retry-After"] = str(getattr(error, "retry_after", None) or RETRY_SECONDS)
         for name, value in error.get_headers():

@@ -228,7 +228,7 @@ def test_mails_are_read_in_development_and_nowhere_else(
     run_jobs()
 
     listed = client.get("/development/mail")
-    name = re.findall(r"/development/mail/([\w-]+\.eml)", listed.text)[0]
+    name = re.findall(r"/development/mail/([\w.-]+\.eml)", listed.text)[0]
     shown = client.get(f"/development/mail/{name}")
 
     assert "ada@birch.example" in listed.text

@@ -334,3 +334,10 @@ def test_a_window_that_is_over_counts_anew(limited: Browser) -> None:
         session.execute(update(RateLimit).values(expires_at=func.clock_timestamp()))
 
     assert limited.post("/reset", data=data).status_code == 200
+
+
+def test_a_form_that_outlived_its_sign_in_says_what_to_do(signed_in: Browser) -> None:
+    answer = signed_in.post("/account/sign-out-others", data={"csrf_token": "stale"})
+
+    assert answer.status_code == 400
+    assert "Go back, reload the page, and send it again." in answer.text
