@@ -1,5 +1,8 @@
 import {Frame} from './frame.js';
 
+/** The frame may still be answering the click that ended it. */
+const REMOVE_AFTER_MS = 300;
+
 /**
  * Show a page of the sandbox over the whole window, as a modal dialog: the page below cannot be used meanwhile.
  * Resolves with what the dialog ends with; null when it was dismissed.
@@ -28,8 +31,10 @@ export function openDialog(page, title, options) {
     /** @param {unknown} value */
     const end = (value) => {
       dialog.close();
-      dialog.remove();
-      frame.remove();
+      setTimeout(() => {
+        dialog.remove();
+        frame.remove();
+      }, REMOVE_AFTER_MS);
       if (before instanceof HTMLElement) {
         before.focus();
       }
