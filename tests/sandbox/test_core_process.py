@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -77,6 +81,60 @@ def test_what_was_answered_survives_a_kill(start: Start, port: int, tmp_path: Pa
 
     assert client(port).v1.customers.retrieve(customer.id).name == "Ada"
     assert client(port).v1.customers.create({"name": "Ada"}, {"idempotency_key": "k"}).id == customer.id
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Keeps what it gets; redirects what comes to `/moved`."""
+
+    got: ClassVar[list[tuple[bytes, str]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.got.append((body, self.headers["Stripe-Signature"]))
+        self.send_response(302 if self.path == "/moved" else 200)
+        self.send_header("Location", "/hook")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Quietly."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[str]:
+    """The address of a server that receives webhooks."""
+    Receiver.got.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def attempts(port: int, count: int) -> dict[str, Any]:
+    """What the control page knows of webhooks once there were `count` attempts."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with urlopen(f"http://127.0.0.1:{port}/_sandbox/attempts") as answer:
+            seen = json.load(answer)
+        if len(seen["attempts"]) >= count:
+            return seen
+        time.sleep(0.05)
+    raise TimeoutError(f"fewer than {count} attempts")
+
+
+def test_webhooks_arrive_signed_over_http(start: Start, port: int, receiver: str) -> None:
+    start("--port", port, "--webhook", f"{receiver}/hook=whsec_a", "--webhook", f"{receiver}/moved=whsec_b")
+    wait_until_up(port)
+    customer = client(port).v1.customers.create({"name": "Ada"})
+    seen = attempts(port, 2)
+    (body, signature), _ = Receiver.got
+    event = stripe.Webhook.construct_event(body, signature, "whsec_a")
+
+    assert (event.type, event.data.object.id) == ("customer.created", customer.id)
+    assert sorted(attempt["status"] for attempt in seen["attempts"]) == [200, 302]
+    assert len(seen["pending"]) == 1
 
 
 def test_it_stops_when_asked(start: Start, port: int, tmp_path: Path) -> None:
