@@ -9,6 +9,7 @@ from stripe.params import (
     CustomerTaxIdDeleteParams,
     CustomerTaxIdListParams,
     CustomerTaxIdRetrieveParams,
+    TaxIdRetrieveParams,
 )
 
 from portal.sandbox import lists, tax_formats
@@ -110,6 +111,14 @@ def listing(sandbox: Sandbox, params: dict[str, Any], customer: str) -> Document
 def retrieve(sandbox: Sandbox, params: dict[str, Any], customer: str, id: str) -> Document:
     tax_id = sandbox.store.get(KIND, id)
     if tax_id is None or tax_id["customer"] != customer:
+        raise missing(KIND, id, "id")
+    return tax_id
+
+
+@route("GET", "/v1/tax_ids/{id}", params=TaxIdRetrieveParams)
+def retrieve_by_id(sandbox: Sandbox, params: dict[str, Any], id: str) -> Document:
+    tax_id = sandbox.store.get(KIND, id)
+    if tax_id is None:
         raise missing(KIND, id, "id")
     return tax_id
 

@@ -131,10 +131,12 @@ def test_a_tax_id_is_verified_later(
     made = client.v1.customers.tax_ids.create(customer.id, {"type": type, "value": value})
     sandbox.advance(SECONDS_TO_VERIFY + 1)
     after = client.v1.customers.tax_ids.retrieve(customer.id, made.id)
+    found = client.v1.tax_ids.retrieve(made.id)
     updates = client.v1.events.list({"type": "customer.tax_id.updated"}).data
 
     assert made.verification.status == ("unavailable" if final == "unavailable" else "pending")
     assert after.verification.status == final
+    assert found == after
     assert len(updates) == (1 if final in ("verified", "unverified") else 0)
 
 
