@@ -1,7 +1,8 @@
-"""The whole portal as a person starts it: ``python -m portal.development`` in a folder and on ports of its own."""
+"""The whole portal as a person starts it: ``python -m portal.development``, in a folder of its own."""
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 MAIL_SECONDS = 15.0
+ROUTINE = re.compile(r'"level": "(info|debug)"(?!.*"status": [45])')
 UP = "The portal runs at"
 # every browser of a run comes from one address, so the limits per address would end it
 WITHOUT_LIMITS = {"PORTAL_LIMITS": "no"}
@@ -47,7 +49,7 @@ class Stack:
     """A running portal with its sandbox; ``with Stack() as stack`` starts and stops it."""
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
-        # short, and open on the way down: PostgreSQL's socket lives in it, and as root it runs as another user
+        # short and open on the way down: PostgreSQL has its socket in it, and as root runs as another user
         self.folder = Path(tempfile.mkdtemp(prefix="portal-"))
         self.folder.chmod(0o755)
         self.port, self.sandbox_port = free_ports(2)
@@ -117,6 +119,12 @@ class Stack:
         request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as answer:
             return cast(dict[str, Any], json.loads(answer.read()))
+
+    def complaints(self, most: int = 40) -> str:
+        """The last lines of all logs that are warnings or worse, or failed requests."""
+        files = (self.data / "logs").glob("*")
+        lines = [line for file in files for line in file.read_text(errors="replace").splitlines()]
+        return "\n".join([line for line in lines if not ROUTINE.search(line)][-most:])
 
     def mails(self, recipient: str) -> list[EmailMessage]:
         """What was sent to ``recipient``, oldest first."""

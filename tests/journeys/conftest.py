@@ -1,6 +1,7 @@
 """One running portal per process; a fresh customer, with an own browser profile, per test."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import cast
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext
@@ -9,6 +10,16 @@ from tests.journeys.customer import Customer
 from tests.stack import Stack
 
 NewCustomer = Callable[..., Customer]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put what the portal logged last under a journey that failed."""
+    report = yield
+    running = cast("dict[str, object]", getattr(item, "funcargs", {})).get("stack")
+    if report.failed and isinstance(running, Stack):
+        report.sections.append(("the portal's log", running.complaints()))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,126 @@
+"""axe finds nothing on any page, in light and dark, in the payment frames too."""
+
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Frame, expect
+
+from tests.journeys.conftest import NewCustomer
+from tests.journeys.customer import ADVANCED_YEAR, Customer
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# each frame is looked at by itself
+RUN = """tags => axe.run(document, {iframes: false, resultTypes: ['violations'], runOnly: tags})
+    .then(found => found.violations.flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.html}`)))"""
+# what makes sense for a whole page only
+FRAME_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+class Inspector:
+    """Looks at one page after the other and keeps what axe says."""
+
+    def __init__(self, customer: Customer) -> None:
+        self.customer = customer
+        self.found: dict[str, list[str]] = {}
+
+    def look(self, name: str) -> None:
+        """Look at the page that is open, with its frames, in light and in dark."""
+        page = self.customer.page
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+            for frame in page.frames:
+                problems = self._problems(frame, RULES if frame == page.main_frame else FRAME_RULES)
+                if problems:
+                    self.found[f"{name}, {scheme}, {frame.url}"] = problems
+
+    def visit(self, path: str) -> None:
+        self.customer.visit(path)
+        self.look(path)
+
+    def _problems(self, frame: Frame, rules: list[str]) -> list[str]:
+        if not frame.evaluate("typeof axe === 'object'"):
+            frame.evaluate(AXE)
+        answer: Any = frame.evaluate(RUN, rules)
+        return [str(line) for line in answer]
+
+
+@pytest.fixture
+def inspector(new_customer: NewCustomer) -> Inspector:
+    return Inspector(new_customer())
+
+
+def test_the_pages_of_a_guest_are_accessible(inspector: Inspector) -> None:
+    customer, page = inspector.customer, inspector.customer.page
+    inspector.visit(f"/pricing?{ADVANCED_YEAR}&resolution=500")
+    inspector.visit("/pricing?tier=advanced&seats=3&copilot=9")
+    inspector.visit("/login")
+    inspector.visit("/reset")
+    inspector.visit("/confirm")
+    inspector.visit("/signup")
+    page.get_by_role("button", name="Create account").click()
+    expect(page.locator("#error-summary")).to_be_visible()
+    inspector.look("/signup with errors")
+    customer.fill_sign_up()
+    inspector.look("the mail is on its way")
+    customer.answers.add(404)
+    inspector.visit("/no-such-page")
+
+    assert inspector.found == {}
+
+
+def test_the_pages_of_the_checkout_are_accessible(inspector: Inspector) -> None:
+    customer, page = inspector.customer, inspector.customer.page
+    customer.arrive()
+    inspector.visit(f"/checkout?{ADVANCED_YEAR}")
+    page.get_by_role("button", name="Show the exact price").click()
+    expect(page.locator("#error-summary")).to_be_visible()
+    inspector.look("details with errors")
+    customer.look_at_quote()
+    expect(customer.payment_form().get_by_label("Card number")).to_be_visible()
+    inspector.look("quote")
+    for method in ("Link", "US bank account", "Amazon Pay", "Card"):
+        customer.choose_method(method)
+        inspector.look(f"quote, {method}")
+    page.get_by_label("Promotion code").fill("NOSUCHCODE")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#promotion_code-error")).to_be_visible()
+    inspector.look("quote with a refused code")
+    customer.look_at_quote()
+    customer.pay_by_card("4000 0000 0000 0002")
+    expect(page.locator("#pay-problem")).to_be_visible()
+    inspector.look("quote with a refused card")
+
+    assert inspector.found == {}
+
+
+def test_the_pages_after_paying_are_accessible(inspector: Inspector) -> None:
+    customer, page = inspector.customer, inspector.customer.page
+    customer.arrive()
+    inspector.visit("/billing")
+    inspector.visit("/billing/invoices")
+    customer.stack.sandbox("webhooks", delay=60)
+    customer.look_at_quote()
+    customer.pay_by_card("4000 0027 6000 3184")
+    bank = page.frame_locator("iframe[src*='/elements/challenge']")
+    expect(bank.get_by_role("button", name="Complete authentication")).to_be_visible()
+    inspector.look("3-D Secure")
+    page.route("**/state*", lambda route: route.abort())
+    bank.get_by_role("button", name="Complete authentication").click()
+    expect(page.get_by_role("heading", name="Confirming your payment")).to_be_visible()
+    inspector.look("waiting")
+    page.unroute("**/state*")
+    customer.stack.sandbox("webhooks", delay=0)
+    customer.complaints.clear()  # the requests that were held back
+    customer.expect_live()
+    inspector.look("overview after paying")
+    inspector.visit("/billing/invoices")
+    page.get_by_role("main").get_by_role("link", name="-0001").click()
+    expect(page.get_by_text("matched to the cent")).to_be_visible()
+    inspector.look("invoice")
+    for path in ("/account", "/account/password", "/account/email"):
+        inspector.visit(path)
+
+    assert inspector.found == {}
