@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,10 @@ def serve(path: str) -> Response:
         answer = _answer(sandbox(), f"/v1/{path}", asked)
     except StripeError as error:
         answer = Answer(error.status, _envelope(error, asked.id))
+    except sqlite3.Error as error:
+        log.exception("the sandbox could not keep what %s did", asked.id)
+        broken = StripeError(500, "api_error", f"The sandbox could not write its data file: {error}.")
+        answer = Answer(500, _envelope(broken, asked.id))
     response = Response(answer.body, answer.status, content_type="application/json")
     _add_headers(response, asked, answer)
     return response

@@ -152,10 +152,15 @@ class Store:
                 self._kinds[kind] = dict(sorted(documents.items(), key=lambda item: item[1].seq))
 
     def _commit(self) -> None:
-        changed = {(kind, id) for kind, id, _ in self._undo}
+        if self._database and self._undo:
+            try:
+                self._write(self._database, {(kind, id) for kind, id, _ in self._undo})
+            except sqlite3.Error:  # a full disk: what could not be kept did not happen
+                self._rollback(0)
+                raise
         self._undo.clear()
-        if not (self._database and changed):
-            return
+
+    def _write(self, database: sqlite3.Connection, changed: set[tuple[str, str]]) -> None:
         rows, gone = [], []
         for kind, id in changed:
             entry = self._kinds[kind].get(id)
@@ -164,10 +169,14 @@ class Store:
             else:
                 body = None if entry.body is None else json.dumps(entry.body, separators=(",", ":"))
                 rows.append((kind, id, entry.seq, body))
-        self._database.execute("BEGIN IMMEDIATE")
-        self._database.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
-        self._database.executemany("DELETE FROM documents WHERE kind = ? AND id = ?", gone)
-        self._database.execute("COMMIT")
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            database.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
+            database.executemany("DELETE FROM documents WHERE kind = ? AND id = ?", gone)
+            database.execute("COMMIT")
+        except sqlite3.Error:
+            database.execute("ROLLBACK")
+            raise
 
     def _load(self) -> None:
         assert self._database

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from portal.sandbox.app import create_sandbox
 from portal.sandbox.errors import StripeError, invalid
 from portal.sandbox.store import Store
+from tests.sandbox.recorded import refusal
+from tests.transport import stripe_client
 
 
 @pytest.fixture
@@ -124,6 +127,21 @@ def test_what_was_rolled_back_is_not_in_the_file(tmp_path: Path) -> None:
 
     assert names(second) == ["a"]
     second.close()
+
+
+def test_what_cannot_be_written_did_not_happen(tmp_path: Path) -> None:
+    app = create_sandbox(tmp_path / "sandbox.sqlite")
+    client = stripe_client(app)
+    kept = client.v1.customers.create({"name": "Ada"})
+    app.extensions["sandbox"].store._database.execute("PRAGMA query_only=ON")
+    error = refusal(lambda: client.v1.customers.create({"name": "Lost"}))
+    app.extensions["sandbox"].store._database.execute("PRAGMA query_only=OFF")
+    after = client.v1.customers.create({"name": "Grace"})
+    app.extensions["sandbox"].store.close()
+
+    assert error.http_status == 500
+    assert "could not write its data file" in error.user_message
+    assert [row.id for row in client.v1.customers.list().data] == [after.id, kept.id]
 
 
 def test_an_amount_that_is_no_plain_value_cannot_be_stored(store: Store) -> None:
