@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
+from babel import Locale
 from flask import Blueprint
 from flask_babel import gettext, ngettext
 
 from portal.pricing import Reason, UsageRate
-from portal.web.presentation import money, number, percent, rate
+from portal.web.language import page_locale
+from portal.web.presentation import KEPT_TEXTS, money, number, percent, rate
 
 blueprint = Blueprint("explanations", __name__)
 
@@ -67,6 +70,11 @@ def per_unit(text: str, key: str) -> str:
 @blueprint.app_template_filter("usage_price")
 def usage_price(usage: UsageRate, currency: str = "usd") -> list[str]:
     """The price of one kind of usage, a sentence for each band, what is included first."""
+    return _usage_price(usage, currency, page_locale())
+
+
+@lru_cache(KEPT_TEXTS)
+def _usage_price(usage: UsageRate, currency: str, _locale: Locale) -> list[str]:
     sentences = []
     if usage.included:
         sentences.append(gettext("%(units)s a month are included", units=units(usage.included, usage.key)))
