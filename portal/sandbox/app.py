@@ -45,6 +45,7 @@ MODULES = (
     "preview",
     "tax_rates",
     "renewals",
+    "dunning",
     "test_clocks",
     "hosted",
     "payment_methods",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from portal.sandbox.state import Sandbox
+from flask import Blueprint, Response, jsonify
+
+from portal.sandbox import control
+from portal.sandbox.state import Sandbox, sandbox
 from portal.sandbox.store import Document
 
 DAY = 86_400
@@ -10,6 +13,10 @@ DAY = 86_400
 RETRY_DAYS = (3, 5, 7)
 LAST_STEPS = ("cancel", "unpaid", "past_due")
 SETTING = "_dunning"
+
+blueprint = Blueprint("dunning", __name__)
+blueprint.before_request(control.refuse_other_origins)
+blueprint.register_error_handler(ValueError, control.nonsense)
 
 
 def last_step(sandbox: Sandbox) -> str:
@@ -38,3 +45,22 @@ def end_if_exhausted(sandbox: Sandbox, invoice: Document, subscription: Document
         ending.end(sandbox, subscription, reason="payment_failed")
     elif last_step(sandbox) == "unpaid":
         standing.change(sandbox, subscription, status="unpaid")
+
+
+@blueprint.get("/_sandbox/dunning")
+def shown() -> Response:
+    """The timetable of retries in days, and what happens after the last."""
+    return jsonify(last_step=last_step(sandbox()), retry_days=list(RETRY_DAYS))
+
+
+@blueprint.post("/_sandbox/dunning")
+@control.changes
+def choose() -> Response:
+    """Choose `last_step`, as one does in Stripe's dashboard."""
+    chosen = control.body().get("last_step")
+    if chosen not in LAST_STEPS:
+        raise ValueError(f"last_step must be one of {', '.join(LAST_STEPS)}.")
+    current = sandbox()
+    with current.work():
+        current.store.put(SETTING, {"id": "last_step", "value": chosen})
+    return shown()

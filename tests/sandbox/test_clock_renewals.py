@@ -183,6 +183,25 @@ def test_a_declined_renewal_is_retried_and_then_ends_the_subscription(world: Bil
     assert world.event_types().count("invoice.payment_failed") == 4
 
 
+@pytest.mark.parametrize(
+    ("last_step", "status", "next_draft_waits"),
+    [("unpaid", "unpaid", True), ("past_due", "past_due", False)],
+)
+def test_what_follows_the_last_retry_can_be_chosen(
+    world: BillingWorld, last_step: str, status: str, next_draft_waits: bool
+) -> None:
+    _, subscription = failing(world)
+    control = world.app.test_client()
+    control.post("/_sandbox/dunning", json={"last_step": last_step})
+    world.sandbox.advance(seconds=MONTH + 16 * DAY)
+    assert control.get("/_sandbox/dunning").json == {"last_step": last_step, "retry_days": [3, 5, 7]}
+    assert fresh(world, subscription).status == status
+
+    world.sandbox.advance(seconds=16 * DAY)
+    assert (world.latest_invoice(subscription).status == "draft") is next_draft_waits
+    assert control.post("/_sandbox/dunning", json={"last_step": "shrug"}).status_code == 400
+
+
 def test_a_good_card_makes_a_past_due_subscription_active_again(world: BillingWorld) -> None:
     customer, subscription = failing(world)
     world.sandbox.advance(seconds=MONTH + 2 * HOUR)
