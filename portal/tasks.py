@@ -3,6 +3,7 @@
 Services defer by name (``gateways.jobs.defer(session, "mails.deliver", mail_id=…)``); they run here.
 """
 
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import structlog
@@ -112,6 +113,18 @@ def resume_attempt(context: JobContext, workspace_id: int, attempt_id: str) -> N
 @queue.task(name="attempts.sweep", pass_context=True, queueing_lock="attempts.sweep")
 def sweep_attempts(context: JobContext, timestamp: int) -> None:
     sweeping.sweep_attempts(gateways_of(context))
+
+
+@queue.periodic(cron="*/10 * * * *")
+@queue.task(name="attempts.grace", pass_context=True, queueing_lock="attempts.grace")
+def sweep_grace(context: JobContext, timestamp: int) -> None:
+    sweeping.sweep_grace(gateways_of(context))
+
+
+@queue.periodic(cron="17 3 * * *")
+@queue.task(name="inbox.prune", queueing_lock="inbox.prune")
+def prune_inbox(timestamp: int) -> None:
+    inbox.prune(datetime.fromtimestamp(timestamp, UTC) - inbox.KEPT)
 
 
 @queue.periodic(cron="*/5 * * * *")

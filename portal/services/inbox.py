@@ -7,10 +7,10 @@ fetched anew. Delivery is at least once and in no order (docs.stripe.com/webhook
 
 import traceback
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import Interval, cast, func, select, text, update
+from sqlalchemy import Interval, cast, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -32,6 +32,8 @@ LONGEST_WAIT = timedelta(minutes=15)
 # whoever works on an event holds it for so long; a job that runs now is left alone by the sweeper
 CLAIM = timedelta(seconds=90)
 SWEEP_BATCH = 200
+# longer than Stripe itself keeps events, so that none is ever taken for a new one
+KEPT = timedelta(days=60)
 LONGEST_OUTCOME = 500
 TRACED_FRAMES = -6
 NO_USE = "no use for this type"
@@ -244,6 +246,17 @@ def sweep(gateways: Gateways) -> int:
     for event_id, _source in due:
         process(gateways, event_id)
     return len(due)
+
+
+def prune(before: datetime) -> int:
+    """Forget events that were settled before that time; returns how many. What is parked or refused stays."""
+    with unit_of_work() as session:
+        gone = session.execute(
+            delete(InboxEvent)
+            .where(InboxEvent.state.in_((DONE, IGNORED)), InboxEvent.received_at < before)
+            .returning(InboxEvent.id)
+        ).all()
+    return len(gone)
 
 
 def _report_gap(session: Session, gateways: Gateways, missed: list[str]) -> None:

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.gateways import Gateways
-from portal.models import Attempt
+from portal.models import Attempt, Subscription
 from portal.services import attempt_states as states
-from portal.services import attempts, projections, undoing
+from portal.services import attempts, projections, subscriptions, undoing
 
 log = structlog.get_logger()
 
@@ -36,6 +36,22 @@ def sweep_attempts(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BE
         except PortalError as error:
             log.warning("attempt_waits", attempt=attempt_id, workspace=workspace_id, reason=str(error))
     return len(due)
+
+
+def sweep_grace(gateways: Gateways) -> int:
+    """Look again at every subscription whose renewal failed: no event tells that its grace is over."""
+    with unit_of_work(system=True) as session:
+        late = session.scalars(
+            select(Subscription.stripe_id).where(
+                Subscription.status == "past_due", Subscription.access == subscriptions.ACTIVE
+            )
+        ).all()
+    for stripe_id in late:
+        try:
+            projections.refresh_subscription(gateways, stripe_id)
+        except PortalError as error:
+            log.warning("grace_waits", subscription=stripe_id, reason=str(error))
+    return len(late)
 
 
 def _unfinished(session: Session, left_behind_after: timedelta) -> list[tuple[int, str]]:
