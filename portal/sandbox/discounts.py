@@ -75,5 +75,10 @@ def _shares(reduction: Reduction, amounts: list[int]) -> list[int]:
     if total <= 0:
         return [0 for _ in amounts]
     shares = [off * amount // total for amount in amounts]
-    shares[-1] += off - sum(shares)
+    left = off - sum(shares)
+    # the rest goes to the last line, and where that has no room to the one before it
+    for place in reversed(range(len(amounts))):
+        more = min(left, amounts[place] - shares[place])
+        shares[place] += more
+        left -= more
     return shares

@@ -19,6 +19,12 @@ def test_an_amount_over_two_lines_is_rounded_down_and_the_last_takes_the_rest():
     assert taken == [[("di_fixed", 166)], [("di_fixed", 334)]]
 
 
+def test_the_rest_goes_to_the_line_before_when_the_last_has_no_room():
+    taken = take([Row(100), Row(100), Row(1)], [fixed(200)])
+
+    assert taken == [[("di_fixed", 99)], [("di_fixed", 100)], [("di_fixed", 1)]]
+
+
 def test_the_discount_of_a_line_comes_before_the_discount_of_the_order():
     rows = [Row(118_800, own=(percent(10),)), Row(17_500), Row(9_900)]
 
