@@ -48,6 +48,13 @@ TEXTS = (
     "shipping_tracking_number",
     "uncategorized_text",
 )
+NOTHING_SUBMITTED = {
+    "enhanced_eligibility": {},
+    "has_evidence": False,
+    "past_due": False,
+    "submission_count": 0,
+    "submission_method": "not_submitted",
+}
 
 
 def open_for(sandbox: Sandbox, before: Document) -> Document:
@@ -66,14 +73,7 @@ def open_for(sandbox: Sandbox, before: Document) -> Document:
         "currency": charge["currency"],
         "enhanced_eligibility_types": [],
         "evidence": {**dict.fromkeys((*FILES, *TEXTS)), "enhanced_evidence": {}},
-        "evidence_details": {
-            "due_by": now + DAYS_TO_ANSWER * balance.DAY,
-            "enhanced_eligibility": {},
-            "has_evidence": False,
-            "past_due": False,
-            "submission_count": 0,
-            "submission_method": "not_submitted",
-        },
+        "evidence_details": {**NOTHING_SUBMITTED, "due_by": now + DAYS_TO_ANSWER * balance.DAY},
         "is_charge_refundable": False,
         "livemode": False,
         "metadata": {},

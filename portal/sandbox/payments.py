@@ -21,11 +21,13 @@ def new_invoice_intent(sandbox: Sandbox, invoice: Document) -> Document:
     later.
     """
     subscription = subscription_of(invoice)
+    types = invoice["payment_settings"]["payment_method_types"] or methods.types_for(invoice["currency"])
     return intents.create(
         sandbox,
         invoice["amount_due"],
         invoice["currency"],
         customer=invoice["customer"],
+        payment_method_types=types,
         description=DESCRIPTIONS.get(invoice["billing_reason"] or "", "Payment for Invoice"),
         setup_future_usage="off_session" if subscription else None,
         _invoice=invoice["id"],

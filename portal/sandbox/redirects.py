@@ -1,4 +1,4 @@
-"""Where a customer authenticates or authorises: 3-D Secure and the redirect method, as pages and as a dialog."""
+"""Where a customer authenticates or authorises: 3-D Secure and the redirect method, page or dialog."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request
 
 from portal.sandbox import confirmation, intents, setups
-from portal.sandbox.errors import StripeError
 from portal.sandbox.state import Sandbox, sandbox
 from portal.sandbox.store import Document
 
@@ -15,21 +14,23 @@ PAGES = {"challenge": "3-D Secure", "authorize": "Amazon Pay"}
 OUTCOMES = {"pass": True, "fail": False}
 # No form-action: a browser would apply it to the return_url as well.
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 blueprint = Blueprint("redirects", __name__, url_prefix="/redirect", template_folder="templates")
 
 
 @blueprint.get("/<page>/<id>")
 def show(page: str, id: str) -> Response:
+    """What the customer is asked, or that it was decided already."""
     intent = _intent(sandbox(), page, id, request.args.get("client_secret"))
     html = render_template(
         "redirects/page.html", page=page, title=PAGES[page], intent=intent, waiting=_waiting(intent)
     )
-    response = Response(html, content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = POLICY
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return Response(html, headers=HEADERS)
 
 
 @blueprint.post("/<page>/<id>/decide")
@@ -38,25 +39,26 @@ def decide(page: str, id: str) -> Response:
     outcome = request.form.get("outcome", "")
     if outcome not in OUTCOMES:
         abort(400, "outcome must be pass or fail.")
-    current = sandbox()
-    intent = _intent(current, page, id, request.form.get("client_secret"))
-    back = _return_url(intent)
-    if _waiting(intent):
-        intent = _apply(current, intent, passed=OUTCOMES[outcome])
+    with sandbox().work():
+        waiting = _intent(sandbox(), page, id, request.form.get("client_secret"))
+        intent = _apply(sandbox(), waiting, passed=OUTCOMES[outcome])
     if request.form.get("dialog"):
         return jsonify(status=intent["status"])
-    if not back:
-        abort(409, "This payment was decided already, and there is no page to go back to.")
-    return redirect(returning(back, intent), code=303)
+    return _go_back(_return_url(waiting), intent)
 
 
 def _apply(current: Sandbox, intent: Document, *, passed: bool) -> Document:
-    with current.work():
-        module = setups if intent["object"] == setups.KIND else confirmation
-        try:
-            return module.authenticate(current, intent, passed=passed).intent
-        except StripeError as error:
-            abort(409, error.message)
+    """Decide what waits; what was decided before stays as it is."""
+    if not _waiting(intent):
+        return intent
+    module = setups if intent["object"] == setups.KIND else confirmation
+    return module.authenticate(current, intent, passed=passed).intent
+
+
+def _go_back(address: str | None, intent: Document) -> Response:
+    if not address:
+        abort(409, "There is no page to go back to.")
+    return redirect(returning(address, intent), code=303)
 
 
 def returning(address: str, intent: Document) -> str:

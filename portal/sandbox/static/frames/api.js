@@ -1,4 +1,4 @@
-import {WORDS} from './words.js';
+import { WORDS } from "./words.js";
 
 /**
  * Nested values as Stripe's form fields: `{a: {b: 1}}` is `a[b]=1`; undefined, null and empty strings are left out.
@@ -6,13 +6,15 @@ import {WORDS} from './words.js';
  * @param {string} [prefix]
  * @returns {[string, string][]}
  */
-function formFields(values, prefix = '') {
+function formFields(values, prefix = "") {
   return Object.entries(values).flatMap(([name, value]) => {
     const full = prefix ? `${prefix}[${name}]` : name;
-    if (value === undefined || value === null || value === '') {
+    if (value === undefined || value === null || value === "") {
       return [];
     }
-    return typeof value === 'object' ? formFields(value, full) : [/** @type {[string, string]} */ ([full, String(value)])];
+    return typeof value === "object"
+      ? formFields(value, full)
+      : [/** @type {[string, string]} */ ([full, String(value)])];
   });
 }
 
@@ -21,7 +23,7 @@ async function read(response) {
   try {
     return await (await response).json();
   } catch {
-    return {error: {type: 'api_connection_error', message: WORDS.unreachable}};
+    return { error: { type: "api_connection_error", message: WORDS.unreachable } };
   }
 }
 
@@ -32,7 +34,7 @@ async function read(response) {
  * @returns {Promise<any>} the object, or `{error}`
  */
 export function post(path, params) {
-  return read(fetch(path, {method: 'POST', body: new URLSearchParams(formFields(params))}));
+  return read(fetch(path, { method: "POST", body: new URLSearchParams(formFields(params)) }));
 }
 
 /**

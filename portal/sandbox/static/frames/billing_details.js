@@ -1,7 +1,7 @@
 /** Billing details: which of them the page collects itself, and how those from several places come together. */
 
 /** Parts of an address that the Payment Element would ask for, as the page and as the API name them. */
-const PARTS = {country: 'country', postalCode: 'postal_code'};
+const PARTS = { country: "country", postalCode: "postal_code" };
 
 /** @typedef {{country: boolean, postalCode: boolean}} Hidden */
 
@@ -10,10 +10,11 @@ const PARTS = {country: 'country', postalCode: 'postal_code'};
  * @param {import('@stripe/stripe-js').BillingDetailsFieldsOption} [fields]
  * @returns {Hidden}
  */
-export function hiddenParts(fields = 'auto') {
-  const address = typeof fields === 'string' ? fields : (fields.address ?? 'auto');
-  const never = (/** @type {keyof Hidden} */ part) => (typeof address === 'string' ? address : address[part]) === 'never';
-  return {country: never('country'), postalCode: never('postalCode')};
+export function hiddenParts(fields = "auto") {
+  const address = typeof fields === "string" ? fields : (fields.address ?? "auto");
+  const never = (/** @type {keyof Hidden} */ part) =>
+    (typeof address === "string" ? address : address[part]) === "never";
+  return { country: never("country"), postalCode: never("postalCode") };
 }
 
 /**
@@ -25,9 +26,11 @@ export function missingPart(hidden, data) {
   const given = data.billing_details?.address ?? {};
   for (const [part, name] of /** @type {[keyof Hidden, string][]} */ (Object.entries(PARTS))) {
     if (hidden[part] && given[name] === undefined) {
-      return `You specified "never" for fields.billing_details.address.${name} when creating the payment Element, but did not pass ` +
+      return (
+        `You specified "never" for fields.billing_details.address.${name} when creating the payment Element, but did not pass ` +
         `confirmParams.payment_method_data.billing_details.address.${name} when calling stripe.confirmPayment(). If you opt out of ` +
-        `collecting data via the payment Element using the fields option, the data must be passed in when calling stripe.confirmPayment().`;
+        `collecting data via the payment Element using the fields option, the data must be passed in when calling stripe.confirmPayment().`
+      );
     }
   }
   return null;
@@ -43,9 +46,9 @@ export function merge(...parts) {
   const result = {};
   for (const part of parts) {
     for (const [name, value] of Object.entries(part)) {
-      if (value && typeof value === 'object') {
+      if (value && typeof value === "object") {
         result[name] = merge(result[name] ?? {}, value);
-      } else if (value !== undefined && value !== null && value !== '') {
+      } else if (value !== undefined && value !== null && value !== "") {
         result[name] = value;
       }
     }

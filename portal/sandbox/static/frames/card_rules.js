@@ -5,20 +5,36 @@
 
 /** @type {{brand: Brand, starts: RegExp, lengths: number[], gaps: number[], cvc: number}[]} */
 const BRANDS = [
-  {brand: 'amex', starts: /^3[47]/, lengths: [15], gaps: [4, 10], cvc: 4},
-  {brand: 'diners', starts: /^3(0[0-5]|[689])/, lengths: [14, 16], gaps: [4, 10], cvc: 3},
-  {brand: 'jcb', starts: /^35/, lengths: [16], gaps: [4, 8, 12], cvc: 3},
-  {brand: 'mastercard', starts: /^(5[1-5]|2(22[1-9]|2[3-9]|[3-6]|7[01]|720))/, lengths: [16], gaps: [4, 8, 12], cvc: 3},
-  {brand: 'discover', starts: /^(6011|64[4-9]|65)/, lengths: [16], gaps: [4, 8, 12], cvc: 3},
-  {brand: 'unionpay', starts: /^(62|81)/, lengths: [16, 19], gaps: [4, 8, 12, 16], cvc: 3},
-  {brand: 'visa', starts: /^4/, lengths: [16], gaps: [4, 8, 12], cvc: 3},
+  { brand: "amex", starts: /^3[47]/, lengths: [15], gaps: [4, 10], cvc: 4 },
+  { brand: "diners", starts: /^3(0[0-5]|[689])/, lengths: [14, 16], gaps: [4, 10], cvc: 3 },
+  { brand: "jcb", starts: /^35/, lengths: [16], gaps: [4, 8, 12], cvc: 3 },
+  {
+    brand: "mastercard",
+    starts: /^(5[1-5]|2(22[1-9]|2[3-9]|[3-6]|7[01]|720))/,
+    lengths: [16],
+    gaps: [4, 8, 12],
+    cvc: 3,
+  },
+  { brand: "discover", starts: /^(6011|64[4-9]|65)/, lengths: [16], gaps: [4, 8, 12], cvc: 3 },
+  { brand: "unionpay", starts: /^(62|81)/, lengths: [16, 19], gaps: [4, 8, 12, 16], cvc: 3 },
+  { brand: "visa", starts: /^4/, lengths: [16], gaps: [4, 8, 12], cvc: 3 },
 ];
-const UNKNOWN = {brand: /** @type {Brand} */ ('unknown'), starts: /^/, lengths: [16], gaps: [4, 8, 12], cvc: 3};
-const POSTAL_COUNTRIES = {US: /^\d{5}(-?\d{4})?$/, CA: /^[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d$/, GB: /^[A-Za-z]{1,2}\d[A-Za-z\d]? ?\d[A-Za-z]{2}$/};
+const UNKNOWN = {
+  brand: /** @type {Brand} */ ("unknown"),
+  starts: /^/,
+  lengths: [16],
+  gaps: [4, 8, 12],
+  cvc: 3,
+};
+const POSTAL_COUNTRIES = {
+  US: /^\d{5}(-?\d{4})?$/,
+  CA: /^[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d$/,
+  GB: /^[A-Za-z]{1,2}\d[A-Za-z\d]? ?\d[A-Za-z]{2}$/,
+};
 
 /** @param {string} text */
 export function digits(text) {
-  return text.replace(/\D/g, '');
+  return text.replace(/\D/g, "");
 }
 
 /**
@@ -26,14 +42,14 @@ export function digits(text) {
  * @param {string} number
  */
 export function kindOf(number) {
-  return BRANDS.find(({starts}) => starts.test(digits(number))) ?? UNKNOWN;
+  return BRANDS.find(({ starts }) => starts.test(digits(number))) ?? UNKNOWN;
 }
 
 /** @param {string} text */
 export function formatNumber(text) {
-  const {lengths, gaps} = kindOf(text);
+  const { lengths, gaps } = kindOf(text);
   const number = digits(text).slice(0, Math.max(...lengths));
-  return [...number].map((digit, at) => (gaps.includes(at) ? ` ${digit}` : digit)).join('');
+  return [...number].map((digit, at) => (gaps.includes(at) ? ` ${digit}` : digit)).join("");
 }
 
 /**
@@ -42,11 +58,11 @@ export function formatNumber(text) {
  */
 export function checkNumber(text) {
   const number = digits(text);
-  const {lengths} = kindOf(number);
+  const { lengths } = kindOf(number);
   if (number.length < Math.min(...lengths)) {
-    return 'incomplete_number';
+    return "incomplete_number";
   }
-  return lengths.includes(number.length) && passesChecksum(number) ? null : 'invalid_number';
+  return lengths.includes(number.length) && passesChecksum(number) ? null : "invalid_number";
 }
 
 /** @param {string} number */
@@ -68,17 +84,19 @@ export function formatExpiry(text) {
     number = `0${number}`;
   }
   // A full year, as browsers fill it in: 12/2034.
-  if (number.length === 6 && number.startsWith('20', 2)) {
+  if (number.length === 6 && number.startsWith("20", 2)) {
     number = number.slice(0, 2) + number.slice(4);
   }
   number = number.slice(0, 4);
-  return number.length > 2 || /\/\s*$/.test(text) && number.length === 2 ? `${number.slice(0, 2)} / ${number.slice(2)}` : number;
+  return number.length > 2 || (/\/\s*$/.test(text) && number.length === 2)
+    ? `${number.slice(0, 2)} / ${number.slice(2)}`
+    : number;
 }
 
 /** @param {string} text */
 export function expiryOf(text) {
   const number = digits(text);
-  return {month: Number(number.slice(0, 2)), year: 2000 + Number(number.slice(2, 4))};
+  return { month: Number(number.slice(0, 2)), year: 2000 + Number(number.slice(2, 4)) };
 }
 
 /**
@@ -88,21 +106,21 @@ export function expiryOf(text) {
  */
 export function checkExpiry(text, today) {
   const number = digits(text);
-  const {month, year} = expiryOf(number);
+  const { month, year } = expiryOf(number);
   if (number.length >= 2 && (month < 1 || month > 12)) {
-    return 'invalid_expiry_month';
+    return "invalid_expiry_month";
   }
   if (number.length < 4) {
-    return 'incomplete_expiry';
+    return "incomplete_expiry";
   }
-  const now = {month: today.getUTCMonth() + 1, year: today.getUTCFullYear()};
+  const now = { month: today.getUTCMonth() + 1, year: today.getUTCFullYear() };
   if (year > now.year + 50) {
-    return 'invalid_expiry_year';
+    return "invalid_expiry_year";
   }
   if (year < now.year) {
-    return 'invalid_expiry_year_past';
+    return "invalid_expiry_year_past";
   }
-  return year === now.year && month < now.month ? 'invalid_expiry_month_past' : null;
+  return year === now.year && month < now.month ? "invalid_expiry_month_past" : null;
 }
 
 /**
@@ -111,8 +129,8 @@ export function checkExpiry(text, today) {
  * @returns {Code | null}
  */
 export function checkCvc(text, number) {
-  const expected = kindOf(number).brand === 'unknown' ? 3 : kindOf(number).cvc;
-  return digits(text).length < expected ? 'incomplete_cvc' : null;
+  const expected = kindOf(number).brand === "unknown" ? 3 : kindOf(number).cvc;
+  return digits(text).length < expected ? "incomplete_cvc" : null;
 }
 
 /** Whether a country's cards are checked by postal code. @param {string} country */
@@ -130,5 +148,5 @@ export function checkPostalCode(text, country) {
   if (!pattern || pattern.test(text)) {
     return null;
   }
-  return country === 'US' ? 'incomplete_zip' : 'incomplete_postal_code';
+  return country === "US" ? "incomplete_zip" : "incomplete_postal_code";
 }

@@ -11,10 +11,10 @@
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith('on')) {
+    if (name.startsWith("on")) {
       element.addEventListener(name.slice(2), value);
     } else if (value === true) {
-      element.setAttribute(name, '');
+      element.setAttribute(name, "");
     } else if (value !== false && value !== undefined && value !== null) {
       element.setAttribute(name, String(value));
     }
@@ -28,6 +28,12 @@ export function h(tag, attributes = {}, ...children) {
  * @param {string} name
  * @param {string} [className]
  */
-export function picture(name, className = 'Icon') {
-  return h('img', {src: `/elements/static/frames/pictures/${name}.svg`, alt: '', class: className, width: 24, height: 16});
+export function picture(name, className = "Icon") {
+  return h("img", {
+    src: `/elements/static/frames/pictures/${name}.svg`,
+    alt: "",
+    class: className,
+    width: 24,
+    height: 16,
+  });
 }

@@ -1,5 +1,5 @@
-import {h} from './dom.js';
-import {WORDS} from './words.js';
+import { h } from "./dom.js";
+import { WORDS } from "./words.js";
 
 /** @typedef {import('./words.js').Code} Code */
 
@@ -23,16 +23,20 @@ export class Field {
     this.id = `field-${count}`;
     this.check = check;
     this.options = options;
-    this.input = h(attributes.choices ? 'select' : 'input', {
-      id: this.id, class: 'Input', 'aria-describedby': `${this.id}-error`, required: true,
-      ...attributes, choices: undefined,
+    this.input = h(attributes.choices ? "select" : "input", {
+      id: this.id,
+      class: "Input",
+      "aria-describedby": `${this.id}-error`,
+      required: true,
+      ...attributes,
+      choices: undefined,
       oninput: () => this.typed(),
       onblur: () => this.left(),
     });
-    this.message = h('p', {class: 'Error', id: `${this.id}-error`, role: 'alert'});
-    this.label = h('label', {class: 'Label', for: this.id}, label);
-    this.wrap = h('div', {class: 'InputWrap'}, this.input);
-    this.element = h('div', {class: 'Field'}, this.label, this.wrap, this.message);
+    this.message = h("p", { class: "Error", id: `${this.id}-error`, role: "alert" });
+    this.label = h("label", { class: "Label", for: this.id }, label);
+    this.wrap = h("div", { class: "InputWrap" }, this.input);
+    this.element = h("div", { class: "Field" }, this.label, this.wrap, this.message);
     this.shown = false;
   }
 
@@ -61,7 +65,7 @@ export class Field {
   /** A value that can no longer become right is reported while typing. */
   early() {
     const problem = this.problem;
-    return problem && !problem.startsWith('incomplete') ? problem : null;
+    return problem && !problem.startsWith("incomplete") ? problem : null;
   }
 
   left() {
@@ -76,14 +80,14 @@ export class Field {
    */
   show(code) {
     this.shown = code !== null;
-    this.input.classList.toggle('Input--invalid', code !== null);
-    this.label.classList.toggle('Label--invalid', code !== null);
+    this.input.classList.toggle("Input--invalid", code !== null);
+    this.label.classList.toggle("Label--invalid", code !== null);
     if (code) {
-      this.input.setAttribute('aria-invalid', 'true');
+      this.input.setAttribute("aria-invalid", "true");
     } else {
-      this.input.removeAttribute('aria-invalid');
+      this.input.removeAttribute("aria-invalid");
     }
-    const text = code ? WORDS[code] : '';
+    const text = code ? WORDS[code] : "";
     if (this.message.textContent !== text) {
       this.message.textContent = text;
     }
@@ -101,7 +105,7 @@ export class Field {
  */
 function reformat(input, format) {
   const caret = input.selectionStart ?? input.value.length;
-  const significant = input.value.slice(0, caret).replace(/\D/g, '').length;
+  const significant = input.value.slice(0, caret).replace(/\D/g, "").length;
   const atEnd = caret === input.value.length;
   input.value = format(input.value);
   if (atEnd) {

@@ -15,13 +15,13 @@ let port = null;
  * @param {Methods} methods
  */
 export function answer(methods) {
-  window.addEventListener('message', function connect(message) {
-    if (message.source !== window.parent || message.data?.sandbox !== 'connect' || !message.ports[0]) {
+  window.addEventListener("message", function connect(message) {
+    if (message.source !== window.parent || message.data?.sandbox !== "connect" || !message.ports[0]) {
       return;
     }
     port = message.ports[0];
-    port.onmessage = ({data}) => void reply(methods, data);
-    tell('connected');
+    port.onmessage = ({ data }) => void reply(methods, data);
+    tell("connected");
   });
   watchSize();
   watchFocus();
@@ -31,15 +31,15 @@ export function answer(methods) {
  * @param {Methods} methods
  * @param {{id: number, method: string, argument: unknown}} call
  */
-async function reply(methods, {id, method, argument}) {
+async function reply(methods, { id, method, argument }) {
   try {
     const known = Object.hasOwn(methods, method) ? methods[method] : null;
     if (!known) {
       throw new Error(`This element has no ${method}().`);
     }
-    port?.postMessage({id, result: await known(argument)});
+    port?.postMessage({ id, result: await known(argument) });
   } catch (error) {
-    port?.postMessage({id, failure: error instanceof Error ? error.message : String(error)});
+    port?.postMessage({ id, failure: error instanceof Error ? error.message : String(error) });
   }
 }
 
@@ -49,7 +49,7 @@ async function reply(methods, {id, method, argument}) {
  * @param {object} [payload]
  */
 export function tell(event, payload = {}) {
-  port?.postMessage({event, payload});
+  port?.postMessage({ event, payload });
 }
 
 function watchSize() {
@@ -58,17 +58,17 @@ function watchSize() {
     const height = Math.ceil(document.body.getBoundingClientRect().height);
     if (height !== known) {
       known = height;
-      tell('resize', {height});
+      tell("resize", { height });
     }
   }).observe(document.body);
 }
 
 function watchFocus() {
-  window.addEventListener('focus', () => tell('focus'));
-  window.addEventListener('blur', () => tell('blur'));
-  document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape') {
-      tell('escape');
+  window.addEventListener("focus", () => tell("focus"));
+  window.addEventListener("blur", () => tell("blur"));
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      tell("escape");
     }
   });
 }

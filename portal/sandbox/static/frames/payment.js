@@ -1,26 +1,17 @@
-import {get, link, post} from './api.js';
-import {applyAppearance} from './appearance.js';
-import {BankForm} from './bank_form.js';
-import {hiddenParts, merge, missingPart} from './billing_details.js';
-import {CardForm} from './card_form.js';
-import {h, picture} from './dom.js';
-import {answer, tell} from './line.js';
-import {LinkForm} from './link_form.js';
-import {LinkSignup} from './link_signup.js';
-import {WalletForm} from './wallet_form.js';
-import {problem} from './words.js';
+import { get, link, post } from "./api.js";
+import { applyAppearance } from "./appearance.js";
+import { BankForm } from "./bank_form.js";
+import { hiddenParts, merge, missingPart } from "./billing_details.js";
+import { CardForm } from "./card_form.js";
+import { h } from "./dom.js";
+import { answer, tell } from "./line.js";
+import { LinkForm } from "./link_form.js";
+import { LinkSignup } from "./link_signup.js";
+import { MethodList, nameOf } from "./method_list.js";
+import { WalletForm } from "./wallet_form.js";
+import { problem } from "./words.js";
 
 /** @typedef {CardForm | BankForm | WalletForm | LinkForm} Form */
-
-const NAMES = {card: 'Card', link: 'Link', us_bank_account: 'US bank account', amazon_pay: 'Amazon Pay'};
-/** @typedef {keyof typeof NAMES} Method */
-/** @type {Record<Method, string>} */
-const SANDBOX_HINTS = {
-  card: 'Test card 4242 4242 4242 4242, any future date, any CVC.',
-  link: 'Any six digits are the right code.',
-  us_bank_account: 'Test account: routing number 110000000, account number 000123456789.',
-  amazon_pay: '',
-};
 
 /** The Payment Element: a list of methods, one of them open. */
 class PaymentElement {
@@ -31,20 +22,17 @@ class PaymentElement {
     this.options = {};
     /** @type {Record<string, Form>} */
     this.forms = {};
-    /** @type {Record<string, HTMLElement>} */
-    this.panels = {};
     /** @type {string[]} */
     this.types = [];
     /** @type {string | null} */
     this.selected = null;
-    this.email = '';
+    this.email = "";
     /** @type {Record<string, any>} */
     this.address = {};
     /** @type {LinkSignup | null} */
     this.signup = null;
     this.clockOffset = 0;
-    this.note = h('p', {class: 'SandboxNote'});
-    this.root = /** @type {HTMLElement} */ (document.getElementById('element'));
+    this.list = new MethodList((type) => this.select(type));
   }
 
   today() {
@@ -57,23 +45,26 @@ class PaymentElement {
     this.options = setup.options;
     applyAppearance(setup.elements.appearance);
     const details = this.options.defaultValues?.billingDetails ?? {};
-    this.email = details.email ?? '';
+    this.email = details.email ?? "";
     this.address = details.address ?? {};
     await this.load();
-    tell('ready');
-    const paymentMethods = Object.fromEntries(this.types.map((type) => [type, {available: true}]));
-    tell('availablepaymentmethodschange', {paymentMethods});
+    tell("ready");
+    const paymentMethods = Object.fromEntries(this.types.map((type) => [type, { available: true }]));
+    tell("availablepaymentmethodschange", { paymentMethods });
     await this.openLink();
   }
 
   /** Ask which methods there are, and draw them. */
   async load() {
-    const {elements, key} = this.setup;
-    const config = await get('/elements/config', {
-      currency: elements.currency, mode: elements.mode, client_secret: elements.clientSecret, key,
+    const { elements, key } = this.setup;
+    const config = await get("/elements/config", {
+      currency: elements.currency,
+      mode: elements.mode,
+      client_secret: elements.clientSecret,
+      key,
     });
     if (config.error) {
-      tell('loaderror', {error: config.error});
+      tell("loaderror", { error: config.error });
       return;
     }
     this.clockOffset = config.now * 1000 - Date.now();
@@ -86,10 +77,16 @@ class PaymentElement {
    * @param {string[]} types
    */
   offered(types) {
-    const {allowedPaymentMethodTypes: allowed, excludedPaymentMethodTypes: excluded = []} = this.setup.elements;
+    const { allowedPaymentMethodTypes: allowed, excludedPaymentMethodTypes: excluded = [] } =
+      this.setup.elements;
     const order = this.options.paymentMethodOrder ?? [];
-    const shown = types.filter((type) => type in NAMES && (!allowed || allowed.includes(type)) && !excluded.includes(type)
-      && !(type === 'link' && this.options.wallets?.link === 'never'));
+    const shown = types.filter(
+      (type) =>
+        nameOf(type) !== null &&
+        (!allowed || allowed.includes(type)) &&
+        !excluded.includes(type) &&
+        !(type === "link" && this.options.wallets?.link === "never"),
+    );
     const rank = (/** @type {string} */ type) => (order.includes(type) ? order.indexOf(type) : order.length);
     return [...shown].sort((one, other) => rank(one) - rank(other));
   }
@@ -97,21 +94,26 @@ class PaymentElement {
   /** @param {string} type @returns {Form} */
   form(type) {
     const changed = () => this.changed();
-    if (type === 'card') {
-      return new CardForm({today: () => this.today(), changed, address: this.address, hide: this.hidden()});
+    if (type === "card") {
+      return new CardForm({ today: () => this.today(), changed, address: this.address, hide: this.hidden() });
     }
-    if (type === 'us_bank_account') {
-      const {name = ''} = this.options.defaultValues?.billingDetails ?? {};
-      return new BankForm({changed, name, email: this.email, business: this.business});
+    if (type === "us_bank_account") {
+      const { name = "" } = this.options.defaultValues?.billingDetails ?? {};
+      return new BankForm({ changed, name, email: this.email, business: this.business });
     }
-    if (type === 'link') {
-      return new LinkForm({session: this.setup.session, email: this.email, changed, signedIn: () => this.signup?.element.toggleAttribute('hidden', this.linked !== null)});
+    if (type === "link") {
+      return new LinkForm({
+        session: this.setup.session,
+        email: this.email,
+        changed,
+        signedIn: () => this.signup?.element.toggleAttribute("hidden", this.linked !== null),
+      });
     }
-    return new WalletForm(type, NAMES[/** @type {Method} */ (type)]);
+    return new WalletForm(type, nameOf(type) ?? type);
   }
 
   get business() {
-    return this.options.business?.name ?? this.config?.business ?? 'this business';
+    return this.options.business?.name ?? this.config?.business ?? "this business";
   }
 
   get linked() {
@@ -125,48 +127,39 @@ class PaymentElement {
   draw() {
     this.forms = Object.fromEntries(this.types.map((type) => [type, this.form(type)]));
     const layout = this.options.layout;
-    const collapsed = typeof layout === 'object' && layout.defaultCollapsed === true;
+    const collapsed = typeof layout === "object" && layout.defaultCollapsed === true;
+    const extras = this.types.includes("card") ? this.cardExtras() : [];
+    const panels = this.types.map((type) => ({
+      type,
+      content: [this.forms[type].element, ...(type === "card" ? extras : [])],
+    }));
+    this.list.draw(panels, this.options.readOnly === true);
     this.selected = collapsed ? null : (this.types[0] ?? null);
-    const several = this.types.length > 1;
-    const items = this.types.map((type) => this.item(type, several));
-    this.root.replaceChildren(
-      h('fieldset', {class: 'Accordion'}, h('legend', {class: 'Unseen'}, 'Payment method'), ...items, this.note),
-    );
-    this.show();
-  }
-
-  /**
-   * @param {string} type
-   * @param {boolean} several
-   */
-  item(type, several) {
-    const name = NAMES[/** @type {Method} */ (type)];
-    const form = this.forms[type];
-    const radio = h('input', {
-      type: 'radio', name: 'method', value: type, id: `method-${type}`, class: 'RadioIcon', disabled: this.options.readOnly === true,
-      onchange: () => this.select(type),
-    });
-    const head = h('label', {class: 'AccordionItemHead', for: `method-${type}`}, radio, picture(type, 'Icon Icon--method'), h('span', {}, name));
-    head.hidden = !several;
-    const panel = h('div', {class: 'AccordionItemPanel', role: 'group', 'aria-label': name}, form.element);
-    if (type === 'card') {
-      panel.append(...this.cardExtras());
-    }
-    this.panels[type] = panel;
-    return h('div', {class: 'AccordionItem Block', 'data-type': type}, head);
+    this.list.open(this.selected);
   }
 
   cardExtras() {
     this.signup = null;
     const extras = [];
-    if (this.types.includes('link')) {
-      this.signup = new LinkSignup({email: this.email, changed: () => this.changed(), known: (email) => this.offerLink(email)});
+    if (this.types.includes("link")) {
+      this.signup = new LinkSignup({
+        email: this.email,
+        changed: () => this.changed(),
+        known: (email) => this.offerLink(email),
+      });
       extras.push(this.signup.element);
     }
-    const {mode, setupFutureUsage, setup_future_usage: spelled} = this.setup.elements;
-    const saves = mode === 'subscription' || mode === 'setup' || setupFutureUsage || spelled || this.config?.saves;
-    if (saves && this.options.terms?.card !== 'never') {
-      extras.push(h('p', {class: 'TermsText'}, `By providing your card information, you allow ${this.business} to charge your card for future payments in accordance with their terms.`));
+    const { mode, setupFutureUsage, setup_future_usage: spelled } = this.setup.elements;
+    const saves =
+      mode === "subscription" || mode === "setup" || setupFutureUsage || spelled || this.config?.saves;
+    if (saves && this.options.terms?.card !== "never") {
+      extras.push(
+        h(
+          "p",
+          { class: "TermsText" },
+          `By providing your card information, you allow ${this.business} to charge your card for future payments in accordance with their terms.`,
+        ),
+      );
     }
     return extras;
   }
@@ -174,41 +167,22 @@ class PaymentElement {
   /** @param {string} type */
   select(type) {
     this.selected = type;
-    this.show();
+    this.list.open(this.selected);
     this.changed();
   }
 
-  /** Only the open method's fields are in the document; what was typed into the others is kept. */
-  show() {
-    for (const item of this.root.querySelectorAll('.AccordionItem')) {
-      const type = item.getAttribute('data-type') ?? '';
-      const open = type === this.selected;
-      item.classList.toggle('AccordionItem--selected', open);
-      if (open) {
-        item.append(this.panels[type]);
-      } else {
-        this.panels[type].remove();
-      }
-      const radio = item.querySelector('input[type=radio]');
-      if (radio instanceof HTMLInputElement) {
-        radio.checked = open;
-      }
-    }
-    this.note.textContent = ['Sandbox – no real money.', SANDBOX_HINTS[/** @type {Method} */ (this.selected)]].filter(Boolean).join(' ');
-  }
-
-  /** A known e-mail address: put Link first and ask for its code. */
+  /** Somebody whom Link knows goes on with Link: signed in, or asked for the code. */
   async openLink() {
     const form = this.forms.link;
     if (!(form instanceof LinkForm)) {
       return;
     }
-    const {account} = await link('session', {session: this.setup.session});
+    const { account } = await link("session", { session: this.setup.session });
     if (account) {
       form.enter(account);
-      this.select('link');
-    } else if (this.email && !form.email.problem && (await form.lookUp({focus: false}))) {
-      this.select('link');
+      this.select("link");
+    } else if (this.email && !form.email.problem && (await form.lookUp({ focus: false }))) {
+      this.select("link");
     }
   }
 
@@ -216,14 +190,14 @@ class PaymentElement {
   offerLink(email) {
     const form = this.forms.link;
     if (form instanceof LinkForm) {
-      this.select('link');
+      this.select("link");
       form.prefill(email);
       void form.lookUp();
     }
   }
 
   /** The Link Authentication Element knows the address. @param {{value: {email: string}, complete: boolean}} event */
-  async takeEmail({value, complete}) {
+  async takeEmail({ value, complete }) {
     this.email = value.email;
     this.signup?.prefill(value.email);
     if (complete && this.forms.link instanceof LinkForm && !this.linked) {
@@ -245,65 +219,74 @@ class PaymentElement {
       empty: form ? form.empty : true,
       complete: form ? form.complete && !incomplete : false,
       collapsed: this.selected === null,
-      value: {type: this.selected ?? ''},
+      value: { type: this.selected ?? "" },
     };
-    tell('change', event);
+    tell("change", event);
     if (card) {
-      const brands = card.brand === 'unknown' ? null : [card.brand];
+      const brands = card.brand === "unknown" ? null : [card.brand];
       /** @type {Omit<import('@stripe/stripe-js').StripePaymentElementCardDetailsChangeEvent, 'elementType'>} */
-      const details = {loading: false, details: {brands, funding: null}};
-      tell('carddetailschange', details);
+      const details = { loading: false, details: { brands, funding: null } };
+      tell("carddetailschange", details);
     }
   }
 
   submit() {
     const form = this.current;
     if (!form) {
-      return {error: problem('incomplete_method')};
+      return { error: problem("incomplete_method") };
     }
     const code = form.report() ?? (form instanceof CardForm ? this.signup?.report() : null);
-    return code ? {error: problem(code)} : {selectedPaymentMethod: this.selected};
+    return code ? { error: problem(code) } : { selectedPaymentMethod: this.selected };
   }
 
   /**
    * Confirm an intent with what was typed; answers with the intent or the error, as the API gives them.
    * @param {{path: string, common: Record<string, any>, data: Record<string, any>}} call
    */
-  async confirm({path, common, data}) {
+  async confirm({ path, common, data }) {
     const checked = this.submit();
     const form = this.current;
     if (checked.error || !form) {
-      return {error: checked.error};
+      return { error: checked.error };
     }
     const missing = missingPart(this.hidden(), data);
     if (missing) {
-      return {integration: missing};
+      return { integration: missing };
     }
     if (form instanceof LinkForm) {
-      return post(path, {...common, key: this.setup.key, link: this.setup.session});
+      return post(path, { ...common, key: this.setup.key, link: this.setup.session });
     }
     const details = merge(this.knownDetails(), data.billing_details ?? {}, form.billingDetails());
     return post(path, {
       ...common,
       key: this.setup.key,
-      payment_method_data: {...form.data(), billing_details: details, allow_redisplay: data.allow_redisplay, metadata: data.metadata},
+      payment_method_data: {
+        ...form.data(),
+        billing_details: details,
+        allow_redisplay: data.allow_redisplay,
+        metadata: data.metadata,
+      },
       link_signup: form instanceof CardForm ? this.signup?.data() : undefined,
     });
   }
 
   knownDetails() {
-    const {name, email, phone, address} = this.options.defaultValues?.billingDetails ?? {};
-    return {name, email: email ?? this.email, phone, address: {...address, ...this.address}};
+    const { name, email, phone, address } = this.options.defaultValues?.billingDetails ?? {};
+    return { name, email: email ?? this.email, phone, address: { ...address, ...this.address } };
   }
 
   /** @param {Record<string, any>} elements */
   async updateElements(elements) {
     const before = this.setup.elements;
-    this.setup = {...this.setup, elements};
+    this.setup = { ...this.setup, elements };
     applyAppearance(elements.appearance);
-    const redraw = ['mode', 'currency', 'setupFutureUsage', 'allowedPaymentMethodTypes', 'excludedPaymentMethodTypes'].some(
-      (name) => JSON.stringify(before[name]) !== JSON.stringify(elements[name]),
-    );
+    const redraw = [
+      "mode",
+      "currency",
+      "setupFutureUsage",
+      "allowedPaymentMethodTypes",
+      "excludedPaymentMethodTypes",
+    ].some((name) => JSON.stringify(before[name]) !== JSON.stringify(elements[name]));
     if (redraw) {
       await this.load();
     }
@@ -311,20 +294,26 @@ class PaymentElement {
 
   /** @param {Record<string, any>} options */
   update(options) {
-    this.options = {...this.options, ...options};
+    this.options = { ...this.options, ...options };
     const address = options.defaultValues?.billingDetails?.address;
     if (address && this.forms.card instanceof CardForm) {
       this.address = address;
       this.forms.card.prefill(address);
     }
-    if (options.paymentMethodOrder || options.business || options.fields || options.terms || 'readOnly' in options) {
+    if (
+      options.paymentMethodOrder ||
+      options.business ||
+      options.fields ||
+      options.terms ||
+      "readOnly" in options
+    ) {
       this.types = this.offered(this.types);
       this.draw();
     }
   }
 
   /** @param {{value: {address: Record<string, string | null>}, complete: boolean}} event */
-  takeAddress({value}) {
+  takeAddress({ value }) {
     this.address = Object.fromEntries(Object.entries(value.address).filter(([, part]) => part));
     if (this.forms.card instanceof CardForm) {
       this.forms.card.prefill(this.address);
@@ -333,7 +322,7 @@ class PaymentElement {
 
   collapse() {
     this.selected = null;
-    this.show();
+    this.list.open(this.selected);
     this.changed();
   }
 }

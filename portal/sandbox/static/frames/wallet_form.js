@@ -1,4 +1,4 @@
-import {h, picture} from './dom.js';
+import { h, picture } from "./dom.js";
 
 /** A method that is authorised elsewhere: nothing to fill in here. */
 export class WalletForm {
@@ -10,8 +10,20 @@ export class WalletForm {
     this.type = type;
     this.complete = true;
     this.empty = false;
-    this.element = h('div', {class: 'Fields'}, h('p', {class: 'Notice'}, picture('redirect', 'Icon Icon--line'),
-      h('span', {}, `After you submit, you will go to ${name} to authorise the payment, and come back here.`)));
+    this.element = h(
+      "div",
+      { class: "Fields" },
+      h(
+        "p",
+        { class: "Notice" },
+        picture("redirect", "Icon Icon--line"),
+        h(
+          "span",
+          {},
+          `After you submit, you will go to ${name} to authorise the payment, and come back here.`,
+        ),
+      ),
+    );
   }
 
   report() {
@@ -27,7 +39,7 @@ export class WalletForm {
   }
 
   data() {
-    return {type: this.type, [this.type]: {}};
+    return { type: this.type, [this.type]: {} };
   }
 
   billingDetails() {

@@ -1,9 +1,10 @@
 // Pays an open invoice with the sandbox's own Stripe.js, as a customer does who follows the link in a mail.
-const form = document.querySelector("form.pay");
-const message = form.querySelector(".message");
-const stripe = window.Stripe("pk_test_sandbox");
+const form = /** @type {HTMLFormElement} */ (document.querySelector("form.pay"));
+const message = /** @type {HTMLElement} */ (form.querySelector(".message"));
+const place = /** @type {HTMLElement} */ (form.querySelector(".payment"));
+const stripe = /** @type {import("@stripe/stripe-js").StripeConstructor} */ (window.Stripe)("pk_test_sandbox");
 const elements = stripe.elements({ clientSecret: form.dataset.clientSecret });
-elements.create("payment").mount(form.querySelector(".payment"));
+elements.create("payment").mount(place);
 
 let paying = false;
 form.addEventListener("submit", async (event) => {
@@ -18,7 +19,7 @@ form.addEventListener("submit", async (event) => {
   });
   paying = false;
   if (error) {
-    message.textContent = error.message;
+    message.textContent = error.message ?? "";
     return;
   }
   window.location.reload();

@@ -1,5 +1,5 @@
-import {Element} from './element.js';
-import {require} from './errors.js';
+import { Element } from "./element.js";
+import { require } from "./errors.js";
 
 /** The billing or shipping address. */
 export class AddressElement extends Element {
@@ -8,11 +8,10 @@ export class AddressElement extends Element {
    * @param {Record<string, any>} options
    */
   constructor(group, options) {
-    require(
-      ['billing', 'shipping'].includes(options.mode),
-      `Invalid value for elements.create('address'): mode should be either 'billing' or 'shipping'. You specified: ${options.mode}.`,
-    );
-    super('address', group, options);
+    require(["billing", "shipping"].includes(
+      options.mode,
+    ), `Invalid value for elements.create('address'): mode should be either 'billing' or 'shipping'. You specified: ${options.mode}.`);
+    super("address", group, options);
   }
 
   /**
@@ -21,7 +20,7 @@ export class AddressElement extends Element {
    */
   async getValue() {
     const frame = this.mounted();
-    require(frame, 'You must mount the Address Element before calling getValue().');
-    return frame.call('getValue');
+    require(frame, "You must mount the Address Element before calling getValue().");
+    return frame.call("getValue");
   }
 }

@@ -1,5 +1,5 @@
-import {connectionError} from './errors.js';
-import {ORIGIN} from './origin.js';
+import { connectionError } from "./errors.js";
+import { ORIGIN } from "./origin.js";
 
 /** @typedef {{error: import('@stripe/stripe-js').StripeError}} Failure */
 
@@ -9,13 +9,15 @@ import {ORIGIN} from './origin.js';
  * @param {string} [prefix]
  * @returns {[string, string][]}
  */
-export function formFields(values, prefix = '') {
+export function formFields(values, prefix = "") {
   return Object.entries(values).flatMap(([name, value]) => {
     const full = prefix ? `${prefix}[${name}]` : name;
     if (value === undefined || value === null) {
       return [];
     }
-    return typeof value === 'object' ? formFields(value, full) : [/** @type {[string, string]} */ ([full, String(value)])];
+    return typeof value === "object"
+      ? formFields(value, full)
+      : [/** @type {[string, string]} */ ([full, String(value)])];
   });
 }
 
@@ -28,13 +30,13 @@ export function formFields(values, prefix = '') {
  * @returns {Promise<any>} the object, or `{error}`
  */
 export async function request(key, method, path, params) {
-  const fields = new URLSearchParams(formFields({...params, key}));
-  const address = method === 'GET' ? `${ORIGIN}${path}?${fields}` : `${ORIGIN}${path}`;
+  const fields = new URLSearchParams(formFields({ ...params, key }));
+  const address = method === "GET" ? `${ORIGIN}${path}?${fields}` : `${ORIGIN}${path}`;
   try {
-    const response = await fetch(address, {method, body: method === 'GET' ? undefined : fields});
+    const response = await fetch(address, { method, body: method === "GET" ? undefined : fields });
     return await response.json();
   } catch {
-    return connectionError('We could not reach the payment service. Check your connection and try again.');
+    return connectionError("We could not reach the payment service. Check your connection and try again.");
   }
 }
 
@@ -48,6 +50,6 @@ export function intentOf(secret) {
   if (!match) {
     return null;
   }
-  const kind = match[2] === 'pi' ? 'payment' : 'setup';
-  return {id: match[1], kind, path: `/v1/${kind}_intents/${match[1]}`};
+  const kind = match[2] === "pi" ? "payment" : "setup";
+  return { id: match[1], kind, path: `/v1/${kind}_intents/${match[1]}` };
 }

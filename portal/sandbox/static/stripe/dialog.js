@@ -1,4 +1,4 @@
-import {Frame} from './frame.js';
+import { Frame } from "./frame.js";
 
 /** The frame may still be answering the click that ended it. */
 const REMOVE_AFTER_MS = 300;
@@ -14,14 +14,27 @@ const REMOVE_AFTER_MS = 300;
 export function openDialog(page, title, options) {
   const before = document.activeElement;
   const frame = new Frame(page, title);
-  const dialog = document.createElement('dialog');
-  dialog.setAttribute('aria-label', title);
+  const dialog = document.createElement("dialog");
+  dialog.setAttribute("aria-label", title);
   Object.assign(dialog.style, {
-    border: '0', padding: '0', margin: '0', background: 'transparent', position: 'fixed', inset: '0',
-    width: '100vw', height: '100vh', maxWidth: 'none', maxHeight: 'none', overflow: 'hidden',
+    border: "0",
+    padding: "0",
+    margin: "0",
+    background: "transparent",
+    position: "fixed",
+    inset: "0",
+    width: "100vw",
+    height: "100vh",
+    maxWidth: "none",
+    maxHeight: "none",
+    overflow: "hidden",
   });
   Object.assign(frame.iframe.style, {
-    border: '0', display: 'block', width: '100%', height: '100%', colorScheme: options.appearance?.theme === 'night' ? 'dark' : 'light',
+    border: "0",
+    display: "block",
+    width: "100%",
+    height: "100%",
+    colorScheme: options.appearance?.theme === "night" ? "dark" : "light",
   });
   dialog.append(frame.iframe);
   document.body.append(dialog);
@@ -41,15 +54,18 @@ export function openDialog(page, title, options) {
       resolve(value);
     };
     close = () => void end(null);
-    frame.events.add('done', end);
-    frame.events.add('dismiss', () => end(null));
-    dialog.addEventListener('cancel', (event) => {
+    frame.events.add("done", end);
+    frame.events.add("dismiss", () => end(null));
+    dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
-      void frame.call('escape').catch(() => undefined);
+      void frame.call("escape").catch(() => undefined);
     });
     frame.connected.catch(() => end(null));
   });
   dialog.showModal();
-  void frame.call('init', options).then(() => frame.iframe.focus(), () => undefined);
-  return {result, close: () => close(), frame};
+  void frame.call("init", options).then(
+    () => frame.iframe.focus(),
+    () => undefined,
+  );
+  return { result, close: () => close(), frame };
 }

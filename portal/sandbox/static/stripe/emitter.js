@@ -13,7 +13,7 @@ export class Emitter {
    * @param {boolean} [once]
    */
   add(name, handler, once = false) {
-    this.handlers.set(name, [...(this.handlers.get(name) ?? []), {handler, once}]);
+    this.handlers.set(name, [...(this.handlers.get(name) ?? []), { handler, once }]);
   }
 
   /**
@@ -32,7 +32,7 @@ export class Emitter {
    * @param {unknown} payload
    */
   emit(name, payload) {
-    for (const {handler, once} of this.handlers.get(name) ?? []) {
+    for (const { handler, once } of this.handlers.get(name) ?? []) {
       if (once) {
         this.remove(name, handler);
       }

@@ -3,7 +3,7 @@ export class IntegrationError extends Error {
   /** @param {string} message */
   constructor(message) {
     super(message);
-    this.name = 'IntegrationError';
+    this.name = "IntegrationError";
   }
 }
 
@@ -25,5 +25,5 @@ export function require(condition, message) {
  * @returns {{error: import('@stripe/stripe-js').StripeError}}
  */
 export function connectionError(message) {
-  return {error: {type: 'api_connection_error', message}};
+  return { error: { type: "api_connection_error", message } };
 }

@@ -1,5 +1,5 @@
-import {openDialog} from './dialog.js';
-import {Element} from './element.js';
+import { openDialog } from "./dialog.js";
+import { Element } from "./element.js";
 
 const ANSWER_WITHIN_MS = 1000;
 
@@ -10,14 +10,14 @@ export class ExpressCheckoutElement extends Element {
    * @param {Record<string, any>} options
    */
   constructor(group, options) {
-    super('expressCheckout', group, options);
+    super("expressCheckout", group, options);
     this.busy = false;
   }
 
   /** @param {import('./frame.js').Frame} frame */
   listen(frame) {
     super.listen(frame);
-    frame.events.add('pressed', ({expressPaymentType}) => void this.open(expressPaymentType));
+    frame.events.add("pressed", ({ expressPaymentType }) => void this.open(expressPaymentType));
   }
 
   /** @param {import('@stripe/stripe-js').ExpressPaymentType} expressPaymentType */
@@ -43,19 +43,19 @@ export class ExpressCheckoutElement extends Element {
    */
   ask(expressPaymentType) {
     return new Promise((resolve) => {
-      if (!this.emitter.has('click')) {
+      if (!this.emitter.has("click")) {
         resolve({});
         return;
       }
       setTimeout(() => resolve(null), ANSWER_WITHIN_MS);
       /** @type {import('@stripe/stripe-js').StripeExpressCheckoutElementClickEvent} */
       const event = {
-        elementType: 'expressCheckout',
+        elementType: "expressCheckout",
         expressPaymentType,
         resolve: (details) => resolve(details ?? {}),
         reject: () => resolve(null),
       };
-      this.emitter.emit('click', event);
+      this.emitter.emit("click", event);
     });
   }
 
@@ -64,25 +64,25 @@ export class ExpressCheckoutElement extends Element {
    * @param {Record<string, any>} details
    */
   async pay(expressPaymentType, details) {
-    const {result} = openDialog('link', 'Pay with Link', {
+    const { result } = openDialog("link", "Pay with Link", {
       ...this.group.frameOptions(),
       appearance: this.group.options.appearance,
-      options: {...this.options, ...details},
+      options: { ...this.options, ...details },
     });
     const signedIn = await result;
     if (!signedIn) {
-      this.emitter.emit('cancel', {elementType: 'expressCheckout'});
+      this.emitter.emit("cancel", { elementType: "expressCheckout" });
       return;
     }
     this.group.express = expressPaymentType;
     /** @type {import('@stripe/stripe-js').StripeExpressCheckoutElementConfirmEvent & {elementType: 'expressCheckout'}} */
     const event = {
-      elementType: 'expressCheckout',
+      elementType: "expressCheckout",
       expressPaymentType,
       billingDetails: signedIn.billingDetails,
       paymentFailed: (payload) => this.failed(payload),
     };
-    this.emitter.emit('confirm', event);
+    this.emitter.emit("confirm", event);
   }
 
   /**
@@ -91,6 +91,6 @@ export class ExpressCheckoutElement extends Element {
    */
   failed(payload) {
     this.group.express = null;
-    this.tell('failed', {message: payload?.message});
+    this.tell("failed", { message: payload?.message });
   }
 }

@@ -1,5 +1,5 @@
-import {Emitter} from './emitter.js';
-import {ORIGIN} from './origin.js';
+import { Emitter } from "./emitter.js";
+import { ORIGIN } from "./origin.js";
 
 let count = 0;
 
@@ -18,11 +18,11 @@ export class Frame {
   constructor(page, title, query = {}) {
     count += 1;
     this.events = new Emitter();
-    this.iframe = document.createElement('iframe');
+    this.iframe = document.createElement("iframe");
     this.iframe.name = `__privateStripeFrame${count}`;
     this.iframe.title = title;
     this.iframe.allow = `payment ${ORIGIN}; publickey-credentials-get ${ORIGIN}`;
-    this.iframe.setAttribute('frameborder', '0');
+    this.iframe.setAttribute("frameborder", "0");
     this.iframe.src = `${ORIGIN}/elements/${page}?${new URLSearchParams(query)}`;
     /** @type {Map<number, {resolve: (value: any) => void, reject: (reason: Error) => void}>} */
     this.waiting = new Map();
@@ -30,7 +30,7 @@ export class Frame {
     /** @type {MessagePort | null} */
     this.port = null;
     this.connected = new Promise((resolve, reject) => {
-      this.iframe.addEventListener('load', () => this.connect(resolve, reject));
+      this.iframe.addEventListener("load", () => this.connect(resolve, reject));
     });
     this.connected.catch(() => undefined);
   }
@@ -43,16 +43,16 @@ export class Frame {
     const channel = new MessageChannel();
     this.port?.close();
     this.port = channel.port1;
-    const timer = setTimeout(() => reject(new Error('The payment form did not load.')), 10_000);
+    const timer = setTimeout(() => reject(new Error("The payment form did not load.")), 10_000);
     channel.port1.onmessage = (message) => {
-      if (message.data.event === 'connected') {
+      if (message.data.event === "connected") {
         clearTimeout(timer);
         resolve();
       } else {
         this.receive(message.data);
       }
     };
-    this.iframe.contentWindow?.postMessage({sandbox: 'connect'}, ORIGIN, [channel.port2]);
+    this.iframe.contentWindow?.postMessage({ sandbox: "connect" }, ORIGIN, [channel.port2]);
   }
 
   /** @param {{event?: string, payload?: any, id?: number, result?: unknown, failure?: string}} data */
@@ -81,8 +81,8 @@ export class Frame {
     this.calls += 1;
     const id = this.calls;
     return new Promise((resolve, reject) => {
-      this.waiting.set(id, {resolve, reject});
-      this.port?.postMessage({id, method, argument});
+      this.waiting.set(id, { resolve, reject });
+      this.port?.postMessage({ id, method, argument });
     });
   }
 
@@ -90,8 +90,8 @@ export class Frame {
   remove() {
     this.port?.close();
     this.iframe.remove();
-    for (const {reject} of this.waiting.values()) {
-      reject(new Error('The element was unmounted.'));
+    for (const { reject } of this.waiting.values()) {
+      reject(new Error("The element was unmounted."));
     }
     this.waiting.clear();
   }

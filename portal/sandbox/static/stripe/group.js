@@ -1,65 +1,80 @@
-import {AddressElement} from './address_element.js';
-import {intentOf} from './api.js';
-import {Element} from './element.js';
-import {require} from './errors.js';
-import {ExpressCheckoutElement} from './express_element.js';
+import { AddressElement } from "./address_element.js";
+import { intentOf } from "./api.js";
+import { Element } from "./element.js";
+import { require } from "./errors.js";
+import { ExpressCheckoutElement } from "./express_element.js";
 
 /** @typedef {import('./element.js').ElementType} ElementType */
 
-const TYPES = ['payment', 'linkAuthentication', 'expressCheckout', 'address'];
-const MODES = ['payment', 'setup', 'subscription'];
-const COMMON_OPTIONS = ['fonts', 'locale', 'appearance', 'loader', 'syncAddressCheckbox'];
+const TYPES = ["payment", "linkAuthentication", "expressCheckout", "address"];
+const MODES = ["payment", "setup", "subscription"];
+const COMMON_OPTIONS = ["fonts", "locale", "appearance", "loader", "syncAddressCheckbox"];
 const MODE_OPTIONS = [
-  'mode', 'amount', 'currency', 'setupFutureUsage', 'setup_future_usage', 'captureMethod', 'capture_method',
-  'allowedPaymentMethodTypes', 'excludedPaymentMethodTypes',
+  "mode",
+  "amount",
+  "currency",
+  "setupFutureUsage",
+  "setup_future_usage",
+  "captureMethod",
+  "capture_method",
+  "allowedPaymentMethodTypes",
+  "excludedPaymentMethodTypes",
 ];
-const UPDATABLE = ['mode', 'amount', 'currency', 'setupFutureUsage', 'captureMethod', 'appearance', 'locale', 'fonts',
-  'allowedPaymentMethodTypes', 'excludedPaymentMethodTypes'];
-const DATA_FREE = ['expressCheckout', 'linkAuthentication', 'address'];
+const UPDATABLE = [
+  "mode",
+  "amount",
+  "currency",
+  "setupFutureUsage",
+  "captureMethod",
+  "appearance",
+  "locale",
+  "fonts",
+  "allowedPaymentMethodTypes",
+  "excludedPaymentMethodTypes",
+];
+const DATA_FREE = ["expressCheckout", "linkAuthentication", "address"];
 
 /** @param {Record<string, any>} options */
 function checkOptions(options) {
-  require(
-    !('paymentMethodTypes' in options || 'payment_method_types' in options),
-    "Invalid value for elements(): paymentMethodTypes can't be used from version 2026-09-30.endive on. " +
-      'Use allowedPaymentMethodTypes or excludedPaymentMethodTypes instead.',
-  );
+  require(!(
+    "paymentMethodTypes" in options || "payment_method_types" in options
+  ), "Invalid value for elements(): paymentMethodTypes can't be used from version 2026-09-30.endive on. " +
+    "Use allowedPaymentMethodTypes or excludedPaymentMethodTypes instead.");
   const deferred = options.mode !== undefined;
-  const allowed = deferred ? [...COMMON_OPTIONS, ...MODE_OPTIONS] : [...COMMON_OPTIONS, 'clientSecret', 'currency'];
+  const allowed = deferred
+    ? [...COMMON_OPTIONS, ...MODE_OPTIONS]
+    : [...COMMON_OPTIONS, "clientSecret", "currency"];
   for (const name of Object.keys(options)) {
-    require(
-      allowed.includes(name) || options[name] === undefined,
-      `Invalid elements() parameter: ${name} is not an accepted parameter, or not supported by this sandbox.`,
-    );
+    require(allowed.includes(name) ||
+      options[name] ===
+        undefined, `Invalid elements() parameter: ${name} is not an accepted parameter, or not supported by this sandbox.`);
   }
   if (deferred) {
     checkMode(options);
   } else {
-    require(
-      options.clientSecret === undefined || intentOf(String(options.clientSecret)),
-      `Invalid value for elements(): clientSecret should be a client secret of the form \${id}_secret_\${secret}. You specified: ${options.clientSecret}.`,
-    );
+    require(options.clientSecret === undefined ||
+      intentOf(
+        String(options.clientSecret),
+      ), `Invalid value for elements(): clientSecret should be a client secret of the form \${id}_secret_\${secret}. You specified: ${options.clientSecret}.`);
   }
 }
 
 /** @param {Record<string, any>} options */
 function checkMode(options) {
-  require(
-    MODES.includes(options.mode),
-    `Invalid value for elements(): mode should be one of the following strings: ${MODES.join(', ')}. You specified: ${options.mode}.`,
-  );
-  require(
-    options.mode === 'setup' || (typeof options.currency === 'string' && /^[a-z]{3}$/.test(options.currency)),
-    'Invalid value for elements(): currency should be a three-letter ISO currency code in lower case, such as usd.',
-  );
-  require(
-    options.mode === 'setup' || (Number.isInteger(options.amount) && options.amount >= 0),
-    `Invalid value for elements(): amount should be a whole number of the currency's smallest unit. You specified: ${options.amount}.`,
-  );
-  require(
-    options.mode !== 'payment' || options.amount > 0,
-    'Invalid value for elements(): amount must be greater than 0 when mode is payment.',
-  );
+  require(MODES.includes(
+    options.mode,
+  ), `Invalid value for elements(): mode should be one of the following strings: ${MODES.join(", ")}. You specified: ${options.mode}.`);
+  require(options.mode === "setup" ||
+    (typeof options.currency === "string" &&
+      /^[a-z]{3}$/.test(
+        options.currency,
+      )), "Invalid value for elements(): currency should be a three-letter ISO currency code in lower case, such as usd.");
+  require(options.mode === "setup" ||
+    (Number.isInteger(options.amount) &&
+      options.amount >=
+        0), `Invalid value for elements(): amount should be a whole number of the currency's smallest unit. You specified: ${options.amount}.`);
+  require(options.mode !== "payment" ||
+    options.amount > 0, "Invalid value for elements(): amount must be greater than 0 when mode is payment.");
 }
 
 /** A group of elements that pay together: `stripe.elements(options)`. */
@@ -71,7 +86,7 @@ export class Group {
   constructor(key, options = {}) {
     checkOptions(options);
     this.key = key;
-    this.options = {...options};
+    this.options = { ...options };
     /** @type {Element[]} */
     this.elements = [];
     this.submitted = false;
@@ -89,12 +104,12 @@ export class Group {
 
   /** What every frame of the group needs to know. */
   frameOptions() {
-    const {fonts: _fonts, ...elements} = this.options;
-    return {key: this.key, session: this.session, elements, pageOrigin: window.location.origin};
+    const { fonts: _fonts, ...elements } = this.options;
+    return { key: this.key, session: this.session, elements, pageOrigin: window.location.origin };
   }
 
   colorScheme() {
-    return this.options.appearance?.theme === 'night' ? 'dark' : 'light';
+    return this.options.appearance?.theme === "night" ? "dark" : "light";
   }
 
   /**
@@ -114,16 +129,18 @@ export class Group {
    * @param {Record<string, any>} [options]
    */
   create(type, options = {}) {
-    require(
-      TYPES.includes(type),
-      `A valid Element name must be provided. Valid Elements are:\n  ${TYPES.join(', ')}; you passed: ${type}.`,
-    );
-    require(!this.getElement(type), `Can only create one Element of type ${type} through this Elements group.`);
-    require(
-      this.deferred || this.options.clientSecret || DATA_FREE.includes(type),
-      'In order to create a payment element, you must pass a clientSecret or mode when creating the Elements group.\n\n' +
-        'e.g. stripe.elements({clientSecret: "{{CLIENT_SECRET}}"})',
-    );
+    require(TYPES.includes(
+      type,
+    ), `A valid Element name must be provided. Valid Elements are:\n  ${TYPES.join(", ")}; you passed: ${type}.`);
+    require(!this.getElement(
+      type,
+    ), `Can only create one Element of type ${type} through this Elements group.`);
+    require(this.deferred ||
+      this.options.clientSecret ||
+      DATA_FREE.includes(
+        type,
+      ), "In order to create a payment element, you must pass a clientSecret or mode when creating the Elements group.\n\n" +
+      'e.g. stripe.elements({clientSecret: "{{CLIENT_SECRET}}"})');
     const element = this.make(type, options);
     this.elements.push(element);
     return element;
@@ -134,10 +151,12 @@ export class Group {
    * @param {Record<string, any>} options
    */
   make(type, options) {
-    if (type === 'address') {
+    if (type === "address") {
       return new AddressElement(this, options);
     }
-    return type === 'expressCheckout' ? new ExpressCheckoutElement(this, options) : new Element(type, this, options);
+    return type === "expressCheckout"
+      ? new ExpressCheckoutElement(this, options)
+      : new Element(type, this, options);
   }
 
   /**
@@ -167,10 +186,13 @@ export class Group {
    */
   async update(options) {
     for (const name of Object.keys(options)) {
-      require(UPDATABLE.includes(name), `Invalid elements.update() parameter: ${name} is not an accepted parameter.`);
+      require(UPDATABLE.includes(
+        name,
+      ), `Invalid elements.update() parameter: ${name} is not an accepted parameter.`);
     }
-    require(this.deferred || !('amount' in options), 'elements.update(): amount can only be given to Elements made with a mode.');
-    const merged = {...this.options, ...options};
+    require(this.deferred ||
+      !("amount" in options), "elements.update(): amount can only be given to Elements made with a mode.");
+    const merged = { ...this.options, ...options };
     checkOptions(merged);
     this.options = merged;
     this.submitted = false;
@@ -179,7 +201,7 @@ export class Group {
         const frame = element.mounted();
         if (frame) {
           frame.iframe.style.colorScheme = this.colorScheme();
-          await frame.call('elements', this.frameOptions().elements);
+          await frame.call("elements", this.frameOptions().elements);
         }
       }),
     );
@@ -193,7 +215,7 @@ export class Group {
    * @param {() => void} handler
    */
   on(name, handler) {
-    require(name === 'update-end', `Invalid event name for elements.on(): ${name}.`);
+    require(name === "update-end", `Invalid event name for elements.on(): ${name}.`);
     this.updateHandlers.push(handler);
   }
 
@@ -202,9 +224,9 @@ export class Group {
    * @returns {Promise<{error?: {message: string, status?: string}}>}
    */
   async fetchUpdates() {
-    require(this.options.clientSecret, 'elements.fetchUpdates() needs Elements made with a clientSecret.');
-    const frame = this.getElement('payment')?.mounted();
-    return frame ? frame.call('fetchUpdates') : {};
+    require(this.options.clientSecret, "elements.fetchUpdates() needs Elements made with a clientSecret.");
+    const frame = this.getElement("payment")?.mounted();
+    return frame ? frame.call("fetchUpdates") : {};
   }
 
   /**
@@ -214,17 +236,17 @@ export class Group {
   async submit() {
     if (this.express) {
       this.submitted = true;
-      return {selectedPaymentMethod: this.express};
+      return { selectedPaymentMethod: this.express };
     }
-    const payment = this.getElement('payment')?.mounted();
-    require(payment, 'elements should have a mounted Payment Element or Express Checkout Element.');
-    for (const type of /** @type {ElementType[]} */ (['linkAuthentication', 'address'])) {
-      const result = await this.getElement(type)?.mounted()?.call('submit');
+    const payment = this.getElement("payment")?.mounted();
+    require(payment, "elements should have a mounted Payment Element or Express Checkout Element.");
+    for (const type of /** @type {ElementType[]} */ (["linkAuthentication", "address"])) {
+      const result = await this.getElement(type)?.mounted()?.call("submit");
       if (result?.error) {
         return result;
       }
     }
-    const result = await payment.call('submit');
+    const result = await payment.call("submit");
     this.submitted = !result.error;
     return result;
   }
@@ -236,14 +258,18 @@ export class Group {
    * @param {any} payload
    */
   heard(from, name, payload) {
-    if (name === 'change') {
+    if (from.type === "payment" && name === "focus") {
+      // Whoever goes back to the form has given the wallet up.
+      this.express = null;
+    }
+    if (name === "change") {
       this.submitted = false;
     }
-    if (name === 'change' && from.type === 'linkAuthentication') {
-      this.getElement('payment')?.tell('email', payload);
+    if (name === "change" && from.type === "linkAuthentication") {
+      this.getElement("payment")?.tell("email", payload);
     }
-    if (name === 'change' && from.type === 'address' && from.options.mode !== 'shipping') {
-      this.getElement('payment')?.tell('address', payload);
+    if (name === "change" && from.type === "address" && from.options.mode !== "shipping") {
+      this.getElement("payment")?.tell("address", payload);
     }
   }
 }

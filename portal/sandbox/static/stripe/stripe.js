@@ -1,11 +1,11 @@
-import {intentOf, request} from './api.js';
-import {confirm, finish} from './confirm.js';
-import {require} from './errors.js';
-import {Group} from './group.js';
+import { intentOf, request } from "./api.js";
+import { confirm, finish } from "./confirm.js";
+import { require } from "./errors.js";
+import { Group } from "./group.js";
 
 /** @typedef {import('./confirm.js').ConfirmOptions} ConfirmOptions */
 
-const VERSION = 'endive';
+const VERSION = "endive";
 
 /** What `Stripe(key)` returns. */
 class StripeSandbox {
@@ -24,7 +24,7 @@ class StripeSandbox {
    * @returns {Promise<any>} a result, or nothing ever when the page is left
    */
   confirmPayment(options) {
-    return confirm(this.key, 'payment', options);
+    return confirm(this.key, "payment", options);
   }
 
   /**
@@ -32,7 +32,7 @@ class StripeSandbox {
    * @returns {Promise<any>} as confirmPayment
    */
   confirmSetup(options) {
-    return confirm(this.key, 'setup', options);
+    return confirm(this.key, "setup", options);
   }
 
   /**
@@ -42,14 +42,14 @@ class StripeSandbox {
    */
   async handleNextAction(options) {
     const secret = options?.clientSecret;
-    require(typeof secret === 'string', 'stripe.handleNextAction(): clientSecret should be a client secret string.');
+    require(typeof secret ===
+      "string", "stripe.handleNextAction(): clientSecret should be a client secret string.");
     const intent = intentOf(secret);
     require(intent, `stripe.handleNextAction(): not a client secret: ${secret}.`);
-    const answer = await request(this.key, 'GET', intent.path, {client_secret: secret});
-    require(
-      answer.error || answer.status === 'requires_action',
-      `handleNextAction: The ${intent.kind === 'payment' ? 'PaymentIntent' : 'SetupIntent'} supplied is not in the requires_action state.`,
-    );
+    const answer = await request(this.key, "GET", intent.path, { client_secret: secret });
+    require(answer.error ||
+      answer.status ===
+        "requires_action", `handleNextAction: The ${intent.kind === "payment" ? "PaymentIntent" : "SetupIntent"} supplied is not in the requires_action state.`);
     return finish(this.key, intent.kind, secret, answer);
   }
 
@@ -58,7 +58,7 @@ class StripeSandbox {
    * @returns {Promise<import('@stripe/stripe-js').PaymentIntentResult>}
    */
   async retrievePaymentIntent(clientSecret) {
-    return this.retrieve('payment', clientSecret);
+    return this.retrieve("payment", clientSecret);
   }
 
   /**
@@ -66,7 +66,7 @@ class StripeSandbox {
    * @returns {Promise<import('@stripe/stripe-js').SetupIntentResult>}
    */
   async retrieveSetupIntent(clientSecret) {
-    return this.retrieve('setup', clientSecret);
+    return this.retrieve("setup", clientSecret);
   }
 
   /**
@@ -75,14 +75,15 @@ class StripeSandbox {
    * @returns {Promise<any>}
    */
   async retrieve(kind, secret) {
-    const intent = typeof secret === 'string' ? intentOf(secret) : null;
-    const call = kind === 'payment' ? 'retrievePaymentIntent' : 'retrieveSetupIntent';
-    require(intent?.kind === kind, `Invalid value for stripe.${call} intent secret: value should be a client secret of the form \${id}_secret_\${secret}. You specified: ${secret}.`);
-    const answer = await request(this.key, 'GET', intent.path, {client_secret: secret});
+    const intent = typeof secret === "string" ? intentOf(secret) : null;
+    const call = kind === "payment" ? "retrievePaymentIntent" : "retrieveSetupIntent";
+    require(intent?.kind ===
+      kind, `Invalid value for stripe.${call} intent secret: value should be a client secret of the form \${id}_secret_\${secret}. You specified: ${secret}.`);
+    const answer = await request(this.key, "GET", intent.path, { client_secret: secret });
     if (answer.error) {
-      return {error: answer.error};
+      return { error: answer.error };
     }
-    return kind === 'payment' ? {paymentIntent: answer} : {setupIntent: answer};
+    return kind === "payment" ? { paymentIntent: answer } : { setupIntent: answer };
   }
 }
 
@@ -91,17 +92,15 @@ class StripeSandbox {
  * @param {string} key
  */
 export function Stripe(key) {
-  require(
-    typeof key === 'string' && key !== '',
-    'Missing value for Stripe(): apiKey should be a string.',
-  );
-  require(
-    !key.startsWith('sk_'),
-    'You should not use your secret key with Stripe.js.\n        Please pass a publishable key instead.',
-  );
-  require(key.startsWith('pk_test_'), `This is Stripe's sandbox: it takes publishable keys that start with pk_test_ only. You passed: ${key}.`);
+  require(typeof key === "string" && key !== "", "Missing value for Stripe(): apiKey should be a string.");
+  require(!key.startsWith(
+    "sk_",
+  ), "You should not use your secret key with Stripe.js.\n        Please pass a publishable key instead.");
+  require(key.startsWith(
+    "pk_test_",
+  ), `This is Stripe's sandbox: it takes publishable keys that start with pk_test_ only. You passed: ${key}.`);
   return new StripeSandbox(key);
 }
 Stripe.version = VERSION;
 
-Object.assign(window, {Stripe});
+Object.assign(window, { Stripe });
