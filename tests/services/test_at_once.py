@@ -2,51 +2,20 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
-import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
 from portal import pricing
-from portal.app import create_app
 from portal.db import unit_of_work
 from portal.errors import PortalError
-from portal.gateways import Gateways
-from portal.gateways.jobs import Jobs
-from portal.gateways.mail import mail_gateway
 from portal.models import Attempt, InboxEvent, Mail, QuoteMatch
-from portal.services import catalogs, checkout, inbox
+from portal.services import checkout, inbox
 from tests import factories
-from tests.database import TestDatabase
 from tests.services.buying import Customer
-from tests.shop import CALIFORNIA, TWELVE_BY_THE_MONTH, TWELVE_BY_THE_YEAR, Shop
+from tests.shop import CALIFORNIA, TWELVE_BY_THE_MONTH, TWELVE_BY_THE_YEAR
 
 DELIVERIES = 20
-
-
-@pytest.fixture
-def open_shop(committing: TestDatabase, tmp_path) -> tuple[Flask, Customer]:  # type: ignore[no-untyped-def]
-    """A portal whose rows are there for every thread, with a company that may buy."""
-    shop = Shop()
-    settings = replace(factories.settings(), database_url=committing.app_url, data_dir=tmp_path)
-    gateways = Gateways(settings, shop.gateway, shop.clock, mail_gateway(settings), Jobs(), letters=None)  # type: ignore[arg-type]
-    app = create_app(settings, gateways)
-    connected: Gateways = app.extensions["portal"]
-    catalogs.push(connected)
-    shop.listen(app)
-    account = factories.account(app)
-    checkout.save_details(connected, account.workspace_id, account.user_id, CALIFORNIA)
-    return app, Customer(connected, shop, account, lambda: work_off(connected))
-
-
-def work_off(gateways: Gateways) -> list[str]:
-    """The worker: every event that waits."""
-    with unit_of_work() as session:
-        waiting = list(session.scalars(select(InboxEvent.id).where(InboxEvent.state == "received")))
-    for event_id in waiting:
-        inbox.process(gateways, event_id)
-    return waiting
 
 
 def at_once(*work: Callable[[], object]) -> list[object]:
