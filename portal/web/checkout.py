@@ -7,13 +7,13 @@ from werkzeug import Response
 from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.models import BillingDetails
+from portal.models.base import JSON
 from portal.pricing import Selection, quote
 from portal.services import billing_details, checkout, subscriptions
 from portal.services.checkout import (
     AlreadySubscribedError,
     DetailsError,
     PromotionCodeError,
-    PurchaseState,
     QuoteChangedError,
     QuoteExpiredError,
     StillConfirmingError,
@@ -21,7 +21,8 @@ from portal.services.checkout import (
 )
 from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
 from portal.web.checkout_form import TRIAL, DetailsForm, details_form
-from portal.web.checkout_pages import ASK_STRIPE_AFTER, outcome, quote_page
+from portal.web.checkout_pages import quote_page
+from portal.web.checkout_waiting import ASK_STRIPE_AFTER, outcome, standing_of, waiting_page
 from portal.web.limits import limit_quotes
 from portal.web.pricing import offered_catalog
 from portal.web.pricing_form import choice_form, choice_query
@@ -63,17 +64,21 @@ def details() -> Response | str | tuple[str, int]:
     if bought:
         return _already()
     if not request.args and known and known.draft_selection:
-        query = choice_query(Selection.from_dict(known.draft_selection))
-        return redirect(url_for("checkout.details", **query), code=303)
+        return _taken_up(known.draft_selection)
     choice = choice_form(request.args, offered_catalog())
     if not request.args or not choice.validate() or choice.selection is None:
         return redirect(url_for("pricing.page", **request.args), code=303)
     form = details_form(known)
-    if form.validate_on_submit():
-        quote_id = _quoted(form, choice.selection)
-        if quote_id:
-            return redirect(url_for("checkout.page", quote_id=quote_id), code=303)
+    quote_id = _quoted(form, choice.selection) if form.validate_on_submit() else None
+    if quote_id:
+        return redirect(url_for("checkout.page", quote_id=quote_id), code=303)
     return _details_page(form, choice.selection, known), 422 if form.errors else 200
+
+
+def _taken_up(draft: JSON) -> Response:
+    """The choice that was made before signing up, in the address again."""
+    query = choice_query(Selection.from_dict(draft))
+    return redirect(url_for("checkout.details", **query), code=303)
 
 
 def _quoted(form: DetailsForm, selection: Selection) -> str | None:
@@ -155,34 +160,31 @@ def confirm(quote_id: str) -> Response | tuple[Response, int]:
     """Carry the quote out; JSON for the page's script: what the browser has to confirm, or where to go."""
     try:
         result = checkout.confirm(gateways(), current_workspace_id(), current_user_id(), quote_id)
-    except QuoteExpiredError as error:
-        return jsonify(location=url_for("checkout.page", quote_id=quote_id)), error.status
-    except QuoteChangedError as error:
-        changed = [change.what for change in error.changes]
-        return jsonify(location=url_for("checkout.page", quote_id=quote_id, changed=changed)), error.status
-    except AlreadySubscribedError as error:
-        return jsonify(location=url_for("billing.overview")), error.status
-    except StillConfirmingError as error:
-        return jsonify(location=url_for("checkout.done", quote_id=quote_id)), error.status
     except PortalError as error:
-        title = gettext("The purchase did not go through")
-        return jsonify(code=error.code, title=title, message=error.message), error.status
+        return _refused(quote_id, error), error.status
     return jsonify(collect=result.collect, client_secret=result.client_secret)
 
 
-def _standing(quote_id: str, *, ask_stripe: bool) -> PurchaseState:
-    """How the purchase stands; a refusal may be that of an earlier try, so Stripe is asked about it."""
-    purchase = checkout.state(gateways(), current_workspace_id(), quote_id, ask_stripe=ask_stripe)
-    if purchase.name == "declined" and not ask_stripe:
-        purchase = checkout.state(gateways(), current_workspace_id(), quote_id, ask_stripe=True)
-    return purchase
+def _refused(quote_id: str, error: PortalError) -> Response:
+    """Where to go on after a refusal, or what to say and stay. Nothing was charged."""
+    match error:
+        case QuoteChangedError():
+            changed = [change.what for change in error.changes]
+            return jsonify(location=url_for("checkout.page", quote_id=quote_id, changed=changed))
+        case QuoteExpiredError():
+            return jsonify(location=url_for("checkout.page", quote_id=quote_id))
+        case AlreadySubscribedError():
+            return jsonify(location=url_for("billing.overview"))
+        case StillConfirmingError():
+            return jsonify(location=url_for("checkout.done", quote_id=quote_id))
+    return jsonify(code=error.code, title=gettext("The purchase did not go through"), message=error.message)
 
 
 @blueprint.get("/<quote_id>/state")
 @workspace_required(BUYER)
 def state(quote_id: str) -> Response:
     """How the purchase stands, for the page's script."""
-    purchase = _standing(quote_id, ask_stripe="ask_stripe" in request.args)
+    purchase = standing_of(quote_id, ask_stripe="ask_stripe" in request.args)
     told = outcome(purchase)
     location = told.location
     if location is None and not told.waiting:
@@ -196,19 +198,8 @@ def done(quote_id: str) -> Response | str:
     """The page after paying: waits for the webhook, and asks Stripe itself when that is late."""
     waited = request.args.get("waited", 0, type=int)
     failed = request.args.get("redirect_status") == "failed"
-    purchase = _standing(quote_id, ask_stripe=failed or waited >= ASK_STRIPE_AFTER)
+    purchase = standing_of(quote_id, ask_stripe=failed or waited >= ASK_STRIPE_AFTER)
     told = outcome(purchase)
     if told.location:
         return redirect(told.location, code=303)
-    known, _ = _known()
-    return render_template(
-        "checkout/done.html",
-        quote=purchase.quote,
-        state=purchase,
-        details=known,
-        waited=waited,
-        waiting=told.waiting,
-        title=told.title,
-        body=told.body,
-        links=told.links,
-    )
+    return waiting_page(purchase, told, waited=waited)

@@ -1,7 +1,6 @@
-"""What the checkout's pages show of a purchase, whichever state it is in."""
+"""The binding quote as a page, and what is shown when it no longer holds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from flask import render_template, request, url_for
@@ -15,52 +14,17 @@ from portal.pricing import Selection
 from portal.services import billing_details, quotes
 from portal.services.checkout import Change, PurchaseState, QuoteChangedError
 from portal.web import current_workspace_id, gateways, settings
-from portal.web.billing_attention import Link, Notice
+from portal.web.billing_attention import Notice
 from portal.web.checkout_form import TRIAL
-from portal.web.checkout_words import change_words, changes_between, tax_id_words, tax_words, what_comes_next
-from portal.web.presentation import money
+from portal.web.checkout_words import (
+    change_words,
+    changes_between,
+    payment_words,
+    tax_id_words,
+    tax_words,
+    what_comes_next,
+)
 from portal.web.pricing_form import choice_query
-
-# after so many seconds of waiting Stripe itself is asked, whether or not a webhook came
-ASK_STRIPE_AFTER = 4
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the waiting page says: still waiting, or where to go on."""
-
-    waiting: bool
-    title: str
-    body: str
-    location: str | None = None
-    links: Sequence[Link] = ()
-
-
-def outcome(state: PurchaseState) -> Outcome:
-    """The waiting page of a purchase: that it is not paid is said only once Stripe has been asked."""
-    pay = url_for("checkout.page", quote_id=state.quote.id)
-    overview = url_for("billing.overview")
-    match state.name:
-        case "active" | "trialing":
-            welcome = url_for("billing.overview", welcome=state.quote.id)
-            return Outcome(False, gettext("You are live"), state.message, welcome)
-        case "quoted":
-            return Outcome(False, gettext("The payment is not complete"), state.message, pay)
-        case "declined" if state.asked:
-            return Outcome(False, gettext("The payment is not complete"), state.message, pay)
-        case "processing":
-            links = [Link(overview, gettext("Go to the overview"))]
-            return Outcome(False, gettext("Your payment is on its way"), state.message, links=links)
-        case "awaiting_payment" | "requires_action" if state.asked:
-            links = [Link(pay, gettext("Back to the payment")), Link(overview, gettext("Go to the overview"))]
-            body = gettext("%(state)s You were not charged.", state=state.message)
-            return Outcome(False, gettext("The payment is not complete"), body, links=links)
-        case "expired" | "abandoned" | "failed":
-            links = [Link(pay, gettext("See the price again")), Link(overview, gettext("Go to the overview"))]
-            return Outcome(False, gettext("This purchase did not go through"), state.message, links=links)
-        case _:
-            body = gettext("We wait for Stripe to confirm the payment. This takes a few seconds.")
-            return Outcome(True, gettext("Confirming your payment"), body)
 
 
 def links_back(quote: Quote) -> dict[str, str]:
@@ -120,27 +84,30 @@ def quote_page(
         refusal = QuoteChangedError([Change(what, None, None) for what in changed])
     if refusal:
         return stale_page(state, refusal)
-    free = quote.amount_due == 0
+    return _standing_page(
+        state, details, replaced, promotion_code=promotion_code, promotion_error=promotion_error
+    )
+
+
+def _standing_page(
+    state: PurchaseState, details: BillingDetails, replaced: Quote | None, **promotion: str | None
+) -> str:
+    quote, stripe_js = state.quote, settings().stripe_js_url
     return render_template(
         "checkout/quote.html",
         quote=quote,
         state=state,
         details=details,
-        changeable=True,
         tax=tax_words(quote),
         tax_id=tax_id_words(details),
         next=what_comes_next(quote, gateways().clock.now()),
         notices=_notices(state, replaced),
-        heading=_heading(quote),
-        paying=_paying(quote),
-        button=_button(quote),
-        consent=_consent(quote),
-        mode="setup" if free else "subscription",
+        pay=payment_words(quote),
+        mode="subscription" if quote.amount_due else "setup",
         publishable_key=settings().stripe_publishable_key,
-        stripe_js_url=settings().stripe_js_url,
-        stripe_origin="{0.scheme}://{0.netloc}".format(urlsplit(settings().stripe_js_url)),
-        promotion_code=promotion_code,
-        promotion_error=promotion_error,
+        stripe_js_url=stripe_js,
+        stripe_origin="{0.scheme}://{0.netloc}".format(urlsplit(stripe_js)),
+        **promotion,
         **links_back(quote),
     )
 
@@ -180,37 +147,3 @@ def _notices(state: PurchaseState, replaced: Quote | None) -> list[Notice]:
             )
         )
     return found
-
-
-def _heading(quote: Quote) -> str:
-    if quote.trial_days:
-        return gettext("Check the price, and start the trial")
-    return gettext("Check the price, and pay")
-
-
-def _paying(quote: Quote) -> str:
-    if quote.trial_days:
-        return gettext(
-            "Nothing is charged today. Your payment method is kept at Stripe for the end of the trial."
-        )
-    if quote.amount_due == 0:
-        return gettext(
-            "Nothing is charged today. Your payment method is kept at Stripe for usage and renewals."
-        )
-    return gettext("Your details go straight to Stripe; we never see your card number.")
-
-
-def _button(quote: Quote) -> str:
-    if quote.trial_days:
-        return gettext("Start trial – pay nothing today")
-    if quote.amount_due == 0:
-        return gettext("Start – pay nothing today")
-    return gettext("Pay %(amount)s now", amount=money(quote.amount_due, quote.currency))
-
-
-def _consent(quote: Quote) -> str:
-    if quote.selection["interval"] == "year":
-        return gettext(
-            "The payment method is kept for renewals every year and for usage every month, until you cancel."
-        )
-    return gettext("The payment method is kept for renewals and usage every month, until you cancel.")

@@ -224,3 +224,52 @@ def change_words(changes: Sequence[Change]) -> list[str]:
     return list(
         dict.fromkeys(known.get(each.what, gettext("The price was reckoned anew.")) for each in changes)
     )
+
+
+@dataclass(frozen=True)
+class PaymentWords:
+    """What stands round the payment form: the page's heading, a sentence above, the button, one under it."""
+
+    heading: str
+    above: str
+    button: str
+    under: str
+
+
+def payment_words(quote: Quote) -> PaymentWords:
+    """Say what the button does, to the cent, and what happens to the payment method."""
+    return PaymentWords(_heading(quote), _above(quote), _button(quote), _under(quote))
+
+
+def _heading(quote: Quote) -> str:
+    if quote.trial_days:
+        return gettext("Check the price, and start the trial")
+    return gettext("Check the price, and pay")
+
+
+def _above(quote: Quote) -> str:
+    if quote.trial_days:
+        return gettext(
+            "Nothing is charged today. Your payment method is kept at Stripe for the end of the trial."
+        )
+    if quote.amount_due == 0:
+        return gettext(
+            "Nothing is charged today. Your payment method is kept at Stripe for usage and renewals."
+        )
+    return gettext("Your details go straight to Stripe; we never see your card number.")
+
+
+def _button(quote: Quote) -> str:
+    if quote.trial_days:
+        return gettext("Start trial – pay nothing today")
+    if quote.amount_due == 0:
+        return gettext("Start – pay nothing today")
+    return gettext("Pay %(amount)s now", amount=money(quote.amount_due, quote.currency))
+
+
+def _under(quote: Quote) -> str:
+    if quote.selection["interval"] == "year":
+        return gettext(
+            "The payment method is kept for renewals every year and for usage every month, until you cancel."
+        )
+    return gettext("The payment method is kept for renewals and usage every month, until you cancel.")

@@ -1,0 +1,79 @@
+"""The page after paying: what it says in each state of the purchase, and where it leads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask import render_template, url_for
+from flask_babel import gettext
+
+from portal.db import unit_of_work
+from portal.services import billing_details, checkout
+from portal.services.checkout import PurchaseState
+from portal.web import current_workspace_id, gateways
+from portal.web.billing_attention import Link
+
+# after so many seconds of waiting Stripe itself is asked, whether or not a webhook came
+ASK_STRIPE_AFTER = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the waiting page says: still waiting, or where to go on."""
+
+    waiting: bool
+    title: str
+    body: str
+    location: str | None = None
+    links: Sequence[Link] = ()
+
+
+def outcome(state: PurchaseState) -> Outcome:
+    """The waiting page of a purchase: that it is not paid is said only once Stripe has been asked."""
+    pay = url_for("checkout.page", quote_id=state.quote.id)
+    overview = url_for("billing.overview")
+    match state.name:
+        case "active" | "trialing":
+            welcome = url_for("billing.overview", welcome=state.quote.id)
+            return Outcome(False, gettext("You are live"), state.message, welcome)
+        case "quoted":
+            return Outcome(False, gettext("The payment is not complete"), state.message, pay)
+        case "declined" if state.asked:
+            return Outcome(False, gettext("The payment is not complete"), state.message, pay)
+        case "processing":
+            links = [Link(overview, gettext("Go to the overview"))]
+            return Outcome(False, gettext("Your payment is on its way"), state.message, links=links)
+        case "awaiting_payment" | "requires_action" if state.asked:
+            links = [Link(pay, gettext("Back to the payment")), Link(overview, gettext("Go to the overview"))]
+            body = gettext("%(state)s You were not charged.", state=state.message)
+            return Outcome(False, gettext("The payment is not complete"), body, links=links)
+        case "expired" | "abandoned" | "failed":
+            links = [Link(pay, gettext("See the price again")), Link(overview, gettext("Go to the overview"))]
+            return Outcome(False, gettext("This purchase did not go through"), state.message, links=links)
+        case _:
+            body = gettext("We wait for Stripe to confirm the payment. This takes a few seconds.")
+            return Outcome(True, gettext("Confirming your payment"), body)
+
+
+def standing_of(quote_id: str, *, ask_stripe: bool) -> PurchaseState:
+    """How the purchase stands; a refusal may be that of an earlier try, so Stripe is asked about it."""
+    purchase = checkout.state(gateways(), current_workspace_id(), quote_id, ask_stripe=ask_stripe)
+    if purchase.name == "declined" and not ask_stripe:
+        purchase = checkout.state(gateways(), current_workspace_id(), quote_id, ask_stripe=True)
+    return purchase
+
+
+def waiting_page(purchase: PurchaseState, told: Outcome, *, waited: int) -> str:
+    """The page, ``waited`` seconds after paying (as far as a browser without scripts counts them)."""
+    with unit_of_work(current_workspace_id()) as session:
+        details = billing_details.current(session)
+    return render_template(
+        "checkout/done.html",
+        quote=purchase.quote,
+        state=purchase,
+        details=details,
+        waited=waited,
+        waiting=told.waiting,
+        title=told.title,
+        body=told.body,
+        links=told.links,
+    )
