@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, current_app, jsonify, redirect, request
 
-from portal.sandbox import calendar_steps, deliveries, next_payment
+from portal.sandbox import calendar_steps, debits, deliveries, next_payment
 from portal.sandbox.events import public
 from portal.sandbox.faults import Faults
 from portal.sandbox.state import Sandbox, sandbox
@@ -119,6 +119,14 @@ def choose_payment() -> Response:
     with current.work():
         next_payment.order(current, body().get("outcome") or None)
     return chosen_payment()
+
+
+@blueprint.post("/debits")
+@changes
+def settle_debits() -> Response:
+    """`{"payment_intent": id}`, or nothing for all: bank debits under way end now instead of on their day."""
+    ended = debits.settle_now(sandbox(), body().get("payment_intent") or None)
+    return jsonify(settled=[{"payment_intent": each["id"], "status": each["status"]} for each in ended])
 
 
 @blueprint.get("/webhooks")

@@ -113,6 +113,7 @@ def overview() -> str:
             steps=calendar_steps.STEPS,
             outcome=next_payment.waiting(current),
             outcomes=next_payment.OUTCOMES,
+            debits=len(current.store.find("payment_intent", status="processing")),
             controls=deliveries.controls(current),
             faults=current_app.extensions["faults"],
             moments=faults.MOMENTS,

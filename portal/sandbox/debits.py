@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from flask import Blueprint, Response, jsonify, request
-
 from portal.sandbox import confirmation, intents
 from portal.sandbox.clock import Action, on_tick
-from portal.sandbox.state import Sandbox, sandbox
+from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
-
-blueprint = Blueprint("debits", __name__)
 
 
 @on_tick
@@ -39,15 +35,14 @@ def clock_of(current: Sandbox, customer: str | None) -> str | None:
     return (owner or {}).get("test_clock")
 
 
-@blueprint.post("/_sandbox/debits")
-def settle_now() -> Response | tuple[Response, int]:
-    """End every debit under way, or only that of `{"payment_intent": id}`, without waiting for its day."""
-    wanted = (request.get_json(silent=True) or {}).get("payment_intent")
-    current = sandbox()
+def settle_now(current: Sandbox, wanted: str | None) -> list[Document]:
+    """End every debit under way, or only that of one payment intent; the intents as they are then.
+
+    ValueError when that payment intent has no debit under way.
+    """
     with current.work():
         waiting = current.store.find(intents.KIND, status="processing")
         chosen = [intent for intent in waiting if wanted in (None, intent["id"])]
         if wanted and not chosen:
-            return jsonify(error=f"No debit under way for the payment intent {wanted!r}."), 404
-        ended = [confirmation.settle(current, intent).intent for intent in chosen]
-    return jsonify(settled=[{"payment_intent": intent["id"], "status": intent["status"]} for intent in ended])
+            raise ValueError(f"No debit is under way for the payment intent {wanted!r}.")
+        return [confirmation.settle(current, intent).intent for intent in chosen]

@@ -96,8 +96,8 @@ def test_a_debit_can_be_ended_without_waiting(app: Flask, browser: Browser, secr
 def test_ending_a_debit_that_there_is_not_says_so(app: Flask) -> None:
     answer = app.test_client().post("/_sandbox/debits", json={"payment_intent": "pi_nope"})
 
-    assert answer.status_code == 404
-    assert "pi_nope" in answer.json["error"]
+    assert answer.status_code == 400
+    assert "pi_nope" in answer.json["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -126,3 +126,15 @@ def test_a_customers_test_clock_settles_its_own_debits(client: stripe.StripeClie
 
     assert unmoved == "processing"
     assert client.v1.payment_intents.retrieve(debit.id).status == "succeeded"
+
+
+def test_the_control_page_says_how_many_debits_are_under_way(
+    app: Flask, browser: Browser, secret: str
+) -> None:
+    browser.confirm(secret, **account("000123456789"))
+    before = app.test_client().get("/_sandbox/").text
+    app.test_client().post("/_sandbox/debits", data={"back": "/_sandbox/"})
+    after = app.test_client().get("/_sandbox/").text
+
+    assert "1 bank debit under way." in before
+    assert "0 bank debits under way." in after
