@@ -90,7 +90,7 @@ def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
 
 
 def trusted_hosts(settings: Settings) -> list[str]:
-    """The host names that may be asked for: ours, those in the settings, and this machine's in development."""
+    """The host names that may be asked for: ours, the settings', in development this machine's."""
     own = settings.base_url.split("//", 1)[1].rsplit(":", 1)[0]
     local = () if settings.production else LOCAL_HOSTS
     return [own, *settings.trusted_hosts, *local]

@@ -14,7 +14,8 @@ SECRET_KEYS = re.compile(
 )
 # keys and signing secrets, client secrets of intents, links of mails, card numbers
 SECRET_TEXT = re.compile(
-    r"(?:sk|rk)_(?:test|live)_\w+|whsec_\w+|(?:pi|seti|cs)_\w+_secret_\w+|\b(?:\d[ -]?){13,19}\b|\.[\w-]{6}\.[\w-]{20,}"
+    r"(?:sk|rk)_(?:test|live)_\w+|whsec_\w+|(?:pi|seti|cs)_\w+_secret_\w+"
+    r"|\b(?:\d[ -]?){13,19}\b|\.[\w-]{6}\.[\w-]{20,}"
 )
 QUIET = ("procrastinate", "urllib3", "stripe", "alembic", "_granian", "granian.access")
 

@@ -23,8 +23,8 @@ FLAGS = (
     "--no-first-run",
 )
 ADVICE = (
-    "No Chromium was found and none could be installed. Install one (on Debian: apt-get install chromium), or name"
-    f" the one that you have: {SETTING}=/path/to/chrome make test"
+    "No Chromium was found and none could be installed. Install one (on Debian: apt-get install chromium), or"
+    f" name the one that you have: {SETTING}=/path/to/chrome make test"
 )
 
 

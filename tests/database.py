@@ -1,4 +1,4 @@
-"""PostgreSQL for the tests: one server joined by all processes, one migrated template, a copy for each user of it."""
+"""PostgreSQL for the tests: one server joined by all processes, one migrated template, and copies of it."""
 
 import fcntl
 import hashlib
@@ -19,8 +19,14 @@ from portal.migrations import rows, runner
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 MAX_CONNECTIONS = 200
 MIGRATED_BY = ("portal/migrations", "portal/models")
-SCOPE = "SELECT current_setting('role'), current_setting('app.workspace_id', true), current_setting('app.user_id', true)"
-SET_SCOPE = "SELECT set_config('role', %s, true), set_config('app.workspace_id', %s, true), set_config('app.user_id', %s, true)"
+SCOPE = (
+    "SELECT current_setting('role'), current_setting('app.workspace_id', true),"
+    " current_setting('app.user_id', true)"
+)
+SET_SCOPE = (
+    "SELECT set_config('role', %s, true), set_config('app.workspace_id', %s, true),"
+    " set_config('app.user_id', %s, true)"
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The shape of the code: which way imports point, how long things are, and that no page is open by oversight."""
+"""The shape of the code: which way imports point, how long things are, and who may see what."""
 
 import ast
 import subprocess

@@ -38,7 +38,8 @@ TABLES = text(
     " FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')"
 )
 VIEWS = text(
-    "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('v', 'm')"
+    "SELECT c.relname FROM pg_class c"
+    " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('v', 'm')"
     " AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false)"
 )
 PARTIAL_KEYS = text(

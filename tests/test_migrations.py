@@ -42,7 +42,8 @@ def test_the_schema_and_a_first_workspace_on_both_servers_of_the_wheel(version: 
             ).scalar_one()
             connection.execute(text("SELECT set_config('app.workspace_id', :id, true)"), {"id": str(new)})
             insert = text(
-                "INSERT INTO billing_details (company_name, email) VALUES ('Acme', 'a@b.c') RETURNING workspace_id"
+                "INSERT INTO billing_details (company_name, email) VALUES ('A', 'a@b.c')"
+                " RETURNING workspace_id"
             )
             owned = connection.execute(insert).scalar_one()
         found = problems(factories.settings(database_url=database.app_url))

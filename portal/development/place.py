@@ -75,7 +75,8 @@ class Place:
         for name, port in wanted.items():
             if _taken(port):
                 raise PlaceError(
-                    f"Port {port} is taken. Stop what uses it, or choose another: {name}={port + 100} make run"
+                    f"Port {port} is taken. Stop what uses it, or choose another:"
+                    f" {name}={port + 100} make run"
                 )
 
     def secret(self, name: str) -> str:

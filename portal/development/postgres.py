@@ -125,8 +125,8 @@ class EmbeddedPostgres:
     def _clear_stale_pid(self) -> None:
         """Remove the pid file of a killed server, once what it left behind has ended too.
 
-        The new server refuses to start while the number is any process or a zombie, or while a child of the old
-        one still holds the shared memory.
+        The new server refuses to start while the number is any process or a zombie, or while a child
+        of the old one still holds the shared memory.
         """
         pid = self._pid()
         if pid is None:

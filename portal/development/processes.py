@@ -1,4 +1,4 @@
-"""Child processes that start together, stop together, and leave nothing behind when their parent is killed."""
+"""Child processes that start and stop together, and leave nothing behind when their parent is killed."""
 
 import ctypes
 import json
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def _die_with_parent() -> None:
 
 @dataclass
 class Processes:
-    """The children of one start, each in a group of its own; Ctrl-C in the terminal reaches only the parent."""
+    """The children of one start, each in a group of its own: Ctrl-C reaches only the parent."""
 
     folder: Path
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -69,10 +70,8 @@ class Processes:
             _signal(child.pid, signal.SIGKILL if at_once else signal.SIGTERM, group=at_once)
         end = time.monotonic() + STOP_SECONDS
         for child in self.children.values():
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 child.wait(max(0.0, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                pass
             _signal(child.pid, signal.SIGKILL, group=True)
             child.wait()
         self._record.unlink(missing_ok=True)

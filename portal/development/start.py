@@ -22,6 +22,7 @@ DATABASE = "portal"
 STRIPE_KEYS = ("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET")
 # what a developer may set although the start has its own idea of it
 KEPT = ("PORTAL_URL", "PORTAL_SECRET_KEY", "PORTAL_ENVIRONMENT")
+SANDBOX_KEY = "sk_test_sandbox"
 READY_SECONDS = 60.0
 WEB = (
     *("granian", "--interface", "wsgi", "wsgi:app", "--host", "127.0.0.1", "--workers", "2"),
@@ -108,7 +109,7 @@ def _environment(
         own["PORTAL_MIGRATION_URL"] = postgres.url(rows.OWNER, DATABASE)
     if sandbox:
         own["PORTAL_SANDBOX_URL"] = place.sandbox_url
-        own["STRIPE_SECRET_KEY"] = "sk_test_sandbox"
+        own["STRIPE_SECRET_KEY"] = SANDBOX_KEY
         own["STRIPE_PUBLISHABLE_KEY"] = "pk_test_sandbox"
         own["STRIPE_WEBHOOK_SECRET"] = f"whsec_{place.secret('webhook_secret')}"
     kept = {name: value for name, value in environ.items() if value and name in KEPT}

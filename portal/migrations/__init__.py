@@ -1,1 +1,1 @@
-"""Schema changes, run from code under an advisory lock; see ``runner`` for the verbs and ``rows`` for row security."""
+"""Schema changes, run from code: ``runner`` has the verbs, ``rows`` row security, ``check`` the questions."""

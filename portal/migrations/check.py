@@ -38,7 +38,8 @@ def problems(settings: Settings) -> list[str]:
             return [*_role(connection), *_schema(connection)]
     except SQLAlchemyError as error:
         return [
-            f"The database cannot be reached: {type(error).__name__}. Check PORTAL_DATABASE_URL and the server."
+            f"The database cannot be reached: {type(error).__name__}."
+            " Check PORTAL_DATABASE_URL and the server."
         ]
     finally:
         engine.dispose()

@@ -9,16 +9,17 @@ OWNER = "portal_owner"
 APP = "portal_app"
 SYSTEM = "portal_system"
 
-ROLES = f"""\
+ROLES = """\
 DO $$ BEGIN
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'portal_owner') THEN CREATE ROLE portal_owner LOGIN; END IF;
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP}') THEN
-    CREATE ROLE {APP} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS; END IF;
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{SYSTEM}') THEN
-    CREATE ROLE {SYSTEM} NOLOGIN NOSUPERUSER NOBYPASSRLS; END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'portal_owner') THEN
+    CREATE ROLE portal_owner LOGIN; END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'portal_app') THEN
+    CREATE ROLE portal_app LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS; END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'portal_system') THEN
+    CREATE ROLE portal_system NOLOGIN NOSUPERUSER NOBYPASSRLS; END IF;
 END $$;
 -- INHERIT FALSE: the application sees all workspaces only after SET ROLE, never by membership
-GRANT {SYSTEM} TO {APP} WITH INHERIT FALSE, SET TRUE;
+GRANT portal_system TO portal_app WITH INHERIT FALSE, SET TRUE;
 """
 
 FUNCTIONS = """
@@ -54,7 +55,8 @@ def isolate(table: str, *, readable: str = OWN_ROWS) -> None:
         f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
         f"CREATE POLICY {table}_read ON {table} FOR SELECT TO {APP} USING ({readable})",
         f"CREATE POLICY {table}_insert ON {table} FOR INSERT TO {APP} WITH CHECK ({OWN_ROWS})",
-        f"CREATE POLICY {table}_update ON {table} FOR UPDATE TO {APP} USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS})",
+        f"CREATE POLICY {table}_update ON {table} FOR UPDATE TO {APP}"
+        f" USING ({OWN_ROWS}) WITH CHECK ({OWN_ROWS})",
         f"CREATE POLICY {table}_delete ON {table} FOR DELETE TO {APP} USING ({OWN_ROWS})",
         f"CREATE POLICY {table}_system ON {table} FOR SELECT TO {SYSTEM} USING (true)",
         # FORCE would hide every row from data migrations

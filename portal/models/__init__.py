@@ -1,9 +1,9 @@
-"""Every table. Ledgers (audit_entry, quote_match) only grow; what is under row-level security is WorkspaceOwned."""
+"""Every table. Ledgers (audit_entry, quote_match) only grow; WorkspaceOwned is under row-level security."""
 
 from portal.models.accounts import BillingDetails, LoginSession, Member, Role, User, WebAuthn, Workspace
 from portal.models.base import Base, WorkspaceOwned
 from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch, Subscription
-from portal.models.inbox import Incident, InboxEvent, Mail, PollCursor, RateLimit
+from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimit
 from portal.models.purchases import Attempt, Quote
 
 __all__ = [
@@ -12,8 +12,8 @@ __all__ = [
     "Base",
     "BillingDetails",
     "CatalogPrice",
-    "Incident",
     "InboxEvent",
+    "Incident",
     "Invoice",
     "LoginSession",
     "Mail",

@@ -1,6 +1,7 @@
 """The declarative base, and the mixin of every row that belongs to one workspace."""
 
 from datetime import datetime
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, DateTime, ForeignKey, MetaData, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -21,7 +22,7 @@ class Base(DeclarativeBase):
     """Times are timestamptz in UTC, documents are jsonb."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: DateTime(timezone=True),
         JSON: JSONB,
         list[JSON]: JSONB,

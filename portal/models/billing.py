@@ -22,9 +22,7 @@ class Subscription(WorkspaceOwned, Base):
             "uq_subscription_live",
             "workspace_id",
             unique=True,
-            postgresql_where=text(
-                "status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused')"
-            ),
+            postgresql_where=text("status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused')"),
         ),
     )
 
@@ -47,7 +45,8 @@ class Subscription(WorkspaceOwned, Base):
     renews_at: Mapped[datetime | None]  # end of the seats' period
     usage_period_end: Mapped[datetime | None]
     latest_invoice_id: Mapped[str | None]
-    default_payment_method: Mapped[JSON | None]  # {"type", "brand", "last4", "exp_month", "exp_year", "email"}
+    # {"type", "brand", "last4", "exp_month", "exp_year", "email"}
+    default_payment_method: Mapped[JSON | None]
     synced_at: Mapped[datetime]
 
 
@@ -96,7 +95,7 @@ class QuoteMatch(WorkspaceOwned, Base):
 
 
 class CatalogPrice(Base):
-    """Where a price of our catalogue lives at Stripe; written by ``flask catalog push``. Not a workspace's."""
+    """Where a price of our catalogue lives at Stripe; written by ``flask catalog push``."""
 
     __tablename__ = "catalog_price"
 

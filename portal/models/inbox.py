@@ -1,4 +1,4 @@
-"""What arrives from outside and what goes out: webhooks, mails, incidents. None is under row-level security."""
+"""What comes in and goes out: webhooks, mails, incidents. None is under row-level security."""
 
 from datetime import datetime
 
@@ -85,7 +85,7 @@ class RateLimit(Base):
     """A counter of Flask-Limiter's; the table is UNLOGGED: it may be lost, it must be fast."""
 
     __tablename__ = "rate_limit"
-    __table_args__ = {"prefixes": ["UNLOGGED"]}
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
 
     key: Mapped[str] = mapped_column(primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)

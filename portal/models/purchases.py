@@ -69,9 +69,10 @@ class Attempt(WorkspaceOwned, Base):
     quote_id: Mapped[str]
     kind: Mapped[str]
     state: Mapped[str]
-    # where it stands: create_subscription → compare → collect → done; undone by void_invoice → cancel_subscription
+    # where it stands: create_subscription → compare → collect → done;
+    # undone by void_invoice → cancel_subscription
     step: Mapped[str]
-    # whoever carries the attempt out holds it until then (the database's time); after a crash it is free again
+    # whoever carries the attempt out holds it until then (the database's time); a crash frees it
     claimed_until: Mapped[datetime | None]
     collect: Mapped[str | None]  # payment | setup | nothing: what the browser has to confirm
     stripe_subscription_id: Mapped[str | None]

@@ -17,7 +17,8 @@ WORKER_BEAT_SECONDS = 60
 # jobs that are due and not taken; heartbeats of living workers; events and mails that wait
 WORK = text(
     "SELECT (SELECT coalesce(extract(epoch FROM now() - min(coalesce(j.scheduled_at, e.at))), 0)"
-    "          FROM procrastinate_jobs j JOIN procrastinate_events e ON e.job_id = j.id AND e.type = 'deferred'"
+    "          FROM procrastinate_jobs j"
+    "          JOIN procrastinate_events e ON e.job_id = j.id AND e.type = 'deferred'"
     "         WHERE j.status = 'todo' AND coalesce(j.scheduled_at, now()) <= now()) AS lag,"
     "       (SELECT count(*) FROM procrastinate_workers"
     "         WHERE last_heartbeat > now() - make_interval(secs => :beat)) AS workers,"
@@ -54,7 +55,7 @@ _watch = _Watch()
 
 
 def report(gateways: Gateways) -> dict[str, Any]:
-    """Database, worker and Stripe: {"database": "ok"|"away", "worker": {…}, "stripe": "ok"|"away"|"unknown"}."""
+    """{"database": "ok" | "away", "worker": {…} | None, "stripe": "ok" | "away" | "unknown"}."""
     try:
         with unit_of_work() as session:
             row = session.execute(WORK, {"beat": WORKER_BEAT_SECONDS}).one()

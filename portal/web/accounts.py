@@ -1,4 +1,4 @@
-"""What stands round Flask-Security's pages: after signing up, after signing in, the account, the workspaces."""
+"""Round Flask-Security's pages: after signing up, after signing in, the account, the workspaces."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -23,7 +23,7 @@ ROLE_NAMES = {"owner": _("owner"), "admin": _("admin"), "billing": _("billing"),
 
 
 def draft_selection(address: str | None) -> JSON | None:
-    """The selection in ``address`` if it leads to the checkout; kept, so that any browser can go on with it."""
+    """The selection in ``address`` if it leads to the checkout; kept, so that any browser can go on."""
     parts = urlsplit(address or "")
     if parts.path != CHECKOUT:
         return None

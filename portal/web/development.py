@@ -52,7 +52,8 @@ def html(name: str) -> Response:
     """One mail as mail programs show it: inline styles allowed, scripts not."""
     response = Response(_part(_mail(name), "html"), mimetype="text/html")
     response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; base-uri 'none'"
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
+        " frame-ancestors 'self'; base-uri 'none'"
     )
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
     return response

@@ -51,7 +51,8 @@ PAGES = {
     429: Page(
         _("Too many attempts"),
         _(
-            "To keep accounts and cards safe we pause after several attempts. Nothing was changed; wait a minute."
+            "To keep accounts and cards safe we pause after several attempts."
+            " Nothing was changed; wait a minute."
         ),
     ),
     500: Page(
@@ -65,8 +66,8 @@ PAGES = {
 }
 
 STALE_FORM = _(
-    "This form was open while you signed in or out, or your browser keeps no cookies for us. Nothing was changed and"
-    " nothing was charged. Go back, reload the page, and send it again."
+    "This form was open while you signed in or out, or your browser keeps no cookies for us."
+    " Nothing was changed and nothing was charged. Go back, reload the page, and send it again."
 )
 
 BARE = (

@@ -10,8 +10,8 @@ from typing import Any
 from flask import Flask, Response, g, redirect, request, session, url_for
 from flask_login import user_logged_in, user_logged_out
 from flask_security import Security, SQLAlchemySessionUserDatastore
-from flask_security.utils import aware_utcnow
 from flask_security.signals import password_changed, password_reset, user_registered
+from flask_security.utils import aware_utcnow
 from flask_wtf.csrf import CSRFProtect
 from werkzeug import Response as AnyResponse
 

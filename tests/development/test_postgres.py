@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @pytest.fixture
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder that everybody may enter, as the one of an installation; temporary ones of pytest are private."""
+    """A folder that everybody may enter, as an installation's; pytest's temporary ones are private."""
     made = ROOT / ".data" / "tests" / f"try-{os.getpid()}"
     made.mkdir(parents=True)
     yield made

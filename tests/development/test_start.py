@@ -1,4 +1,4 @@
-"""``python -m portal.development`` as a person meets it: it starts, stops, recovers, or says why it cannot."""
+"""``python -m portal.development`` as a person meets it: it starts, stops, recovers, or says why not."""
 
 import fcntl
 import os
@@ -122,9 +122,8 @@ def test_a_taken_port_is_named_with_another_to_choose(start: Start) -> None:
         status, said = start.refused()
 
     assert status == 2
-    assert said.strip().splitlines() == [
-        f"Port {start.port} is taken. Stop what uses it, or choose another: PORTAL_PORT={start.port + 100} make run"
-    ]
+    another = f"PORTAL_PORT={start.port + 100} make run"
+    assert said.strip() == f"Port {start.port} is taken. Stop what uses it, or choose another: {another}"
 
 
 def test_a_folder_that_cannot_be_written_is_named(start: Start) -> None:

@@ -86,8 +86,10 @@ def test_a_server_takes_the_mail_as_text_with_html_beside_it(smtp: Settings, pos
     assert (mail["To"], mail["Subject"]) == ("ada@acme.example", "Grüße – receipt")
     assert mail["Message-ID"] == "<mail-7.1700000000@localhost>"
     assert mail["Auto-Submitted"] == "auto-generated"
-    assert text and text.get_content().strip() == "Paid 5 €."
-    assert html and html.get_content().strip() == "<p>Paid 5 €.</p>"
+    assert text
+    assert text.get_content().strip() == "Paid 5 €."
+    assert html
+    assert html.get_content().strip() == "<p>Paid 5 €.</p>"
 
 
 def test_a_wrong_login_is_no_success(smtp: Settings, postbox: Postbox) -> None:

@@ -68,7 +68,8 @@ def test_a_chosen_workspace_stays_chosen(app: Flask, workspace: factories.Accoun
     sign_ins.choose_workspace(sign_in, other.workspace_id)
     after = found(identifier, workspace.user_id)
 
-    assert after is not None and after.current is not None
+    assert after is not None
+    assert after.current is not None
     assert (after.current.workspace_name, after.current.role) == ("Oak Inc", "billing")
 
 

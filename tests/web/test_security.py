@@ -111,7 +111,9 @@ def test_signing_in_changes_the_cookie(client: Browser, workspace: factories.Acc
     client.sign_in(workspace.email, workspace.password)
     after = client.get_cookie("session")
 
-    assert before and after and before.value != after.value
+    assert before
+    assert after
+    assert before.value != after.value
     client.set_cookie("session", before.value)
     assert client.get("/account").status_code == 303
 
@@ -270,7 +272,8 @@ def test_signing_up_answers_the_same_for_a_known_address_which_gets_a_mail(
     assert shape(seen) == shape(client.get(unknown.location).text)
     assert mailbox.read()[0][1]["To"] == workspace.email
     body = mailbox.read()[0][1].get_body(preferencelist=("plain",))
-    assert body and "has an account already" in body.get_content()
+    assert body
+    assert "has an account already" in body.get_content()
 
 
 def test_pages_of_an_account_are_not_kept_by_any_cache(signed_in: Browser) -> None:
