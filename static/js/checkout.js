@@ -11,8 +11,10 @@ import { appearance } from "./appearance.js";
 /** @typedef {import("@stripe/stripe-js").StripeError} StripeError */
 /** @typedef {{ collect: "payment" | "setup" | "nothing", client_secret: string | null }} Confirmation */
 
-/** States in which this page has nothing more to do: paid, on its way, or over. */
-const LEFT = new Set(["processing", "confirming", "active", "trialing", "expired", "abandoned", "failed"]);
+/** States in which the purchase went on: paid, or on its way. */
+const WENT_ON = new Set(["processing", "confirming", "active", "trialing"]);
+/** States in which this quote is over, and its own address says why. */
+const OVER = new Set(["expired", "abandoned", "failed"]);
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("pay"));
 const button = /** @type {HTMLButtonElement} */ (document.getElementById("pay-button"));
@@ -75,14 +77,15 @@ function refused(error) {
   say(error.type === "validation_error" ? words.formTitle : words.failedTitle, said);
 }
 
-/** Whether the purchase went on elsewhere (another tab, Back after paying); then its page is shown. */
+/** Whether there is nothing left to do here (paid in another tab, replaced, expired); then the right page is shown. */
 async function wentOn() {
   try {
     const response = await fetch(form.dataset.state ?? "", { headers: { Accept: "application/json" } });
     if (!response.ok) return false;
     const { name } = await response.json();
-    if (!LEFT.has(name)) return false;
-    location.replace(form.dataset.done ?? "");
+    if (WENT_ON.has(name)) location.replace(form.dataset.done ?? "");
+    else if (OVER.has(name)) location.replace(form.action.replace(/\/confirm$/, ""));
+    else return false;
     return true;
   } catch {
     return false;
