@@ -33,6 +33,39 @@ SIGN_IN = "sign_in"
 USER = "sign_in_user"
 CSRF = "csrf_token"
 
+SECURITY = {
+    "PASSWORD_HASH": "argon2",
+    "PASSWORD_SCHEMES": ["argon2"],
+    # no pepper from the secret key: a new key must not make every password wrong
+    "PASSWORD_SINGLE_HASH": ["argon2"],
+    "PASSWORD_LENGTH_MIN": PASSWORD_LENGTH_MIN,
+    "PASSWORD_CONFIRM_REQUIRED": False,
+    # of tokens, not of passwords
+    "HASHING_SCHEMES": ["hex_sha512"],
+    "DEPRECATED_HASHING_SCHEMES": [],
+    "RETURN_GENERIC_RESPONSES": True,
+    "REGISTERABLE": True,
+    "CONFIRMABLE": True,
+    "RECOVERABLE": True,
+    "CHANGEABLE": True,
+    "CHANGE_EMAIL": True,
+    "API_ENABLED_METHODS": ["session"],
+    "LOGOUT_CSRF": True,
+    "DATETIME_FACTORY": aware_utcnow,
+    "REGISTER_URL": "/signup",
+    "CHANGE_URL": "/account/password",
+    "CHANGE_EMAIL_URL": "/account/email",
+    "CHANGE_EMAIL_CONFIRM_URL": "/account/email/confirm",
+    "POST_LOGIN_VIEW": "accounts.start",
+    "POST_LOGOUT_VIEW": "security.login",
+    "POST_REGISTER_VIEW": "accounts.check_mail",
+    "POST_CHANGE_VIEW": "accounts.page",
+    "POST_CHANGE_EMAIL_VIEW": "accounts.page",
+    "CLI_USERS_NAME": False,
+    "CLI_ROLES_NAME": False,
+    "STATIC_FOLDER": None,
+}
+
 
 def configure(app: Flask, settings: Settings) -> None:
     """Flask-Security's and the cookies' settings."""
@@ -50,37 +83,12 @@ def configure(app: Flask, settings: Settings) -> None:
         WTF_CSRF_TIME_LIMIT=None,
     )
     security = {
-        "PASSWORD_SALT": settings.secret_key,
-        "PASSWORD_HASH": "argon2",
-        "PASSWORD_SCHEMES": ["argon2"],
+        **SECURITY,
         "PASSWORD_HASH_PASSLIB_OPTIONS": ARGON2_IN_TESTS if settings.environment == "test" else ARGON2,
-        "PASSWORD_LENGTH_MIN": PASSWORD_LENGTH_MIN,
-        "PASSWORD_CONFIRM_REQUIRED": False,
-        # of tokens, not of passwords
-        "HASHING_SCHEMES": ["hex_sha512"],
-        "DEPRECATED_HASHING_SCHEMES": [],
-        "RETURN_GENERIC_RESPONSES": True,
-        "REGISTERABLE": True,
-        "CONFIRMABLE": True,
-        "RECOVERABLE": True,
-        "CHANGEABLE": True,
-        "CHANGE_EMAIL": True,
-        "API_ENABLED_METHODS": ["session"],
-        "LOGOUT_CSRF": True,
-        "DATETIME_FACTORY": aware_utcnow,
-        "EMAIL_VALIDATOR_ARGS": {"check_deliverability": False, "test_environment": not settings.production},
-        "REGISTER_URL": "/signup",
-        "CHANGE_URL": "/account/password",
-        "CHANGE_EMAIL_URL": "/account/email",
-        "CHANGE_EMAIL_CONFIRM_URL": "/account/email/confirm",
-        "POST_LOGIN_VIEW": "accounts.start",
-        "POST_LOGOUT_VIEW": "security.login",
-        "POST_REGISTER_VIEW": "accounts.check_mail",
-        "POST_CHANGE_VIEW": "accounts.page",
-        "POST_CHANGE_EMAIL_VIEW": "accounts.page",
-        "CLI_USERS_NAME": False,
-        "CLI_ROLES_NAME": False,
-        "STATIC_FOLDER": None,
+        "EMAIL_VALIDATOR_ARGS": {
+            "check_deliverability": False,
+            "test_environment": not settings.production,
+        },
     }
     app.config.update({f"SECURITY_{name}": value for name, value in security.items()})
     app.config.update({f"SECURITY_MSG_{name}": value for name, value in account_words.MESSAGES.items()})

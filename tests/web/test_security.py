@@ -344,3 +344,19 @@ def test_a_form_that_outlived_its_sign_in_says_what_to_do(signed_in: Browser) ->
 
     assert answer.status_code == 400
     assert "Go back, reload the page, and send it again." in answer.text
+
+
+def test_a_new_secret_key_keeps_passwords_and_sign_ins(
+    signed_in: Browser, workspace: factories.Account, settings: Settings, gateways: Gateways
+) -> None:
+    new = replace(settings, secret_key="a new key, " * 4, previous_secret_keys=(settings.secret_key,))
+    app = create_app(new, gateways)
+    app.test_client_class = Browser
+    later, guest = app.test_client(), app.test_client()
+    assert isinstance(guest, Browser)
+    cookie = signed_in.get_cookie("session")
+    assert cookie
+    later.set_cookie("session", cookie.value)
+
+    assert later.get("/account").status_code == 200
+    assert guest.sign_in(workspace.email, workspace.password).location == "/start"
