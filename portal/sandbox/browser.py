@@ -6,11 +6,14 @@ from typing import Any
 
 from portal.sandbox import link, methods
 from portal.sandbox.errors import invalid, missing, missing_param
+from portal.sandbox.payment_methods import usable
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
 # Besides the SDK's parameters: what Stripe.js sends, and the options with which the Elements were made.
 CONFIRM_PARAMS = ("client_secret", "payment_method_data", "expected", "link", "link_signup")
+# A browser could get round 3-D Secure with this.
+SERVER_ONLY = frozenset({"off_session"})
 # docs.stripe.com/api: the members that are present when retrieved with a publishable key.
 PAYMENT_INTENT_MEMBERS = (
     "id",
@@ -62,8 +65,11 @@ SHOWN_CAPTURE = {"automatic_async": "automatic"}
 def check_secret(sandbox: Sandbox, params: dict[str, Any], intent: Document) -> None:
     """With a publishable key the client secret is the permission; a wrong one is as good as no intent."""
     given = params.get("client_secret")
-    if sandbox.request.publishable and not given:
-        raise missing_param("client_secret")
+    if sandbox.request.publishable:
+        if not given:
+            raise missing_param("client_secret")
+        for name in SERVER_ONLY & params.keys():
+            raise invalid(f"{name} can only be set with a secret API key.", name)
     if given is not None and given != intent["client_secret"]:
         raise missing(intent["object"], intent["id"], "intent")
 
@@ -83,6 +89,13 @@ def hide_secrets(error_members: dict[str, Any], sandbox: Sandbox) -> None:
     for name in ("payment_intent", "setup_intent"):
         if sandbox.request.publishable and name in error_members:
             error_members[name] = shown(sandbox, error_members[name])
+
+
+def chosen_method(sandbox: Sandbox, params: dict[str, Any], customer: str | None) -> Document | None:
+    """The payment method that a request names or describes, None when it does neither."""
+    if id := params.get("payment_method"):
+        return usable(sandbox, id, customer)
+    return method_from(sandbox, params)
 
 
 def method_from(sandbox: Sandbox, params: dict[str, Any]) -> Document | None:

@@ -170,8 +170,9 @@ def complete(sandbox: Sandbox, intent: Document, charge: Document) -> Document:
 
 
 def keep(sandbox: Sandbox, intent: Document, method: Document) -> None:
-    """Attach the method to the customer when the intent says that it will be used again."""
+    """Attach the method to the customer when the intent will use it again; else it is used up."""
     if not (intent["setup_future_usage"] and intent["customer"]):
+        sandbox.store.put(methods.KIND, {**method, "_spent": method["customer"] is None})
         return
     set_up = method.get("_set_up") or intent["setup_future_usage"] == "off_session"
     payment_methods.attach(sandbox, {**method, "_set_up": set_up}, intent["customer"])

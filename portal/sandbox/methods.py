@@ -33,6 +33,12 @@ def types_for(currency: str) -> list[str]:
     return list(TYPES_BY_CURRENCY.get(currency, OTHER_TYPES))
 
 
+def automatic(params: Document) -> Document:
+    """An intent's `automatic_payment_methods`: on, and with redirects, unless told otherwise."""
+    given = params.get("automatic_payment_methods") or {}
+    return {"allow_redirects": given.get("allow_redirects", "always"), "enabled": given.get("enabled", True)}
+
+
 def billing_details(given: Document | None) -> Document:
     """Billing details with every field present, as Stripe answers them."""
     given = given or {}

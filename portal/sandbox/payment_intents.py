@@ -95,7 +95,7 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
         sandbox,
         params["amount"],
         params["currency"].lower(),
-        automatic_payment_methods=_automatic(params),
+        automatic_payment_methods=methods.automatic(params),
         capture_method=params.get("capture_method", "automatic_async"),
         confirmation_method=params.get("confirmation_method", "automatic"),
         customer=customer,
@@ -103,7 +103,7 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
         setup_future_usage=params.get("setup_future_usage"),
         **{name: params.get(name) for name in STORED},
     )
-    if method := _given_method(sandbox, params, customer):
+    if method := browser.chosen_method(sandbox, params, customer):
         intent = intents.change(sandbox, intent, payment_method=method["id"], status="requires_confirmation")
     if params.get("confirm"):
         return _confirm(sandbox, intent, params)
@@ -117,17 +117,6 @@ def check_amount(amount: int, currency: str) -> None:
         raise invalid(TOO_SMALL, "amount", code)
     if amount > MAXIMUM:
         raise invalid("Amount must be no more than $999,999.99", "amount", "amount_too_large")
-
-
-def _automatic(params: dict[str, Any]) -> Document:
-    given = params.get("automatic_payment_methods") or {}
-    return {"allow_redirects": given.get("allow_redirects", "always"), "enabled": given.get("enabled", True)}
-
-
-def _given_method(sandbox: Sandbox, params: dict[str, Any], customer: str | None) -> Document | None:
-    if id := params.get("payment_method"):
-        return usable(sandbox, id, customer)
-    return browser.method_from(sandbox, params)
 
 
 @route("GET", "/v1/payment_intents/{id}", params=PaymentIntentRetrieveParams, publishable=True)
@@ -193,7 +182,7 @@ def confirm(sandbox: Sandbox, params: dict[str, Any], id: str) -> Document:
     }
     if kept:
         intent = intents.change(sandbox, intent, **kept)
-    if method := _given_method(sandbox, params, intent["customer"]):
+    if method := browser.chosen_method(sandbox, params, intent["customer"]):
         intent = intents.change(sandbox, intent, payment_method=method["id"], status="requires_confirmation")
     return _confirm(sandbox, intent, params)
 

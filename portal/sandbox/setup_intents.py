@@ -35,31 +35,20 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     customer = params.get("customer")
     if customer:
         owner(sandbox, customer)
-    given = params.get("automatic_payment_methods") or {}
-    automatic = {
-        "allow_redirects": given.get("allow_redirects", "always"),
-        "enabled": given.get("enabled", True),
-    }
     intent = setups.create(
         sandbox,
-        automatic_payment_methods=automatic,
+        automatic_payment_methods=methods.automatic(params),
         customer=customer,
         description=params.get("description"),
         metadata=params.get("metadata") or {},
         # Recorded: a bare setup intent says off_session, also where on_session was sent.
         usage="off_session",
     )
-    if method := _given_method(sandbox, params, customer):
+    if method := browser.chosen_method(sandbox, params, customer):
         intent = setups.change(sandbox, intent, payment_method=method["id"], status="requires_confirmation")
     if params.get("confirm"):
         return _confirm(sandbox, intent, params)
     return intent
-
-
-def _given_method(sandbox: Sandbox, params: dict[str, Any], customer: str | None) -> Document | None:
-    if id := params.get("payment_method"):
-        return usable(sandbox, id, customer)
-    return browser.method_from(sandbox, params)
 
 
 @route("GET", "/v1/setup_intents/{id}", params=SetupIntentRetrieveParams, publishable=True)
@@ -117,7 +106,7 @@ def confirm(sandbox: Sandbox, params: dict[str, Any], id: str) -> Document:
         browser.hide_secrets(error.extra, sandbox)
         raise error
     browser.check_expected(params, intent)
-    if method := _given_method(sandbox, params, intent["customer"]):
+    if method := browser.chosen_method(sandbox, params, intent["customer"]):
         intent = setups.change(sandbox, intent, payment_method=method["id"], status="requires_confirmation")
     return _confirm(sandbox, intent, params)
 

@@ -285,3 +285,20 @@ def test_nonsense_from_a_browser_is_refused_by_name(
 
     assert status == 400
     assert body["error"]["param"] == (param or "payment_method_data[card][exp_month]")
+
+
+def test_a_browser_cannot_say_that_its_customer_is_away(
+    browser: Browser, intent: stripe.PaymentIntent
+) -> None:
+    fields = {**card("4000002760003184"), "off_session": "true"}
+    status, body = browser.confirm(str(intent.client_secret), **fields)
+
+    assert status == 400
+    assert body["error"]["param"] == "off_session"
+
+
+def test_a_card_used_once_without_a_customer_cannot_be_used_again(client: stripe.StripeClient) -> None:
+    used = pay(client, "pm_card_visa").payment_method
+    error = refusal(lambda: pay(client, str(used)))
+
+    assert error.user_message.startswith("This PaymentMethod was previously used without being attached")
