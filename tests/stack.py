@@ -25,7 +25,9 @@ import stripe
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-MAIL_SECONDS = 15.0
+MAIL_SECONDS = 30.0
+# the portal looks at the sandbox's clock once a second
+CLOCK_SECONDS = 1.1
 ROUTINE = re.compile(r'"level": "(info|debug)"(?!.*"status": [45])')
 UP = "The portal runs at"
 # every browser of a run comes from one address, so the limits per address would end it
@@ -120,6 +122,11 @@ class Stack:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return cast(dict[str, Any], json.loads(answer.read()))
 
+    def advance(self, seconds: int) -> None:
+        """Let simulated time pass, and all that is due in it happen; wait until the portal has noticed."""
+        self.sandbox("clock", advance=seconds)
+        time.sleep(CLOCK_SECONDS)
+
     def complaints(self, most: int = 40) -> str:
         """The last lines of all logs that are warnings or worse, or failed requests."""
         files = (self.data / "logs").glob("*")
@@ -131,6 +138,14 @@ class Stack:
         files = sorted((self.data / "mail").glob("*.eml"))
         parsed = [message_from_bytes(file.read_bytes(), policy=default) for file in files]
         return [cast(EmailMessage, mail) for mail in parsed if recipient in str(mail["To"])]
+
+    def await_mails(self, recipient: str, count: int) -> None:
+        """Wait until so many mails went to ``recipient``."""
+        end = time.monotonic() + MAIL_SECONDS
+        while len(self.mails(recipient)) < count:
+            if time.monotonic() > end:
+                raise StackError(f"{len(self.mails(recipient))} mails to {recipient} instead of {count}.")
+            time.sleep(0.1)
 
     def mail(self, recipient: str, words: str) -> EmailMessage:
         """The newest mail to ``recipient`` with ``words`` in its subject; waits for it."""

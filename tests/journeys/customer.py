@@ -97,7 +97,7 @@ class Customer:
     def sign_out(self) -> None:
         """Through the menu of the account."""
         self.page.get_by_role("button", name=self.company).click()
-        self.page.get_by_role("button", name="Sign out").click()
+        self.page.get_by_role("button", name="Sign out", exact=True).click()
         expect(self.page.get_by_role("heading", name="Sign in")).to_be_visible()
 
     def fill_details(self, address: Address = CALIFORNIA, *, tax_id: str = "") -> None:

@@ -92,6 +92,7 @@ def test_the_express_button_pays_with_the_remembered_card(customer: Customer, li
 
 def test_a_wrong_code_is_said_and_the_next_one_counts(customer: Customer, link_email: str) -> None:
     customer.ready_to_pay()
+    customer.answers.add(400)
     form = sign_in_to_link(customer, link_email, "000001")
     expect(form.get_by_text("The code you entered is incorrect.")).to_be_visible()
     form.get_by_label("Your one-time code").fill(CODE)

@@ -32,13 +32,11 @@ def test_amounts_put_into_the_request_change_nothing(customer: Customer) -> None
 def test_an_amount_changed_in_the_page_is_refused_and_nothing_is_charged(customer: Customer) -> None:
     page = customer.page
     customer.arrive()
-    page.route(
-        "**/checkout/Q-*",
-        lambda route: route.fulfill(
-            response=(answer := route.fetch()),
-            body=answer.text().replace('data-amount="1398000"', 'data-amount="100"'),
-        ),
+    page.add_init_script(
+        "document.addEventListener('readystatechange', () => {"
+        " const form = document.querySelector('form[data-amount]'); if (form) form.dataset.amount = '100'; })"
     )
+    customer.answers.add(400)
     customer.look_at_quote()
     customer.pay_by_card()
 

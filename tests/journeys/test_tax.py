@@ -61,7 +61,7 @@ def test_a_number_that_the_register_does_not_know_is_said_before_paying(customer
     customer.ready_to_pay(address=BERLIN, tax_id=UNKNOWN_NUMBER)
     expect(page.locator(".tax-id")).to_contain_text(UNKNOWN_NUMBER)
 
-    customer.stack.sandbox("clock", advance=60)
+    customer.stack.advance(60)
 
     expect(page.locator(".tax-id-info, .tax-id-caution")).to_be_visible()
     customer.await_words("the official register does not know it")

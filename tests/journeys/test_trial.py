@@ -24,14 +24,14 @@ def test_a_trial_charges_nothing_today_and_the_first_payment_when_it_ends(custom
     assert [one["status"] for one in customer.subscriptions()] == ["trialing"]
     assert customer.charges() == []
 
-    stack.sandbox("clock", advance=11 * DAY + 3600)
+    stack.advance(11 * DAY + 3600)
     reminder = stack.mail(customer.email, "Your trial ends on")
     body = reminder.get_body(("plain",))
     assert body
     assert "$13,980.00" in body.get_content()
     assert customer.charges() == []
 
-    stack.sandbox("clock", advance=3 * DAY)
+    stack.advance(3 * DAY)
     receipt = stack.mail(customer.email, "eceipt").get_body(("plain",))
     assert receipt
     assert "$13,980.00" in receipt.get_content()
@@ -47,7 +47,7 @@ def test_a_card_that_fails_when_the_trial_ends_is_said_by_mail_and_on_the_overvi
     customer.ready_to_pay(ESSENTIAL_MONTH, start="trial")
     customer.pay_by_card(FAILS_WHEN_CHARGED)
     page.wait_for_url("**/billing**")
-    stack.sandbox("clock", advance=15 * DAY)
+    stack.advance(15 * DAY)
     stack.mail(customer.email, "failed")
 
     customer.visit("/billing")
