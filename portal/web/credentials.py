@@ -12,6 +12,7 @@ from functools import wraps
 from typing import Any
 
 from flask import Flask, Response, abort, g, redirect, request, url_for
+from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
 
 from portal.config import Settings
@@ -67,12 +68,16 @@ def _bounded(view: Callable[..., Any], hashing: threading.BoundedSemaphore) -> C
 def _once(view: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(view)
     def once(*args: Any, **kwargs: Any) -> Any:
+        guest = not current_user.is_authenticated
         try:
-            return view(*args, **kwargs)
+            answer = view(*args, **kwargs)
         except IntegrityError:
             # the other click was first, and its mail is on its way
             db_session.rollback()
-            return redirect(url_for("accounts.check_mail"))
+            return redirect(url_for("accounts.check_mail"), code=303)
+        # not to where the guest wants to go: the address has to be confirmed first
+        done = guest and request.method == "POST" and not isinstance(answer, str)
+        return redirect(url_for("accounts.check_mail"), code=303) if done else answer
 
     return once
 

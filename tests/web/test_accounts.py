@@ -32,7 +32,7 @@ def link_in_mail(mailbox: FolderMail, run_jobs: Callable[[], list[str]]) -> str:
 def test_signing_up_makes_a_workspace_with_its_first_member_as_owner(client: Browser) -> None:
     answer = client.submit("/signup", SIGN_UP)
 
-    assert (answer.status_code, answer.location) == (302, "/signup/sent")
+    assert (answer.status_code, answer.location) == (303, "/signup/sent")
     with unit_of_work() as session:
         user = session.scalars(select(User)).one()
         workspace = session.scalars(select(Workspace)).one()
@@ -42,6 +42,15 @@ def test_signing_up_makes_a_workspace_with_its_first_member_as_owner(client: Bro
         details = session.scalars(select(BillingDetails)).one()
     assert (member.user_id, member.role, member.seat) == (user.id, "owner", "none")
     assert (details.company_name, details.email) == ("Birch & Sons", "ada@birch.example")
+
+
+def test_two_clicks_on_create_account_are_one_account(app: Flask, client: Browser) -> None:
+    data = {"csrf_token": client.token("/signup"), **SIGN_UP}
+    answers = [client.post("/signup", data=data) for _ in range(2)]
+
+    assert [answer.location for answer in answers] == ["/signup/sent", "/signup/sent"]
+    with unit_of_work() as session:
+        assert len(session.scalars(select(Workspace)).all()) == 1
 
 
 def test_the_confirmation_link_lets_the_new_login_in(
@@ -76,7 +85,7 @@ def test_a_choice_made_before_signing_up_waits_in_any_browser(
 def test_a_choice_that_makes_no_sense_is_left_out(client: Browser) -> None:
     answer = client.submit("/signup", {**SIGN_UP, "next": "/checkout?tier=golden&seats=-1"})
 
-    assert answer.status_code == 302
+    assert (answer.status_code, answer.location) == (303, "/signup/sent")
     with unit_of_work(system=True) as session:
         assert session.scalars(select(BillingDetails.draft_selection)).one() is None
 
@@ -124,7 +133,7 @@ def test_a_password_must_not_contain_the_address(client: Browser) -> None:
 def test_a_long_password_of_any_characters_is_welcome(client: Browser) -> None:
     answer = client.submit("/signup", {**SIGN_UP, "password": "é 日本 " * 12})
 
-    assert answer.status_code == 302
+    assert answer.status_code == 303
 
 
 def test_a_password_beyond_the_limit_is_refused(client: Browser) -> None:
