@@ -71,16 +71,32 @@ function advice(error) {
   }
 }
 
+/**
+ * Whether the error only says that the intent was confirmed before, by another tab or an earlier try.
+ * @param {StripeError} error
+ */
+function alreadyConfirmed(error) {
+  const status = (error.payment_intent ?? error.setup_intent)?.status;
+  return status === "succeeded" || status === "processing" || /_unexpected_state$/.test(error.code ?? "");
+}
+
 /** @param {StripeError} error */
 function refused(error) {
+  // only a definite refusal is known to have charged nothing
+  const definite = error.type === "card_error" || error.type === "validation_error" || /_authentication_failure$/.test(error.code ?? "");
+  if (!definite) return say(words.unknownTitle, words.unknown);
   const said = [error.message, words.notCharged, advice(error)].filter(Boolean).join(" ");
   say(error.type === "validation_error" ? words.formTitle : words.failedTitle, said);
 }
 
-/** Whether there is nothing left to do here (paid in another tab, replaced, expired); then the right page is shown. */
-async function wentOn() {
+/**
+ * Whether there is nothing left to do here (paid in another tab, replaced, expired); then the right page is shown.
+ * After an error Stripe itself is asked: a webhook may still be under way.
+ */
+async function wentOn(askStripe = false) {
   try {
-    const response = await fetch(form.dataset.state ?? "", { headers: { Accept: "application/json" } });
+    const address = `${form.dataset.state}${askStripe ? "?ask_stripe=1" : ""}`;
+    const response = await fetch(address, { headers: { Accept: "application/json" } });
     if (!response.ok) return false;
     const { name } = await response.json();
     if (WENT_ON.has(name)) location.replace(form.dataset.done ?? "");
@@ -134,9 +150,10 @@ async function pay(stripe, elements) {
     const asked = { elements, clientSecret, confirmParams: { return_url: done } };
     const { error } = await (collect === "setup" ? stripe.confirmSetup(asked) : stripe.confirmPayment(asked));
     // only a refusal comes back here: whatever succeeds goes to return_url
-    if (!(await wentOn())) refused(error);
+    if (alreadyConfirmed(error)) return location.assign(done);
+    if (!(await wentOn(true))) refused(error);
   } catch {
-    if (!(await wentOn())) say(words.unknownTitle, words.unknown);
+    if (!(await wentOn(true))) say(words.unknownTitle, words.unknown);
   }
 }
 
