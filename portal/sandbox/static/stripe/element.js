@@ -7,10 +7,10 @@ import { Frame } from "./frame.js";
 
 /** Where each element's frame is, what a screen reader calls it, and how high it is before it says so itself. */
 const PAGES = {
-  payment: { page: "payment", title: "Secure payment input frame", height: 330 },
-  linkAuthentication: { page: "link-authentication", title: "Secure email input frame", height: 78 },
-  expressCheckout: { page: "express-checkout", title: "Secure express checkout frame", height: 52 },
-  address: { page: "address", title: "Secure address input frame", height: 420 },
+  payment: { page: "payment", title: "Secure payment input frame", height: 540 },
+  linkAuthentication: { page: "link-authentication", title: "Secure email input frame", height: 80 },
+  expressCheckout: { page: "express-checkout", title: "Secure express checkout frame", height: 44 },
+  address: { page: "address", title: "Secure address input frame", height: 466 },
 };
 const EVENTS = {
   payment: [
