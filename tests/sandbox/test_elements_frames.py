@@ -141,3 +141,17 @@ def test_browsers_can_fill_the_card_in(buyer: Buyer) -> None:
     offered = names.evaluate_all("fields => fields.map(field => field.autocomplete)")
 
     assert {"cc-number", "cc-exp", "cc-csc", "country", "postal-code"} <= set(offered)
+
+
+def test_an_address_asks_for_what_its_country_needs(buyer: Buyer) -> None:
+    buyer.open(elements="payment,address")
+    address = buyer.page.frame_locator("#address iframe")
+    address.get_by_label("Country or region").select_option("US")
+    american = buyer.page.evaluate("group.getElement('address').getValue()")
+    expect(address.get_by_text("Please provide your state or province.")).to_be_visible()
+    expect(address.get_by_label("ZIP code")).to_be_visible()
+    address.get_by_label("Country or region").select_option("DE")
+
+    assert american["complete"] is False
+    expect(address.get_by_label("State or region (optional)")).to_be_visible()
+    expect(address.get_by_label("Postal code")).to_be_visible()

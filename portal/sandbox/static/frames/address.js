@@ -9,6 +9,8 @@ import { problem } from "./words.js";
 
 /** @typedef {import('./words.js').Code} Code */
 
+/** Countries in which an address is not complete without its state. */
+const WITH_STATES = new Set(["US", "CA", "AU", "IN", "BR", "MX"]);
 const root = /** @type {HTMLElement} */ (document.getElementById("element"));
 /** @type {Record<string, any>} */
 let options = {};
@@ -51,8 +53,8 @@ const city = new Field(
 );
 const state = new Field(
   "State or province",
-  optional,
-  { name: "state", autocomplete: "address-level1", required: false },
+  (value) => (value || !WITH_STATES.has(country.value) ? null : "incomplete_state"),
+  { name: "state", autocomplete: "address-level1" },
   { changed },
 );
 const postalCode = new Field(
@@ -100,11 +102,23 @@ function changed() {
 }
 
 function countryChanged() {
-  postalCode.label.textContent = country.value === "US" ? "ZIP code" : "Postal code";
+  follow();
   changed();
 }
 
+/** Labels and what has to be filled in follow the country. */
+function follow() {
+  const american = country.value === "US";
+  postalCode.label.textContent = american ? "ZIP code" : "Postal code";
+  postalCode.input.toggleAttribute("required", needsPostalCode(country.value));
+  state.label.textContent = WITH_STATES.has(country.value)
+    ? "State or province"
+    : "State or region (optional)";
+  state.input.toggleAttribute("required", WITH_STATES.has(country.value));
+}
+
 function draw() {
+  follow();
   const organization = options.display?.name === "organization";
   name.label.textContent = organization ? "Company name" : "Full name";
   name.input.setAttribute("autocomplete", `${section} ${organization ? "organization" : "name"}`);

@@ -20,6 +20,7 @@ export const WORDS = {
   incomplete_account_number: "Your account number is incomplete.",
   incomplete_line1: "Please provide your street address.",
   incomplete_city: "Please provide your city.",
+  incomplete_state: "Please provide your state or province.",
   incomplete_country: "Please select your country.",
   incomplete_link: "Sign in to Link to pay with it, or choose another way.",
   incomplete_method: "Please choose how you want to pay.",
