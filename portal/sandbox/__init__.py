@@ -26,7 +26,8 @@ Where things are:
 - the control page: `control`, `control_pages`, `next_payment`;
 - what is sold and to whom: `catalog`, `prices`, `meters`, `coupons`, `promotion_codes`, `customers`,
   `customer_*`, `tax_ids`, `tax_settings`, `tax`;
-- billing: `subscription*`, `item*`, `invoice*`, `preview`, `proration`, `discount*`, `renewals`,
+- billing: `subscription*`, `update*`, `pending_updates`, `billed`, `schedule*`, `pauses`, `item*`,
+  `invoice*`, `credit_note*`, `preview`, `proration`, `discount*`, `renewals`, `dunning`,
   `test_clocks`, `hosted`;
 - payments: `payment*`, `setup*`, `confirmation`, `charges`, `refunds`, `disputes`, `cards`, `banks`,
   `debits`;

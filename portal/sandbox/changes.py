@@ -23,50 +23,31 @@ def full_price(sandbox: Sandbox, subscription: Document, item: Document) -> Frac
     return exact - sum(amount for _, amount in taken[0])
 
 
-def remember_lines(sandbox: Sandbox, invoice: Document) -> None:
-    """Keep on the items what the invoice's ordinary lines billed, discounts taken off."""
-    for line in lines.of_invoice(sandbox, invoice):
-        details = (line["parent"] or {}).get("subscription_item_details")
-        item = sandbox.store.get(items.KIND, details["subscription_item"]) if details else None
-        if item and details and not details["proration"] and not items.is_metered(item):
-            full = line["amount"] - sum(row["amount"] for row in line["discount_amounts"])
-            remember_billed(sandbox, item, Fraction(full), invoice["id"], line["id"])
-            sandbox.store.put(items.KIND, item)
+def credit_items(sandbox: Sandbox, subscription: Document, item: Document, at: int) -> list[Document]:
+    """The items, not stored yet, that give back the unused time: one for each debit that billed it."""
+    return [
+        _credit_item(sandbox, subscription, item, debit, at)
+        for debit in item["_billed"]
+        if debit["amount"] and debit["end"] > at
+    ]
 
 
-def remember_billed(
-    sandbox: Sandbox, item: Document, full: Fraction, invoice: str | None, line: str | None
-) -> None:
-    """Keep what was really billed for the item's period, in place: a later credit gives back just that."""
-    item["_billed"] = {
-        "full": str(full),
-        "price": item["price"],
-        "quantity": item.get("quantity") or 0,
-        "start": item["current_period_start"],
-        "end": item["current_period_end"],
-        "invoice": invoice,
-        "lines": [line] if line else [],
-    }
-
-
-def credit_item(sandbox: Sandbox, subscription: Document, item: Document, at: int) -> Document | None:
-    """The item, not stored yet, that gives back the unused time of what was billed; None when nothing was."""
-    billed = item["_billed"]
-    if not billed or Fraction(billed["full"]) == 0:
-        return None
-    amount = proration.rest(-Fraction(billed["full"]), start=billed["start"], end=billed["end"], at=at)
-    credited = (
-        {"invoice": billed["invoice"], "invoice_line_items": billed["lines"]} if billed["invoice"] else None
-    )
+def _credit_item(
+    sandbox: Sandbox, subscription: Document, item: Document, debit: Document, at: int
+) -> Document:
+    start, end = debit["start"], debit["end"]
+    amount = proration.rest(-Fraction(debit["amount"]), start=start, end=end, at=at)
+    invoice = debit["invoice"]
+    credited = {"invoice": invoice, "invoice_line_items": debit["lines"]} if invoice else None
     return _proration_item(
         sandbox,
         subscription,
         item,
-        billed["price"],
+        debit["price"],
         "Unused",
         amount,
-        billed["quantity"],
-        (at, billed["end"]),
+        debit["quantity"],
+        (max(at, start), end),
         credited,
     )
 
@@ -146,8 +127,7 @@ def credit_unused(sandbox: Sandbox, subscription: Document) -> None:
     """Store a pending credit for every item's unused time: what a cancellation gives back (recorded)."""
     now = sandbox.now(subscription["customer"])
     for item in items.of_subscription(sandbox, subscription):
-        row = credit_item(sandbox, subscription, item, now)
-        if row is not None:
+        for row in credit_items(sandbox, subscription, item, now):
             row["parent"] = None
             del row["proration_details"]
             store_pending(sandbox, [row])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.sandbox import changes, invoices, standing, subscriptions
+from portal.sandbox import changes, invoices, pending_updates, standing, subscriptions
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
@@ -39,11 +39,13 @@ def cancel_now(
 def end(sandbox: Sandbox, subscription: Document, reason: str | None = None) -> Document:
     """Set the subscription to canceled and tell about it; its open invoices are no longer collected."""
     now = sandbox.now(subscription["customer"])
+    if subscription.get("_proposal"):
+        changed = subscription["cancellation_details"]
+        subscription = pending_updates.lapse(sandbox, subscription)
+        subscription["cancellation_details"] = changed
     if reason:
         subscription["cancellation_details"] = {**subscription["cancellation_details"], "reason": reason}
-    subscription.update(
-        status="canceled", canceled_at=subscription["canceled_at"] or now, ended_at=now, pending_update=None
-    )
+    subscription.update(status="canceled", canceled_at=subscription["canceled_at"] or now, ended_at=now)
     if not subscription["cancel_at_period_end"]:
         subscription["canceled_at"] = now
     sandbox.store.put(subscriptions.KIND, subscription)

@@ -7,6 +7,7 @@ from typing import Any
 from stripe.params import InvoiceCreateParams, InvoiceDeleteParams, InvoiceUpdateParams
 
 from portal.sandbox import (
+    billed,
     changes,
     discount_objects,
     invoice_items,
@@ -49,7 +50,7 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     currency = params.get("currency") or customer["currency"] or DEFAULT_CURRENCY
     currency = rows[0]["currency"] if rows else currency
     invoice_id = sandbox.new_id("in")
-    return invoices.draft(
+    invoice = invoices.draft(
         sandbox,
         customer,
         [invoice_items.line_of(sandbox, row) for row in rows],
@@ -66,6 +67,8 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
         **{name: params[name] for name in TEXTS if params.get(name)},
         **_of_subscription(sandbox, customer, params),
     )
+    billed.remember_stored(sandbox, invoice)
+    return invoice
 
 
 def _check_due(params: dict[str, Any], sends: bool) -> None:

@@ -99,6 +99,14 @@ def of_price(sandbox: Sandbox, customer: Document, id: str, quantity: int, param
 
 def add_to_subscription(sandbox: Sandbox, subscription: Document, given: list[Document]) -> list[Document]:
     """Store what a request adds to a subscription's invoice and return the lines; one-time prices only."""
+    rows = of_request(sandbox, subscription, given)
+    for item in rows:
+        sandbox.store.put(KIND, {**item, "invoice": subscription["latest_invoice"]})
+    return [line_of(sandbox, item) for item in rows]
+
+
+def of_request(sandbox: Sandbox, subscription: Document, given: list[Document]) -> list[Document]:
+    """The items, not stored yet, that a request adds to a subscription: `add_invoice_items`."""
     customer = in_body(sandbox, "customer", subscription["customer"], "customer")
     rows = []
     for index, wanted in enumerate(given):
@@ -115,8 +123,6 @@ def add_to_subscription(sandbox: Sandbox, subscription: Document, given: list[Do
             _subscription=subscription["id"],
             discountable=wanted.get("discountable", True),
             metadata=wanted.get("metadata") or {},
-            invoice=subscription["latest_invoice"],
         )
-        sandbox.store.put(KIND, item)
-        rows.append(line_of(sandbox, item))
+        rows.append(item)
     return rows

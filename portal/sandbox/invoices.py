@@ -10,6 +10,7 @@ from typing import Any
 
 from portal.sandbox import (
     account,
+    billed,
     discount_objects,
     invoice_payments,
     invoice_totals,
@@ -195,6 +196,7 @@ def close(
     invoice["status_transitions"]["paid_at"] = sandbox.now(invoice["customer"])
     sandbox.store.put(KIND, invoice)
     invoice_payments.close(sandbox, invoice, "paid" if charged else "canceled")
+    billed.confirm(sandbox, invoice)
     if charged:
         sandbox.emit("invoice.payment_succeeded", invoice)
     sandbox.emit("invoice.paid", invoice)
@@ -214,6 +216,7 @@ def void(sandbox: Sandbox, invoice: Document) -> Document:
     invoice["status_transitions"]["voided_at"] = sandbox.now(invoice["customer"])
     sandbox.store.put(KIND, invoice)
     settlement.give_back(sandbox, invoice)
+    billed.take_back(sandbox, invoice)
     payments.cancel_invoice_intent(sandbox, invoice)
     invoice_payments.close(sandbox, invoice, "canceled")
     sandbox.emit("invoice.voided", invoice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from portal.sandbox import changes, discount_objects, items, ordering, periods
+from portal.sandbox import billed, changes, discount_objects, items, ordering, periods
 from portal.sandbox.documents import in_body, merged_metadata
 from portal.sandbox.errors import invalid, missing
 from portal.sandbox.state import Sandbox
@@ -44,7 +44,7 @@ def read(sandbox: Sandbox, subscription: Document, given: list[Document], at: st
         item = next((row for row in outcome.rows if row["id"] == wanted["id"]), None)
         if item is None:
             raise missing("subscription_item", wanted["id"], f"{param}[id]", status=400)
-        _change(sandbox, customer, outcome, item, wanted, param)
+        _change(sandbox, subscription, customer, outcome, item, wanted, param)
     if not outcome.rows:
         raise invalid("A subscription must have at least one active plan.", at)
     prices = [row["price"] for row in outcome.rows]
@@ -88,7 +88,13 @@ def _period(subscription: Document, price: Document, now: int) -> tuple[int, int
 
 
 def _change(
-    sandbox: Sandbox, customer: Document, outcome: ItemChanges, item: Document, wanted: Document, param: str
+    sandbox: Sandbox,
+    subscription: Document,
+    customer: Document,
+    outcome: ItemChanges,
+    item: Document,
+    wanted: Document,
+    param: str,
 ) -> None:
     at = outcome.rows.index(item)
     if wanted.get("deleted"):
@@ -101,16 +107,21 @@ def _change(
         items.set_price(after, price, ordering.quantity_of(price, wanted, param))
     elif "quantity" in wanted:
         items.set_price(after, item["price"], ordering.quantity_of(item["price"], wanted, param))
-    if _rhythm(item) != _rhythm(after):
-        after["current_period_end"] = periods.first_end(
-            item["current_period_start"], after["price"]["recurring"]
-        )
+    if _rhythm(item) != _rhythm(after) and subscription["status"] != "trialing":
+        _move_period(sandbox, subscription, after)
     if "metadata" in wanted:
         after["metadata"] = merged_metadata(item["metadata"], wanted["metadata"])
     _take_discounts(sandbox, customer, after, wanted, param)
     outcome.rows[at] = after
     if after["price"]["id"] != item["price"]["id"] or after.get("quantity") != item.get("quantity"):
         outcome.changed.append((item, after))
+
+
+def _move_period(sandbox: Sandbox, subscription: Document, after: Document) -> None:
+    """Give an item of another interval the period around now, in place; the anchor never moves by itself."""
+    now = sandbox.now(subscription["customer"])
+    start, end = _period(subscription, after["price"], now)
+    after["current_period_start"], after["current_period_end"] = start, end
 
 
 def _take_discounts(
@@ -135,21 +146,28 @@ def _rhythm(item: Document) -> tuple[str, int]:
 
 
 def prorations(sandbox: Sandbox, subscription: Document, outcome: ItemChanges, at: int) -> list[Document]:
-    """The items, not stored yet: the whole old one credited, the whole new one debited (recorded)."""
-    rows: list[Document | None] = []
+    """The items, not stored yet: the whole old one credited, the whole new one debited (recorded).
+
+    The changed and added items remember, in place, what is now billed for them.
+    """
+    rows: list[Document] = []
     for item in outcome.removed:
-        rows.append(_credit(sandbox, subscription, item, at))
+        rows += _credits(sandbox, subscription, item, at)
     for before, after in outcome.changed:
-        rows.append(_credit(sandbox, subscription, before, at))
-        rows.append(_debit(sandbox, subscription, after, at))
+        rows += _credits(sandbox, subscription, before, at)
+        rows += _debits(sandbox, subscription, after, at)
     for item in outcome.added:
-        rows.append(_debit(sandbox, subscription, item, at))
-    return [row for row in rows if row is not None]
+        rows += _debits(sandbox, subscription, item, at)
+    return rows
 
 
-def _credit(sandbox: Sandbox, subscription: Document, item: Document, at: int) -> Document | None:
-    return None if items.is_metered(item) else changes.credit_item(sandbox, subscription, item, at)
+def _credits(sandbox: Sandbox, subscription: Document, item: Document, at: int) -> list[Document]:
+    return [] if items.is_metered(item) else changes.credit_items(sandbox, subscription, item, at)
 
 
-def _debit(sandbox: Sandbox, subscription: Document, item: Document, at: int) -> Document | None:
-    return None if items.is_metered(item) else changes.debit_item(sandbox, subscription, item, at)
+def _debits(sandbox: Sandbox, subscription: Document, item: Document, at: int) -> list[Document]:
+    if items.is_metered(item):
+        return []
+    row = changes.debit_item(sandbox, subscription, item, at)
+    billed.replace(item, row)
+    return [row]

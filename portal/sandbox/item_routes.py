@@ -15,7 +15,7 @@ from stripe.params import (
 from portal.sandbox import items, lists, subscriptions, updates
 from portal.sandbox.dispatch import route
 from portal.sandbox.documents import in_body
-from portal.sandbox.errors import invalid
+from portal.sandbox.errors import invalid, unsupported
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
@@ -49,6 +49,8 @@ def _without(params: dict[str, Any], *names: str) -> dict[str, Any]:
 def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     wanted = _without(params, *BILLING, "subscription")
     after = _apply(sandbox, params["subscription"], wanted, params)
+    if after.get("_proposal"):  # it waits for its payment
+        return after["_proposal"]["rows"][-1]
     return _of_path(sandbox, after["_items"][-1])
 
 
@@ -73,6 +75,8 @@ def update(sandbox: Sandbox, params: dict[str, Any], item: str) -> Document:
 @route("DELETE", "/v1/subscription_items/{item}", params=SubscriptionItemDeleteParams, supports=BILLING)
 def delete(sandbox: Sandbox, params: dict[str, Any], item: str) -> Document:
     before = _of_path(sandbox, item)
+    if params.get("payment_behavior") == "pending_if_incomplete":
+        raise unsupported("payment_behavior")
     _apply(sandbox, before["subscription"], {"id": item, "deleted": True}, params)
     return {"id": item, "object": items.KIND, "deleted": True}
 

@@ -44,7 +44,7 @@ def build(
         "metadata": dict(metadata or {}),
         "subscription": subscription,
         "tax_rates": [],
-        "_billed": None,
+        "_billed": [],
     }
     set_price(item, price, quantity)
     return item

@@ -13,6 +13,7 @@ from portal.sandbox import (
     ending,
     invoices,
     items,
+    pending_updates,
     periods,
     standing,
     subscriptions,
@@ -26,7 +27,7 @@ from portal.sandbox.store import Document
 INCOMPLETE_SECONDS = 23 * 3600
 RENEWING = ("active", "past_due", "unpaid")
 CYCLE = "subscription_cycle"
-_RANKS = ("expire", "finish", "announce", "end_trial", "renew")
+_RANKS = ("expire", "lapse", "finish", "announce", "end_trial", "renew")
 
 
 @on_tick
@@ -52,6 +53,8 @@ def _of_subscription(row: Document) -> Iterator[tuple[int, str]]:
     status = row["status"]
     if status == "incomplete":
         yield row["created"] + INCOMPLETE_SECONDS, "expire"
+    if row["pending_update"] is not None:
+        yield row["pending_update"]["expires_at"], "lapse"
     if row["cancel_at"] is not None and status not in standing.OVER:
         yield row["cancel_at"], "finish"
     if status == "trialing":
@@ -75,6 +78,7 @@ def _on_subscription(sandbox: Sandbox, verb: str, id: str) -> None:
     assert subscription
     verbs = {
         "expire": standing.expire,
+        "lapse": pending_updates.lapse,
         "finish": finish,
         "announce": trials.announce,
         "end_trial": trials.end,

@@ -22,9 +22,13 @@ def change(sandbox: Sandbox, subscription: Document, **members: object) -> Docum
 
 def invoice_paid(sandbox: Sandbox, invoice: Document, intent: Document | None) -> None:
     """A paid latest invoice makes its subscription active; discounts for one invoice leave it."""
+    from portal.sandbox import pending_updates
+
     subscription = _of(sandbox, invoice)
     if subscription is None or subscription["status"] in OVER:
         return
+    if pending_updates.waits_for(subscription, invoice):
+        subscription = pending_updates.apply(sandbox, subscription)
     members: Document = {"discounts": _lasting(sandbox, subscription)}
     if subscription["status"] in UNSETTLED and subscription["latest_invoice"] == invoice["id"]:
         members["status"] = "active"
@@ -53,12 +57,14 @@ def invoice_processing(sandbox: Sandbox, invoice: Document) -> None:
 
 def invoice_failed(sandbox: Sandbox, invoice: Document) -> None:
     """A failed renewal makes the subscription past due; a failed first payment leaves it incomplete."""
-    from portal.sandbox import dunning
+    from portal.sandbox import dunning, pending_updates
 
     subscription = _of(sandbox, invoice)
     dunning.plan_retry(sandbox, invoice, subscription)
     sandbox.emit("invoice.payment_failed", invoice)
     if subscription is None or subscription["latest_invoice"] != invoice["id"]:
+        return
+    if pending_updates.waits_for(subscription, invoice):
         return
     if subscription["status"] == "active" and invoice["billing_reason"] != "subscription_create":
         subscription = change(sandbox, subscription, status="past_due")
@@ -67,8 +73,13 @@ def invoice_failed(sandbox: Sandbox, invoice: Document) -> None:
 
 
 def invoice_voided(sandbox: Sandbox, invoice: Document) -> None:
-    """Without its first invoice an incomplete subscription cannot be completed any more."""
+    """Without its first invoice an incomplete subscription ends, without its own a pending update does."""
+    from portal.sandbox import pending_updates
+
     subscription = _of(sandbox, invoice)
+    if subscription and pending_updates.waits_for(subscription, invoice):
+        pending_updates.lapse(sandbox, subscription)
+        return
     if (
         subscription
         and subscription["status"] == "incomplete"

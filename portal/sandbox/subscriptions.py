@@ -6,7 +6,7 @@ from typing import Any
 
 from portal.sandbox import (
     amounts,
-    changes,
+    billed,
     discount_objects,
     invoice_items,
     invoices,
@@ -230,9 +230,18 @@ def first_invoice(
 
 
 def draft_invoice(
-    sandbox: Sandbox, subscription: Document, rows: list[Document], *, billing_reason: str, **members: Any
+    sandbox: Sandbox,
+    subscription: Document,
+    rows: list[Document],
+    *,
+    billing_reason: str,
+    remember: bool = True,
+    **members: Any,
 ) -> Document:
-    """A draft that bills this subscription, with its discounts, tax setting and way of collecting."""
+    """A draft that bills this subscription, with its discounts, tax setting and way of collecting.
+
+    `remember`: its items keep what the lines bill for them.
+    """
     customer = sandbox.store.get("customer", subscription["customer"])
     assert customer
     days = subscription["days_until_due"]
@@ -253,7 +262,8 @@ def draft_invoice(
         parent={"quote_details": None, "subscription_details": details, "type": "subscription_details"},
         **members,
     )
-    changes.remember_lines(sandbox, invoice)
+    if remember:
+        billed.remember_stored(sandbox, invoice)
     return invoice
 
 

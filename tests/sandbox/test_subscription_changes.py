@@ -200,15 +200,6 @@ def test_default_incomplete_leaves_the_change_to_be_paid(
     assert world.v1.subscriptions.retrieve(subscription.id).status == "active"
 
 
-def test_pending_updates_are_not_carried_out(world: BillingWorld, customer: stripe.Customer) -> None:
-    subscription = world.subscribe(customer, world.price(9900))
-    error = refusal(
-        lambda: change(world, subscription, {"quantity": 3}, payment_behavior="pending_if_incomplete")
-    )
-
-    assert (error.http_status, error.param) == (400, "payment_behavior")
-    assert "not supported by this sandbox" in str(error.user_message)
-
 
 @pytest.mark.parametrize("at", [START - 1, START + 31 * DAY])
 def test_prorations_count_from_inside_the_period(

@@ -1,0 +1,162 @@
+"""Changes that wait for their payment: `payment_behavior=pending_if_incomplete`.
+
+The invoice is made and charged at once; the subscription changes when it is paid, and stays as it is when the
+invoice is voided or nobody pays in time (docs.stripe.com/billing/subscriptions/pending-updates).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from portal.sandbox import billed, invoices, items, payments, standing, subscriptions
+from portal.sandbox.errors import invalid, unsupported
+from portal.sandbox.state import Sandbox
+from portal.sandbox.store import Document
+
+KIND = subscriptions.KIND
+LIFETIME = 23 * 3600
+SUPPORTED = frozenset({
+    "add_invoice_items", "billing_cycle_anchor", "cancel_at_period_end", "discounts", "items", "metadata",
+    "off_session", "payment_behavior", "proration_behavior", "proration_date", "trial_end", "trial_from_plan",
+})  # fmt: skip
+SUPPORTED_OF_ITEMS = frozenset({"deleted", "discounts", "id", "price", "quantity"})
+# Debits answer days later, when the update would have expired.
+DELAYED_METHODS = frozenset({"us_bank_account"})
+CHANGEABLE = (
+    "billing_cycle_anchor", "cancel_at", "cancel_at_period_end", "canceled_at", "cancellation_details",
+    "discounts", "metadata",
+)  # fmt: skip
+
+
+def check(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> None:
+    """Refuse what a pending update cannot do, with Stripe's 400: other parameters, slow ways to pay."""
+    _check_names(params)
+    if subscription["collection_method"] == "send_invoice":
+        raise invalid(
+            "`payment_behavior=pending_if_incomplete` is only supported when `collection_method` is "
+            "`charge_automatically`.",
+            "payment_behavior",
+        )
+    if "trial_end" in params:
+        raise unsupported("trial_end")
+    chosen = payments.default_method(sandbox, _bare_invoice(subscription))
+    method = sandbox.store.get("payment_method", chosen or "") or {"type": "card"}
+    if method["type"] in DELAYED_METHODS:
+        raise invalid(
+            "`payment_behavior=pending_if_incomplete` is not supported for the payment method type "
+            f"`{method['type']}`.",
+            "payment_behavior",
+        )
+
+
+def _check_names(params: dict[str, Any]) -> None:
+    names = [name for name in params if name not in SUPPORTED]
+    for index, row in enumerate(params.get("items") or []):
+        names += [f"items[{index}][{name}]" for name in row if name not in SUPPORTED_OF_ITEMS]
+    if names:
+        raise invalid(
+            "When `payment_behavior` is set to `pending_if_incomplete`, you can only pass parameters that "
+            f"pending updates support. You passed `{names[0]}`.",
+            names[0],
+        )
+
+
+def _bare_invoice(subscription: Document) -> Document:
+    details = {"subscription_details": {"subscription": subscription["id"]}}
+    return {"parent": details, "customer": subscription["customer"], "default_payment_method": None}
+
+
+def propose(
+    sandbox: Sandbox,
+    before: Document,
+    after: Document,
+    rows: list[Document],
+    lines: list[Document],
+    params: dict[str, Any],
+    period: tuple[int, int],
+) -> Document:
+    """Invoice a change and try to collect; the subscription as it is or, when paid, as it was to become."""
+    held = {**subscriptions.stored(sandbox, before), "latest_invoice": sandbox.new_id("in")}
+    held["_proposal"] = {
+        "invoice": held["latest_invoice"],
+        "rows": rows,
+        "members": {name: after[name] for name in CHANGEABLE if after[name] != before[name]},
+    }
+    sandbox.store.put(KIND, held)
+    draft = subscriptions.draft_invoice(
+        sandbox,
+        {**after, "latest_invoice": held["latest_invoice"]},
+        lines,
+        billing_reason="subscription_update",
+        period=period,
+        id=held["latest_invoice"],
+        remember=False,
+    )
+    billed.remember(sandbox, draft, rows)
+    sandbox.store.put(KIND, held)
+    invoice = invoices.finalize(sandbox, draft)
+    if invoice["status"] == "open":
+        payments.pay_invoice(sandbox, invoice, off_session=params.get("off_session", False))
+    return _show(sandbox, before)
+
+
+def _show(sandbox: Sandbox, before: Document) -> Document:
+    """Say what waits for its payment; nothing when the payment is there already."""
+    held = subscriptions.stored(sandbox, before)
+    proposal = held.get("_proposal")
+    if not proposal:
+        return held
+    members = proposal["members"]
+    shown = {
+        "billing_cycle_anchor": members.get("billing_cycle_anchor"),
+        "cancel_at_period_end": members.get("cancel_at_period_end"),
+        "discount": None,
+        "discounts": members.get("discounts"),
+        "expires_at": _expiry(sandbox, held),
+        "metadata": members.get("metadata"),
+        "subscription_items": proposal["rows"],
+        "trial_end": None,
+        "trial_from_plan": None,
+    }
+    return standing.change(sandbox, held, pending_update=shown)
+
+
+def _expiry(sandbox: Sandbox, subscription: Document) -> int:
+    """23 hours from now, sooner when a period or the trial ends before."""
+    ends = [item["current_period_end"] for item in subscription["items"]["data"]]
+    trial_end = subscription["trial_end"] if subscription["status"] == "trialing" else None
+    ends += [] if trial_end is None else [trial_end]
+    return min(*ends, sandbox.now(subscription["customer"]) + LIFETIME)
+
+
+def waits_for(subscription: Document | None, invoice: Document) -> bool:
+    """Whether the invoice pays for a change that waits for it."""
+    proposal = (subscription or {}).get("_proposal")
+    return bool(proposal) and proposal["invoice"] == invoice["id"]
+
+
+def apply(sandbox: Sandbox, subscription: Document) -> Document:
+    """The invoice is paid: make the change."""
+    proposal, shown = subscription["_proposal"], subscription["pending_update"]
+    before = subscriptions.stored(sandbox, subscription)
+    after = {**subscription, **proposal["members"], "pending_update": None, "_proposal": None}
+    for item in proposal["rows"]:
+        for debit in item["_billed"]:
+            debit["instead_of"] = []
+    items.place(sandbox, after, proposal["rows"])
+    sandbox.store.put(KIND, after)
+    sandbox.emit("customer.subscription.updated", after, before)
+    if shown:
+        sandbox.emit("customer.subscription.pending_update_applied", after)
+    return after
+
+
+def lapse(sandbox: Sandbox, subscription: Document) -> Document:
+    """Nobody paid in time, or the invoice was voided: forget the change, and void what is still open."""
+    proposal = subscription["_proposal"]
+    after = standing.change(sandbox, subscription, pending_update=None, _proposal=None)
+    sandbox.emit("customer.subscription.pending_update_expired", after)
+    invoice = sandbox.store.get(invoices.KIND, proposal["invoice"])
+    if invoice and invoice["status"] == "open":
+        invoices.void(sandbox, invoice)
+    return subscriptions.stored(sandbox, after)
