@@ -118,6 +118,7 @@ def app(connection: Connection, settings: Settings, stripe: StripeGateway, clock
     neighbours = Gateways(settings, stripe, clock, mail_gateway(settings), Jobs(), letters=None)  # type: ignore[arg-type]
     app = create_app(settings, neighbours)
     app.jinja_env.bytecode_cache = COMPILED
+    app.test_client_class = Browser
     return app
 
 
@@ -144,7 +145,6 @@ def run_jobs(connection: Connection, gateways: Gateways) -> Callable[[], list[st
 @pytest.fixture
 def client(app: Flask) -> Browser:
     """A guest's browser."""
-    app.test_client_class = Browser
     made = app.test_client()
     assert isinstance(made, Browser)
     return made
