@@ -61,6 +61,10 @@ def test_usage_is_priced_band_by_band(client: Browser) -> None:
     assert "The first 1,000 are free; to 50,000 at $0.0035; above that $0.002." in page
 
 
+def test_the_trial_is_offered_where_the_catalogue_has_one(client: Browser) -> None:
+    assert "You can try it for 14 days first." in block(client.get("/pricing"), "price")
+
+
 def test_without_a_choice_the_page_starts_from_one_that_has_a_price(client: Browser) -> None:
     assert "Charged today $495.00" in block(client.get("/pricing"), "price")
 
