@@ -1,4 +1,4 @@
-"""Mails from templates: ``mail/<kind>.txt``, with the blocks ``subject`` and ``body``, and ``mail/<kind>.html``."""
+"""Mails from templates: ``mail/<kind>.txt`` (blocks ``subject`` and ``body``) and ``mail/<kind>.html``."""
 
 from flask import Flask
 from werkzeug.test import EnvironBuilder

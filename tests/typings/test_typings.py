@@ -36,8 +36,8 @@ def install() -> None:
     if done.returncode != 0:
         shutil.rmtree(HERE / "node_modules", ignore_errors=True)
         pytest.fail(
-            "The typings of Stripe.js could not be installed from the npm registry, so the browser scripts are "
-            f"unchecked. npm said:\n{done.stderr.strip()}",
+            "The typings of Stripe.js could not be installed from the npm registry, so the browser scripts"
+            f" are unchecked. npm said:\n{done.stderr.strip()}",
             pytrace=False,
         )
 
