@@ -183,7 +183,6 @@ def invoice(document: Document, lines: list[Document] | None = None) -> Invoice:
     read = tuple(invoice_line(line) for line in (lines if lines is not None else document["lines"]["data"]))
     parent = (document.get("parent") or {}).get("subscription_details") or {}
     transitions = document.get("status_transitions") or {}
-    secret = document.get("confirmation_secret")
     return Invoice(
         id=document.get("id") or "upcoming_in",
         customer_id=identity(document.get("customer")) or "",
@@ -213,7 +212,7 @@ def invoice(document: Document, lines: list[Document] | None = None) -> Invoice:
         attempt_count=document.get("attempt_count") or 0,
         next_payment_attempt=document.get("next_payment_attempt"),
         intent_id=_intent_of(document),
-        client_secret=secret["client_secret"] if secret else None,
+        client_secret=(document.get("confirmation_secret") or {}).get("client_secret"),
     )
 
 

@@ -158,16 +158,8 @@ def prepare(
     """
     basket = _basket(gateways, workspace_id, selection, trial=trial)
     priced = pricing.quote(selection, catalog=basket.catalog, currency=basket.catalog.currency)
-    promotion = None
-    if promotion_code and promotion_code.strip():
-        promotion = promotions.look_up(
-            gateways,
-            promotion_code,
-            quote=priced,
-            products=basket.products(priced),
-            customer_id=basket.customer_id,
-            trial=trial,
-        )
+    promotion = _promotion(gateways, basket, priced, promotion_code)
+    if promotion is not None:
         priced = pricing.quote(
             selection, catalog=basket.catalog, currency=priced.currency, discounts=promotion.discounts
         )
@@ -182,6 +174,21 @@ def prepare(
         after: dict[str, object] = {"total": quote.total, "currency": quote.currency, "digest": quote.digest}
         audit.record(session, "quote.made", user_id=user_id, after=after, quote_id=quote.id)
         return quote.id
+
+
+def _promotion(
+    gateways: Gateways, basket: _Basket, priced: pricing.Quote, code: str | None
+) -> promotions.Promotion | None:
+    if not code or not code.strip():
+        return None
+    return promotions.look_up(
+        gateways,
+        code,
+        quote=priced,
+        products=basket.products(priced),
+        customer_id=basket.customer_id,
+        trial=basket.trial_days > 0,
+    )
 
 
 def _basket(gateways: Gateways, workspace_id: int, selection: pricing.Selection, *, trial: bool) -> _Basket:

@@ -112,7 +112,7 @@ def store(
     seat = next((i for i in subscription.items if _key(i, prices) == "seat"), None)
     metered = [item.period_end for item in subscription.items if item.metered]
     row = prices.get(seat.price_id) if seat else None
-    values: dict[str, object] = {
+    values = _dates(subscription) | {
         "quote_id": subscription.metadata.get("quote"),
         "attempt_id": subscription.metadata.get("attempt"),
         "catalog": row.catalog if row else None,
@@ -124,10 +124,6 @@ def store(
         "currency": subscription.currency,
         "items": [_item(item, prices) for item in subscription.items],
         "discounts": [dict(discount) for discount in subscription.discounts],
-        "started_at": moment(subscription.started_at),
-        "trial_end": moment(subscription.trial_end),
-        "cancel_at": moment(subscription.cancel_at),
-        "ended_at": moment(subscription.ended_at),
         "renews_at": moment(seat.period_end) if seat else None,
         "usage_period_end": moment(min(metered)) if metered else None,
         "latest_invoice_id": subscription.latest_invoice_id,
@@ -137,6 +133,11 @@ def store(
     statement = insert(Subscription).values(stripe_id=subscription.id, **values)
     key = [Subscription.workspace_id, Subscription.stripe_id]
     session.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+
+
+def _dates(subscription: words.Subscription) -> dict[str, object]:
+    names = ("started_at", "trial_end", "cancel_at", "ended_at")
+    return {name: moment(getattr(subscription, name)) for name in names}
 
 
 def _key(item: words.SubscriptionItem, prices: Mapping[str, CatalogPrice]) -> str:

@@ -113,9 +113,8 @@ def test_nothing_of_a_client_secret_is_shown_to_people(shop: Shop) -> None:
     assert refused.value.message == "Stripe does not know this any more."
 
 
-def test_a_real_nobody_answers_within_the_patience_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_nobody_answers_within_the_patience_of_a_page() -> None:
     gateway = connect_stripe(factories.settings())
-    gateway._client._requestor._client._sleep_time_seconds = lambda tries: 0.0
 
     with pytest.raises(StripeUnreachableError):
         gateway.find_promotion_code("X")

@@ -34,6 +34,12 @@ def stripe_address(open_shop: tuple[Flask, Customer]) -> Iterator[str]:
     server.server_close()
 
 
+def killed(point: list[str], own: dict[str, str]) -> int:
+    """Confirm in a process of its own that dies at ``point``; its exit status."""
+    command = [sys.executable, "-m", "tests.services.victim", *point]
+    return subprocess.run(command, env=os.environ | own, timeout=120, check=False).returncode
+
+
 @pytest.mark.parametrize(
     ("when", "method", "path"),
     [
@@ -54,19 +60,14 @@ def test_a_killed_process_leaves_a_purchase_that_the_sweeper_finishes(
 ) -> None:
     _app, customer = open_shop
     quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
-    victim = subprocess.run(
-        [sys.executable, "-m", "tests.services.victim", when, method, path],
-        env=os.environ
-        | {
-            "VICTIM_DATABASE": committing.app_url,
-            "VICTIM_STRIPE": stripe_address,
-            "VICTIM_DATA": str(tmp_path),
-            "VICTIM_WORKSPACE": str(customer.workspace_id),
-            "VICTIM_QUOTE": quote_id,
-        },
-        timeout=120,
-        check=False,
-    )
+    own = {
+        "VICTIM_DATABASE": committing.app_url,
+        "VICTIM_STRIPE": stripe_address,
+        "VICTIM_DATA": str(tmp_path),
+        "VICTIM_WORKSPACE": str(customer.workspace_id),
+        "VICTIM_QUOTE": quote_id,
+    }
+    died = killed([when, method, path], own)
     sweeping.sweep_attempts(customer.gateways, left_behind_after=NOW)
     held = customer.state(quote_id)
     with unit_of_work(customer.workspace_id) as session:
@@ -78,7 +79,7 @@ def test_a_killed_process_leaves_a_purchase_that_the_sweeper_finishes(
     customer.shop.pay(confirmation.client_secret or "")
     customer.settle()
 
-    assert victim.returncode == -signal.SIGKILL
+    assert died == -signal.SIGKILL
     assert (held, claimed) == ("confirming", True)
     assert customer.state(quote_id) == "active"
     assert len(customer.shop.subscriptions()) == 1
