@@ -175,6 +175,12 @@ class Customer:
         form.get_by_label("Routing number").fill("110000000")
         form.get_by_label("Account number").fill(number)
 
+    def open_express_dialog(self) -> FrameLocator:
+        """Press the express button; returns Link's dialog."""
+        buttons = self.page.frame_locator("iframe[src*='/elements/express-checkout']")
+        buttons.get_by_role("button", name="Pay with Link").click()
+        return self.page.frame_locator("dialog iframe")
+
     def press_pay(self, page: Page | None = None) -> None:
         (page or self.page).locator("#pay-button").click()
 

@@ -29,6 +29,7 @@ class Inspector:
     def look(self, name: str) -> None:
         """Look at the page that is open, with its frames, in light and in dark."""
         page = self.customer.page
+        page.wait_for_load_state()
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
             for frame in page.frames:
@@ -65,6 +66,11 @@ def test_the_pages_of_a_guest_are_accessible(inspector: Inspector) -> None:
     inspector.look("/signup with errors")
     customer.fill_sign_up()
     inspector.look("the mail is on its way")
+    customer.stack.mail(customer.email, "Confirm")
+    inspector.visit("/development/mail")
+    page.get_by_role("main").get_by_role("link", name="Confirm your e-mail address").first.click()
+    expect(page.get_by_role("link", name="All mails")).to_be_visible()
+    inspector.look("a mail")
     customer.answers.add(404)
     inspector.visit("/no-such-page")
 
@@ -84,6 +90,10 @@ def test_the_pages_of_the_checkout_are_accessible(inspector: Inspector) -> None:
     for method in ("Link", "US bank account", "Amazon Pay", "Card"):
         customer.choose_method(method)
         inspector.look(f"quote, {method}")
+    dialog = customer.open_express_dialog()
+    expect(dialog.get_by_label("Email")).to_be_visible()
+    inspector.look("Link's dialog")
+    dialog.get_by_role("button", name="Close").click()
     page.get_by_label("Promotion code").fill("NOSUCHCODE")
     page.get_by_role("button", name="Apply").click()
     expect(page.locator("#promotion_code-error")).to_be_visible()

@@ -36,13 +36,6 @@ def sign_in_to_link(customer: Customer, email: str, code: str = CODE) -> FrameLo
     return form
 
 
-def express_dialog(customer: Customer) -> FrameLocator:
-    """Press the express button; returns Link's dialog."""
-    buttons = customer.page.frame_locator("iframe[src*='/elements/express-checkout']")
-    buttons.get_by_role("button", name="Pay with Link").click()
-    return customer.page.frame_locator("dialog iframe")
-
-
 def test_a_card_saved_with_link_pays_for_another_company_with_a_code_instead_of_a_card(
     new_customer: NewCustomer,
 ) -> None:
@@ -79,7 +72,7 @@ def test_somebody_whom_link_knows_is_asked_for_the_code_at_once(customer: Custom
 def test_the_express_button_pays_with_the_remembered_card(customer: Customer, link_email: str) -> None:
     page = customer.page
     customer.ready_to_pay()
-    dialog = express_dialog(customer)
+    dialog = customer.open_express_dialog()
     dialog.get_by_label("Email").fill(link_email)
     dialog.get_by_role("button", name="Continue").click()
     dialog.get_by_label("Your one-time code").fill(CODE)
@@ -104,7 +97,7 @@ def test_a_wrong_code_is_said_and_the_next_one_counts(customer: Customer, link_e
 def test_closing_the_express_dialog_charges_nothing_and_leaves_the_card_form(customer: Customer) -> None:
     page = customer.page
     customer.ready_to_pay()
-    dialog = express_dialog(customer)
+    dialog = customer.open_express_dialog()
     dialog.get_by_role("button", name="Close").click()
     expect(page.locator("dialog")).to_have_count(0)
 
