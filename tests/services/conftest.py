@@ -15,7 +15,7 @@ from portal.gateways.jobs import Jobs
 from portal.gateways.mail import mail_gateway
 from portal.gateways.stripe import StripeGateway
 from portal.models import InboxEvent
-from portal.services import catalogs, checkout, inbox
+from portal.services import checkout, inbox
 from tests import factories
 from tests.database import TestDatabase
 from tests.services.buying import Customer
@@ -43,7 +43,7 @@ def clock(shop: Shop) -> ShopClock:
 @pytest.fixture
 def selling(app: Flask, gateways: Gateways, shop: Shop) -> Gateways:
     """The catalogue is on sale and webhooks arrive."""
-    catalogs.push(gateways)
+    shop.stock(gateways)
     shop.listen(app)
     return gateways
 
@@ -71,7 +71,7 @@ def open_shop(committing: TestDatabase, tmp_path: Path) -> tuple[Flask, Customer
     gateways = Gateways(settings, shop.gateway, shop.clock, mail_gateway(settings), Jobs(), letters=None)  # type: ignore[arg-type]
     app = create_app(settings, gateways)
     connected: Gateways = app.extensions["portal"]
-    catalogs.push(connected)
+    shop.stock(connected)
     shop.listen(app)
     account = factories.account(app)
     checkout.save_details(connected, account.workspace_id, account.user_id, CALIFORNIA)
