@@ -36,6 +36,7 @@ MODULES = (
     "webhook_endpoints",
     "subscription_routes",
     "subscription_updates",
+    "schedule_routes",
     "item_routes",
     "invoice_routes",
     "invoice_drafts",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.sandbox import changes, invoices, pending_updates, standing, subscriptions
+from portal.sandbox import changes, invoices, pending_updates, schedules, standing, subscriptions
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
@@ -53,6 +53,7 @@ def end(sandbox: Sandbox, subscription: Document, reason: str | None = None) -> 
         if invoices.subscription_of(invoice) == subscription["id"] and invoice["auto_advance"]:
             sandbox.store.put(invoices.KIND, {**invoice, "auto_advance": False, "next_payment_attempt": None})
     sandbox.emit("customer.subscription.deleted", subscription)
+    schedules.subscription_ended(sandbox, subscription, unpaid=reason == "payment_failed")
     return subscription
 
 

@@ -25,6 +25,8 @@ KIND_BY_PREFIX = {
     "price": "price",
     "sub": "subscription",
     "si": "subscription_item",
+    "cn": "credit_note",
+    "du": "dispute",
     "in": "invoice",
     "il": "line_item",
     "ii": "invoiceitem",
@@ -46,7 +48,7 @@ KIND_BY_PREFIX = {
     "clock": "test_helpers.test_clock",
     "evt": "event",
 }
-KIND_BY_MEMBER = {"coupon": "coupon"}
+KIND_BY_MEMBER = {"coupon": "coupon", "schedule": "subscription_schedule"}
 Compute = Callable[["Sandbox", Document], Any]
 _computed: dict[tuple[str, str], Compute] = {}
 

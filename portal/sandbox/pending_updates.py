@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.sandbox import billed, invoices, items, payments, standing, subscriptions
+from portal.sandbox import billed, invoices, items, payments, schedules, standing, subscriptions
 from portal.sandbox.errors import invalid, unsupported
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
@@ -146,6 +146,7 @@ def apply(sandbox: Sandbox, subscription: Document) -> Document:
     items.place(sandbox, after, proposal["rows"])
     sandbox.store.put(KIND, after)
     sandbox.emit("customer.subscription.updated", after, before)
+    schedules.follow(sandbox, after)
     if shown:
         sandbox.emit("customer.subscription.pending_update_applied", after)
     return after

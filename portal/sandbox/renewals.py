@@ -15,6 +15,8 @@ from portal.sandbox import (
     items,
     pending_updates,
     periods,
+    schedule_transitions,
+    schedules,
     standing,
     subscriptions,
     trials,
@@ -27,7 +29,7 @@ from portal.sandbox.store import Document
 INCOMPLETE_SECONDS = 23 * 3600
 RENEWING = ("active", "past_due", "unpaid")
 CYCLE = "subscription_cycle"
-_RANKS = ("expire", "lapse", "finish", "announce", "end_trial", "renew")
+_RANKS = ("expire", "lapse", "tell_schedule", "enter_phase", "finish", "announce", "end_trial", "renew")
 
 
 @on_tick
@@ -41,7 +43,7 @@ def next_due(sandbox: Sandbox, clock_id: str | None, until: int) -> tuple[int, A
 def _all_due(sandbox: Sandbox, clock_id: str | None) -> Iterator[tuple[int, int, Action]]:
     """Everything to come as (second, rank among things of one second, action)."""
     for row in sandbox.store.walk(subscriptions.KIND, test_clock=clock_id):
-        for at, verb in _of_subscription(row):
+        for at, verb in (*_of_subscription(row), *_of_schedule(sandbox, row)):
             yield at, _RANKS.index(verb), partial(_on_subscription, sandbox, verb, row["id"])
     for row in sandbox.store.walk(invoices.KIND, test_clock=clock_id):
         at = _of_invoice(row)
@@ -65,6 +67,16 @@ def _of_subscription(row: Document) -> Iterator[tuple[int, str]]:
         yield min(item["current_period_end"] for item in row["items"]["data"]), "renew"
 
 
+def _of_schedule(sandbox: Sandbox, row: Document) -> Iterator[tuple[int, str]]:
+    schedule = schedules.of_subscription(sandbox, row)
+    if schedule is None or schedule["current_phase"] is None or row["status"] in standing.OVER:
+        return
+    yield schedule_transitions.due_at(schedule), "enter_phase"
+    told_at = schedule_transitions.notice_at(schedule)
+    if told_at is not None:
+        yield told_at, "tell_schedule"
+
+
 def _of_invoice(row: Document) -> int | None:
     if row["status"] == "draft":
         return row["automatically_finalizes_at"]
@@ -79,6 +91,8 @@ def _on_subscription(sandbox: Sandbox, verb: str, id: str) -> None:
     verbs = {
         "expire": standing.expire,
         "lapse": pending_updates.lapse,
+        "tell_schedule": schedule_transitions.announce,
+        "enter_phase": schedule_transitions.advance,
         "finish": finish,
         "announce": trials.announce,
         "end_trial": trials.end,

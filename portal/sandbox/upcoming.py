@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.sandbox import invoices, renewals, standing, subscriptions, trials, updates
+from portal.sandbox import (
+    invoices,
+    renewals,
+    schedule_transitions,
+    schedules,
+    standing,
+    subscriptions,
+    trials,
+    updates,
+)
 from portal.sandbox.documents import in_body
 from portal.sandbox.errors import invalid
 from portal.sandbox.state import TEST_CLOCK, Sandbox
@@ -42,11 +51,20 @@ def _renewal(sandbox: Sandbox, subscription: Document) -> Document:
         raise nothing_upcoming(subscription["customer"])
     _stand_at(sandbox, subscription, at)
     with sandbox.clock.standing_at(at):
+        subscription = _enter_phase(sandbox, subscription, at)
         (trials.end if status == "trialing" else renewals.renew)(sandbox, subscription)
         after = subscriptions.stored(sandbox, subscription)
     if after["latest_invoice"] == known:
         raise nothing_upcoming(subscription["customer"])
     return sandbox.store.get(invoices.KIND, after["latest_invoice"]) or {}
+
+
+def _enter_phase(sandbox: Sandbox, subscription: Document, at: int) -> Document:
+    """A phase of the schedule that begins with the period decides what the renewal bills."""
+    schedule = schedules.of_subscription(sandbox, subscription)
+    if schedule and schedule["current_phase"] and schedule_transitions.due_at(schedule) == at:
+        schedule_transitions.advance(sandbox, subscription)
+    return subscriptions.stored(sandbox, subscription)
 
 
 def _stand_at(sandbox: Sandbox, subscription: Document, at: int) -> None:

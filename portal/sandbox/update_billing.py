@@ -15,6 +15,7 @@ from portal.sandbox import (
     payments,
     pending_updates,
     periods,
+    schedules,
     standing,
     subscriptions,
 )
@@ -151,6 +152,7 @@ def _finish(
         subscription["latest_invoice"] = invoice_id
     sandbox.store.put(KIND, subscription)
     sandbox.emit("customer.subscription.updated", subscription, asked.before)
+    schedules.follow(sandbox, subscription)
     if lines:
         draft = subscriptions.draft_invoice(
             sandbox, subscription, lines, billing_reason=UPDATE, period=(started, now), id=invoice_id

@@ -28,6 +28,10 @@ NOT_WHEN_INCOMPLETE = (
     "You cannot update a subscription in `incomplete` status in this way. Only its default payment method, "
     "description and metadata can be updated."
 )
+MANAGED = (
+    "The subscription is managed by the subscription schedule `{schedule}`, and updating any cancelation "
+    "behavior directly is not allowed. Please update the schedule instead."
+)
 WHILE_INCOMPLETE = {"metadata", "description", "default_payment_method"}
 WHEN_CANCELED = {"metadata", "cancellation_details"}
 
@@ -41,7 +45,7 @@ def update(
     """
     _check(sandbox, subscription, params)
     asked = update_billing.Asked(subscription, params, settle or update_billing.collect)
-    subscription = _plain_members(sandbox, dict(subscription), params)
+    subscription = plain_members(sandbox, dict(subscription), params)
     outcome = item_changes.read(sandbox, subscription, params.get("items") or [])
     if params.get("trial_end") == "now" and subscription["status"] == "trialing":
         items.place(sandbox, subscription, outcome.rows)
@@ -57,6 +61,8 @@ def _check(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> 
         raise invalid(NOT_WHEN_CANCELED, code="invalid_canceled_subscription_fields")
     if subscription["status"] == "incomplete" and given - WHILE_INCOMPLETE:
         raise invalid(NOT_WHEN_INCOMPLETE)
+    if subscription["schedule"] and {"cancel_at", "cancel_at_period_end"} & given:
+        raise invalid(MANAGED.format(schedule=subscription["schedule"]))
     if params.get("payment_behavior") == "pending_if_incomplete":
         pending_updates.check(sandbox, subscription, params)
     trial_end = params.get("trial_end")
@@ -68,7 +74,7 @@ def _check(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> 
         usable(sandbox, method, subscription["customer"])
 
 
-def _plain_members(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> Document:
+def plain_members(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> Document:
     """The members that are taken over as they are; nothing is stored."""
     assign(
         subscription, params, ("description", "default_payment_method", "collection_method", "days_until_due")
