@@ -1,4 +1,4 @@
-"""Subscription schedules: phases restated, entered by the clock, released, cancelled, and what they forbid."""
+"""Subscription schedules: phases restated, entered by the clock, released, cancelled; what they forbid."""
 
 from __future__ import annotations
 
