@@ -43,6 +43,9 @@ DONE = "done"
 IGNORED = "ignored"
 PARKED = "parked"
 REFUSED = "refused"
+# not states of a row: somebody else is at it; Stripe does not answer
+BUSY = "busy"
+AWAY = "away"
 WEBHOOK = "webhook"
 POLLER = "poller"
 
@@ -138,21 +141,22 @@ def keep_for_later(session: Session, event: Event, patience: timedelta) -> bool:
 
 
 def process(gateways: Gateways, event_id: str) -> str:
-    """Work on one event, unless it is done or somebody does; its state afterwards, or ``busy``.
+    """Work on one event, unless it is done or somebody does; its state afterwards, or BUSY or AWAY.
 
     A failure is tried again later, and parked with its reason after MOST_TRIES; while Stripe is away an event
     waits as long as it takes.
     """
     event = _claim(event_id)
     if event is None:
-        return "busy"
+        return BUSY
     handler = HANDLERS.get(event.type)
     if handler is None or event.object_id is None:
         return _finish(event, IGNORED, Handled(NO_USE))
     try:
         handled = handler(gateways, event.object_id)
     except StripeUnknownError as error:
-        return _wait(event, f"Stripe is away: {error}", count=False)
+        _wait(event, f"Stripe is away: {error}", count=False)
+        return AWAY
     except NotFoundError as error:
         return _finish(event, IGNORED, Handled(f"gone at Stripe: {error}"))
     except Exception as error:
@@ -232,7 +236,10 @@ def _park(gateways: Gateways, event: Waiting, reason: str) -> str:
 
 
 def sweep(gateways: Gateways) -> int:
-    """Work on every event that is due and has no job (any more); returns how many."""
+    """Work on every event that is due and has no job (any more); returns how many were due.
+
+    While Stripe is away one event is enough to find that out; the others wait for the next time.
+    """
     with unit_of_work() as session:
         due = session.execute(
             select(InboxEvent.id, InboxEvent.source)
@@ -244,7 +251,8 @@ def sweep(gateways: Gateways) -> int:
         if missed:
             _report_gap(session, gateways, missed)
     for event_id, _source in due:
-        process(gateways, event_id)
+        if process(gateways, event_id) == AWAY:
+            break
     return len(due)
 
 

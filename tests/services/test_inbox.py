@@ -204,6 +204,20 @@ def test_while_stripe_is_away_events_wait_and_are_not_given_up(customer: Custome
     assert customer.incidents() == []
 
 
+def test_a_stripe_that_is_away_is_not_asked_for_every_event(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    customer.shop.pay(customer.confirm(quote_id).client_secret)
+    customer.shop.deliver()
+    make_due()
+    customer.shop.faults.fail("refused", "*", method="*", times=1000)
+    before = len(customer.shop.faults.calls)
+    due = inbox.sweep(customer.gateways)
+
+    assert due >= 4
+    # one event, and the SDK's two retries
+    assert len(customer.shop.faults.calls) - before == 3
+
+
 def test_an_event_whose_job_was_lost_is_found_by_its_row(customer: Customer) -> None:
     quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
     customer.shop.pay(customer.confirm(quote_id).client_secret)
