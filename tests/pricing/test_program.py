@@ -1,8 +1,6 @@
 """``python -m portal.pricing``: one JSON object in, one out, run as the program that others run."""
 
 import json
-import runpy
-import sys
 from typing import Any
 
 import pytest
@@ -154,19 +152,6 @@ def test_the_program_names_the_field_that_is_wrong() -> None:
     assert answer.content == {
         "error": {"message": "seats must be from 1 to 100000, not 0.", "param": "seats"}
     }
-
-
-def test_the_module_runs_the_program_on_its_own_standard_streams(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["portal.pricing"])
-    monkeypatch.setattr(sys, "stdin", None)
-
-    with pytest.raises(SystemExit) as left:
-        runpy.run_module("portal.pricing", run_name="__main__")
-
-    assert left.value.code == 2
-    assert "The input is empty" in capsys.readouterr().out
 
 
 def test_a_byte_order_mark_is_forgiven() -> None:
