@@ -1,4 +1,10 @@
-"""The queue, in the same database and the same transaction as the row that the job is about."""
+"""The queue, in the same database and the same transaction as the row that the job is about.
+
+PostgreSQL lets only one transaction at a time commit a NOTIFY, and holds the others up until its commit is on
+disk. So the library's notifying trigger is dropped (migration 0001), and the worker is told after the commit,
+in a transaction of its own that waits for no disk. Should that hint get lost, the worker's next poll finds
+the job.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -6,7 +12,24 @@ from typing import Any
 from procrastinate import App, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import JobDeferrer
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine, event, text
+from sqlalchemy.orm import Session, SessionTransaction
+
+DEFERRED = "jobs_deferred"
+HINT = text(
+    "SELECT set_config('synchronous_commit', 'off', true),"
+    """ pg_notify('procrastinate_any_queue_v1', '{"type": "job_inserted", "job_id": 0}')"""
+)
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _tell_worker(session: Session, transaction: SessionTransaction) -> None:
+    """Wake the worker once the outermost transaction that deferred something is over."""
+    if transaction.parent is None and session.info.pop(DEFERRED, False):
+        bind = session.get_bind()
+        if isinstance(bind, Engine):
+            with bind.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(HINT)
 
 
 class Jobs:
@@ -29,6 +52,7 @@ class Jobs:
 
         With ``queueing_lock`` at most one such job waits at a time; False says that one already did.
         """
+        session.info[DEFERRED] = True
         delay = {"seconds": int(schedule_in.total_seconds())} if schedule_in else None
         if queueing_lock is None:
             self._configured(session, name, None, delay).defer(**args)
