@@ -43,6 +43,7 @@ MODULES = (
     "invoice_line_routes",
     "invoice_payments",
     "invoice_item_routes",
+    "credit_note_routes",
     "preview",
     "tax_rates",
     "renewals",

@@ -45,7 +45,7 @@ def adjust(
         "amount": amount,
         "checkout_session": None,
         "created": sandbox.now(customer),
-        "credit_note": None,
+        "credit_note": details.get("credit_note"),
         "currency": after["currency"],
         "customer": customer["id"],
         "customer_account": None,

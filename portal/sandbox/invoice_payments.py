@@ -35,6 +35,12 @@ def open_for(sandbox: Sandbox, invoice: Document, intent: Document) -> None:
     )
 
 
+def request(sandbox: Sandbox, invoice: Document) -> None:
+    """Ask for what is left of the invoice."""
+    for row in sandbox.store.find(KIND, invoice=invoice["id"], status="open"):
+        sandbox.store.put(KIND, {**row, "amount_requested": invoice["amount_remaining"]})
+
+
 def close(sandbox: Sandbox, invoice: Document, status: str) -> None:
     """Mark the invoice's open payments `paid` or `canceled`."""
     for row in sandbox.store.find(KIND, invoice=invoice["id"], status="open"):

@@ -137,19 +137,19 @@ def _sum(invoice: Document, rows: list[Document]) -> None:
     invoice["subtotal_excluding_tax"] = gross - own - inclusive
     invoice["total_excluding_tax"] = net - inclusive
     invoice["total"] = net + exclusive
-    invoice["total_discount_amounts"] = _grouped(off, ("discount",))
+    invoice["total_discount_amounts"] = grouped(off, ("discount",))
     invoice["total_pretax_credit_amounts"] = [
         _pretax(row["amount"], row["discount"]) for row in invoice["total_discount_amounts"]
     ]
     keys = ("tax_behavior", "tax_rate_details", "taxability_reason", "type")
-    invoice["total_taxes"] = _grouped(taxes, keys, ("amount", "taxable_amount"))
+    invoice["total_taxes"] = grouped(taxes, keys, ("amount", "taxable_amount"))
     invoice["amount_due"] = invoice["amount_remaining"] = max(invoice["total"], 0)
 
 
-def _grouped(
+def grouped(
     rows: list[Document], keys: tuple[str, ...], sums: tuple[str, ...] = ("amount",)
 ) -> list[Document]:
-    """Rows with equal keys added up, in the order in which they first appear."""
+    """Rows with equal keys added up, in the order in which they first appear; other members are left out."""
     groups: dict[str, Document] = {}
     for row in rows:
         known = groups.setdefault(

@@ -1,4 +1,4 @@
-"""An invoice as a PDF: one document, as many pages as its lines need."""
+"""An invoice or a credit note as a PDF: one document, as many pages as its lines need."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Pages(FPDF):
         self.core_fonts_encoding = ENCODING
         self.set_margins(MARGIN, MARGIN)
         self.set_auto_page_break(True, margin=22)
-        self.set_title(f"Invoice {statement.number}")
+        self.set_title(f"{statement.title} {statement.number}")
         self.set_author(statement.seller[0])
         self.set_lang("en-US")
         self.set_creation_date(datetime.fromtimestamp(statement.made_at, UTC))
@@ -88,11 +88,11 @@ class _Pages(FPDF):
 
 def _head(pdf: _Pages, statement: Statement) -> None:
     pdf.ink(INK, 22, "B")
-    pdf.cell(110, 10, "Invoice")
+    pdf.cell(110, 10, statement.title)
     pdf.ink(ACCENT, 11, "B")
     pdf.cell(0, 10, shown(statement.status_word), align="R", new_x="LMARGIN", new_y="NEXT")
     pdf.ln(2)
-    for label, value in [("Invoice number", statement.number), *statement.dates]:
+    for label, value in [(f"{statement.title} number", statement.number), *statement.dates]:
         pdf.ink(MUTED, 9)
         pdf.cell(34, LINE, label)
         pdf.ink(INK, 9, "B")

@@ -75,6 +75,7 @@ class Statement:
     headline: str
     letter_size: bool
     made_at: int
+    title: str = "Invoice"
 
 
 def read(sandbox: Sandbox, invoice: Document) -> Statement:
@@ -97,6 +98,41 @@ def read(sandbox: Sandbox, invoice: Document) -> Statement:
         letter_size=country in ("US", "CA"),
         made_at=invoice["effective_at"] or invoice["created"],
     )
+
+
+def read_credit_note(sandbox: Sandbox, note: Document, found: list[Document]) -> Statement:
+    """The statement of a credit note with its lines."""
+    invoice = sandbox.store.get("invoice", note["invoice"]) or {}
+    taxes = sum(row["amount"] for row in note["total_taxes"] if row["tax_behavior"] == "exclusive")
+    totals = [Total("Subtotal", _money(note, note["total_excluding_tax"]))]
+    if taxes:
+        totals.append(Total("Tax", _money(note, taxes)))
+    totals.append(Total("Total credited", _money(note, note["total"]), strong=True))
+    country = (invoice["customer_address"] or {}).get("country")
+    return Statement(
+        number=note["number"],
+        status=note["status"],
+        status_word="Void" if note["status"] == "void" else "Issued",
+        currency=note["currency"].upper(),
+        dates=[("Date of issue", day(note["effective_at"])), ("Invoice", invoice["number"])],
+        seller=SELLER,
+        customer=_customer(invoice),
+        rows=[_credited(note, row) for row in found],
+        totals=totals,
+        payments=[],
+        notes=[note["memo"]] if note["memo"] else [],
+        headline=f"{_money(note, note['total'])} credited on {day(note['effective_at'])}",
+        letter_size=country in ("US", "CA"),
+        made_at=note["effective_at"],
+        title="Credit note",
+    )
+
+
+def _credited(note: Document, row: Document) -> Row:
+    unit = row["unit_amount_decimal"]
+    unit_price = amounts.text(unit, note["currency"]) if unit is not None else ""
+    net = row["amount"] - row["discount_amount"]
+    return Row(row["description"] or "Credit", "", str(row["quantity"]), unit_price, _money(note, net))
 
 
 def day(second: int) -> str:
@@ -176,6 +212,8 @@ def _totals(sandbox: Sandbox, invoice: Document, found: list[Document]) -> list[
     ]
     totals.append(Total("Total", _money(invoice, invoice["total"]), strong=True))
     totals += _balance(invoice)
+    if credited := invoice["pre_payment_credit_notes_amount"]:
+        totals.append(Total("Credit notes", _money(invoice, -credited)))
     paid = invoice["status"] == "paid"
     label, amount = ("Amount paid", invoice["amount_paid"]) if paid else ("Amount due", invoice["amount_due"])
     totals.append(Total(label, f"{_money(invoice, amount)} {invoice['currency'].upper()}", strong=True))
@@ -184,7 +222,7 @@ def _totals(sandbox: Sandbox, invoice: Document, found: list[Document]) -> list[
 
 def _balance(invoice: Document) -> list[Total]:
     """What the customer's balance did to the amount due."""
-    change = invoice["amount_due"] - invoice["total"]
+    change = invoice["amount_due"] + invoice["pre_payment_credit_notes_amount"] - invoice["total"]
     if not change or invoice["ending_balance"] is None:
         return []
     outcome = settlement.settle(invoice["total"], invoice["starting_balance"], invoice["currency"])
