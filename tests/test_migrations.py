@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 from portal.migrations import runner
@@ -114,3 +114,14 @@ def test_the_check_names_a_database_that_is_away() -> None:
     assert found == [
         "The database cannot be reached: OperationalError. Check PORTAL_DATABASE_URL and the server."
     ]
+
+
+def test_the_workspace_leads_every_primary_key_that_it_is_part_of(empty: TestDatabase, owner: Engine) -> None:
+    runner.upgrade(empty.owner_url)
+
+    found = inspect(owner)
+    keys = {name: found.get_pk_constraint(name)["constrained_columns"] for name in found.get_table_names()}
+
+    owned = {name: key for name, key in keys.items() if "workspace_id" in key}
+    assert "quote" in owned
+    assert {name for name, key in owned.items() if key[0] != "workspace_id"} == set()

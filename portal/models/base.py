@@ -45,6 +45,7 @@ class WorkspaceOwned:
             ForeignKey("workspace.id"),
             primary_key=True,
             server_default=text("app_workspace_id()"),
+            sort_order=-1,
         )
 
 
