@@ -139,14 +139,6 @@ class Stack:
         parsed = [message_from_bytes(file.read_bytes(), policy=default) for file in files]
         return [cast(EmailMessage, mail) for mail in parsed if recipient in str(mail["To"])]
 
-    def await_mails(self, recipient: str, count: int) -> None:
-        """Wait until so many mails went to ``recipient``."""
-        end = time.monotonic() + MAIL_SECONDS
-        while len(self.mails(recipient)) < count:
-            if time.monotonic() > end:
-                raise StackError(f"{len(self.mails(recipient))} mails to {recipient} instead of {count}.")
-            time.sleep(0.1)
-
     def mail(self, recipient: str, words: str) -> EmailMessage:
         """The newest mail to ``recipient`` with ``words`` in its subject; waits for it."""
         end = time.monotonic() + MAIL_SECONDS

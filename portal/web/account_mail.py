@@ -13,6 +13,7 @@ from portal.web import db_session, gateways, settings
 
 PASSWORD_LENGTH_MAX = 128
 SHORTEST_GIVEAWAY = 4
+KNOWN_ALREADY = "welcome_existing"
 BREACHED = Path(__file__).parent / "breached_passwords.txt"
 
 
@@ -22,10 +23,14 @@ class DeferredMail(MailUtil):
     def send_mail(
         self, template: str, subject: str, recipient: Any, sender: Any, body: Any, html: Any, **kwargs: Any
     ) -> None:
+        kind = template.rsplit("/", 1)[-1]
+        if kind == KNOWN_ALREADY:
+            # the library has one subject for both answers to signing up
+            subject = _("You have an account already")
         mails.queue(
             db_session(),
             gateways().jobs,
-            kind=template.rsplit("/", 1)[-1],
+            kind=kind,
             recipient=str(recipient),
             subject=f"{subject} – {settings().brand_name}",
             text=body,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.journeys.customer import Customer
 from tests.stack import Stack
@@ -15,6 +15,7 @@ CALM = {"delay": 0, "drop": 0, "duplicate": 0, "reorder": False}
 def calm_afterwards(stack: Stack) -> Iterator[None]:
     yield
     stack.sandbox("webhooks", **CALM)
+    stack.sandbox("faults", count=0)
 
 
 @pytest.mark.usefixtures("calm_afterwards")
@@ -50,5 +51,28 @@ def test_a_stripe_that_fails_for_a_moment_is_asked_again_and_charges_once(custom
     customer.stack.sandbox("faults", status=500, count=1, moment="after")
     customer.press_pay()
 
+    customer.expect_live()
+    assert [one["amount"] for one in customer.charges()] == [1_398_000]
+
+
+@pytest.mark.usefixtures("calm_afterwards")
+def test_while_stripe_is_away_the_page_waits_and_does_not_say_that_nothing_was_charged(
+    customer: Customer,
+) -> None:
+    page, stack = customer.page, customer.stack
+
+    def let_stripe_fail(route: Route) -> None:
+        stack.sandbox("faults", status=500, count=1000)
+        route.continue_()
+
+    customer.ready_to_pay()
+    stack.sandbox("webhooks", drop=1000)
+    page.route("**/done?*", let_stripe_fail, times=1)
+    customer.pay_by_card()
+
+    expect(page.get_by_text("This takes longer than usual")).to_be_visible()
+    expect(page.get_by_text("Nothing is lost, and you need not pay again.")).to_be_visible()
+    expect(page.get_by_text("not charged")).to_have_count(0)
+    stack.sandbox("faults", count=0)
     customer.expect_live()
     assert [one["amount"] for one in customer.charges()] == [1_398_000]
