@@ -29,7 +29,7 @@ Where things are:
 - billing: `subscription*`, `update*`, `pending_updates`, `billed`, `schedule*`, `pauses`, `item*`,
   `invoice*`, `credit_note*`, `preview`, `proration`, `discount*`, `renewals`, `dunning`,
   `test_clocks`, `hosted`;
-- payments: `payment*`, `setup*`, `confirmation`, `charges`, `refunds`, `disputes`, `cards`, `banks`,
+- payments: `payment*`, `setup*`, `confirmation`, `charges`, `refunds`, `dispute*`, `cards`, `banks`,
   `debits`;
 - the buyer's browser: `elements`, `link`, `redirects`, `static`, `templates`.
 

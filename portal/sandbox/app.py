@@ -59,6 +59,7 @@ MODULES = (
     "mandates",
     "debits",
     "disputes",
+    "dispute_outcomes",
     "aftermath",
     "link",
     "elements",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.sandbox import invoices, payments
+from portal.sandbox import dunning, invoices, payments
 from portal.sandbox.confirmation import Outcome
 from portal.sandbox.errors import StripeError, state_error
 from portal.sandbox.state import Sandbox
@@ -95,9 +95,9 @@ def _finalize(sandbox: Sandbox, invoice: Document) -> Document:
 
 
 def _retry(sandbox: Sandbox, invoice: Document) -> None:
-    """Charge off session; having no usable method counts as a failed attempt."""
+    """Charge off session; having no usable method, or none but a hopeless one, counts as a failed attempt."""
     try:
-        if payments.default_method(sandbox, invoice):
+        if payments.default_method(sandbox, invoice) and not dunning.refused_for_good(sandbox, invoice):
             attempt(sandbox, invoice, off_session=True)
             return
     except StripeError:  # the default method was detached

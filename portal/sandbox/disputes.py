@@ -93,6 +93,7 @@ def open_for(sandbox: Sandbox, before: Document) -> Document:
     sandbox.store.put(KIND, dispute)
     sandbox.store.put(charges.KIND, charge)
     sandbox.emit("charge.dispute.created", dispute)
+    sandbox.emit("charge.dispute.funds_withdrawn", dispute)
     sandbox.emit("charge.updated", charge, before)
     return dispute
 

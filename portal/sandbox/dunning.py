@@ -13,6 +13,12 @@ DAY = 86_400
 RETRY_DAYS = (3, 5, 7)
 LAST_STEPS = ("cancel", "unpaid", "past_due")
 SETTING = "_dunning"
+# docs.stripe.com/billing/revenue-recovery/smart-retries: retried only with another payment method
+HARD_DECLINES = frozenset({
+    "authentication_required", "highest_risk_level", "incorrect_number", "lost_card", "pickup_card",
+    "revocation_of_all_authorizations", "revocation_of_authorization", "stolen_card",
+    "transaction_not_allowed",
+})  # fmt: skip
 
 blueprint = Blueprint("dunning", __name__)
 blueprint.before_request(control.refuse_other_origins)
@@ -33,6 +39,17 @@ def plan_retry(sandbox: Sandbox, invoice: Document, subscription: Document | Non
         wait = RETRY_DAYS[invoice["attempt_count"] - 1] * DAY
         invoice["next_payment_attempt"] = sandbox.now(invoice["customer"]) + wait
     sandbox.store.put("invoice", invoice)
+
+
+def refused_for_good(sandbox: Sandbox, invoice: Document) -> bool:
+    """Whether the method that would be charged was refused in a way that no automatic retry can change."""
+    from portal.sandbox import payments
+
+    intent = sandbox.store.get("payment_intent", invoice["_payment_intent"] or "") or {}
+    error = intent.get("last_payment_error") or {}
+    reasons = {error.get("code"), error.get("decline_code")}
+    tried = (error.get("payment_method") or {}).get("id")
+    return bool(reasons & HARD_DECLINES) and tried == payments.default_method(sandbox, invoice)
 
 
 def end_if_exhausted(sandbox: Sandbox, invoice: Document, subscription: Document) -> None:

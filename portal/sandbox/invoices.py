@@ -226,6 +226,8 @@ def void(sandbox: Sandbox, invoice: Document) -> Document:
 
 def mark_uncollectible(sandbox: Sandbox, invoice: Document, reason: str = "user_forgiven") -> Document:
     """Give an open invoice up; what is due stays on it."""
+    from portal.sandbox import standing
+
     if invoice["status"] == "uncollectible":
         raise state_error("This invoice has already been marked uncollectible.")
     if invoice["status"] != "open":
@@ -235,6 +237,7 @@ def mark_uncollectible(sandbox: Sandbox, invoice: Document, reason: str = "user_
     invoice["status_transitions"]["marked_uncollectible_at"] = sandbox.now(invoice["customer"])
     sandbox.store.put(KIND, invoice)
     sandbox.emit("invoice.marked_uncollectible", invoice)
+    standing.invoice_forgiven(sandbox, invoice)
     return invoice
 
 

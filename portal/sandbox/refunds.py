@@ -69,6 +69,10 @@ def _charge(sandbox: Sandbox, params: dict[str, Any]) -> Document:
         raise missing_param("payment_intent")
     if not charge or not charge["captured"] or charge["status"] != "succeeded":
         raise invalid("This PaymentIntent does not have a successful charge to refund.")
+    if charge["disputed"]:
+        raise invalid(
+            f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
+        )
     return charge
 
 

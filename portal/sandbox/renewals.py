@@ -11,6 +11,7 @@ from portal.sandbox import (
     collection,
     discount_objects,
     ending,
+    invoice_notices,
     invoices,
     items,
     pending_updates,
@@ -29,7 +30,17 @@ from portal.sandbox.store import Document
 INCOMPLETE_SECONDS = 23 * 3600
 RENEWING = ("active", "past_due", "unpaid")
 CYCLE = "subscription_cycle"
-_RANKS = ("expire", "lapse", "tell_schedule", "enter_phase", "finish", "announce", "end_trial", "renew")
+_RANKS = (
+    "expire",
+    "lapse",
+    "tell_schedule",
+    "foretell",
+    "enter_phase",
+    "finish",
+    "announce",
+    "end_trial",
+    "renew",
+)
 
 
 @on_tick
@@ -49,6 +60,9 @@ def _all_due(sandbox: Sandbox, clock_id: str | None) -> Iterator[tuple[int, int,
         at = _of_invoice(row)
         if at is not None:
             yield at, len(_RANKS), partial(collection.advance, sandbox, row["id"])
+        overdue_at = invoice_notices.overdue_at(row)
+        if overdue_at is not None:
+            yield overdue_at, len(_RANKS), partial(invoice_notices.call_overdue, sandbox, row["id"])
 
 
 def _of_subscription(row: Document) -> Iterator[tuple[int, str]]:
@@ -63,6 +77,9 @@ def _of_subscription(row: Document) -> Iterator[tuple[int, str]]:
         if not row.get("_trial_end_told"):
             yield trials.notice_at(row), "announce"
         yield row["trial_end"], "end_trial"
+    foretold_at = invoice_notices.foretold_at(row)
+    if foretold_at is not None:
+        yield foretold_at, "foretell"
     if status in RENEWING:
         yield min(item["current_period_end"] for item in row["items"]["data"]), "renew"
 
@@ -91,6 +108,7 @@ def _on_subscription(sandbox: Sandbox, verb: str, id: str) -> None:
     verbs = {
         "expire": standing.expire,
         "lapse": pending_updates.lapse,
+        "foretell": invoice_notices.foretell,
         "tell_schedule": schedule_transitions.announce,
         "enter_phase": schedule_transitions.advance,
         "finish": finish,

@@ -72,6 +72,26 @@ def invoice_failed(sandbox: Sandbox, invoice: Document) -> None:
     dunning.end_if_exhausted(sandbox, invoice, subscription)
 
 
+def invoice_overdue(sandbox: Sandbox, invoice: Document) -> None:
+    """A subscription whose latest sent invoice is not paid in time is past due."""
+    subscription = _of(sandbox, invoice)
+    if (
+        subscription
+        and subscription["status"] == "active"
+        and subscription["latest_invoice"] == invoice["id"]
+    ):
+        change(sandbox, subscription, status="past_due")
+        _mark_customer(sandbox, subscription, delinquent=True)
+
+
+def invoice_forgiven(sandbox: Sandbox, invoice: Document) -> None:
+    """A subscription whose latest invoice is given up is active again."""
+    subscription = _of(sandbox, invoice)
+    behind = subscription is not None and subscription["status"] in ("past_due", "unpaid")
+    if subscription and behind and subscription["latest_invoice"] == invoice["id"]:
+        change(sandbox, subscription, status="active")
+
+
 def invoice_voided(sandbox: Sandbox, invoice: Document) -> None:
     """Without its first invoice an incomplete subscription ends, without its own a pending update does."""
     from portal.sandbox import pending_updates

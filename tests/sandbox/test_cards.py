@@ -204,7 +204,11 @@ def test_a_disputed_card_is_disputed_a_day_later(client: stripe.StripeClient, sa
         (5000, "needs_response", "fraudulent")
     ]
     assert client.v1.charges.retrieve(str(paid.latest_charge)).disputed is True
-    assert event_types(client)[-2:] == ["charge.dispute.created", "charge.updated"]
+    assert event_types(client)[-3:] == [
+        "charge.dispute.created",
+        "charge.dispute.funds_withdrawn",
+        "charge.updated",
+    ]
 
 
 def test_a_refund_to_some_cards_comes_back_a_day_later(client: stripe.StripeClient, sandbox: Sandbox) -> None:
