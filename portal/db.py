@@ -88,3 +88,18 @@ def unit_of_work(
         session.info.update(workspace_id=workspace_id, user_id=user_id, system=system)
         with session.begin():
             yield session
+
+
+@contextmanager
+def autocommit() -> Iterator[Connection]:
+    """A connection on which every statement is a transaction of its own, outside every workspace.
+
+    For the few statements that are a whole unit of work by themselves and are run very often.
+    """
+    bind = SessionLocal.kw["bind"]
+    if isinstance(bind, Connection):
+        # whoever bound the sessions to one connection keeps its transaction, too
+        yield bind
+        return
+    with bind.connect() as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")

@@ -12,10 +12,13 @@ from typing import Any
 from procrastinate import App, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import JobDeferrer
-from sqlalchemy import Engine, event, text
+from sqlalchemy import ColumnElement, Connection, event, literal_column, text
 from sqlalchemy.orm import Session, SessionTransaction
 
+from portal.db import autocommit
+
 DEFERRED = "jobs_deferred"
+QUEUE = "default"
 HINT = text(
     "SELECT set_config('synchronous_commit', 'off', true),"
     """ pg_notify('procrastinate_any_queue_v1', '{"type": "job_inserted", "job_id": 0}')"""
@@ -26,10 +29,8 @@ HINT = text(
 def _tell_worker(session: Session, transaction: SessionTransaction) -> None:
     """Wake the worker once the outermost transaction that deferred something is over."""
     if transaction.parent is None and session.info.pop(DEFERRED, False):
-        bind = session.get_bind()
-        if isinstance(bind, Engine):
-            with bind.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(HINT)
+        with autocommit() as connection:
+            connection.execute(HINT)
 
 
 class Jobs:
@@ -64,6 +65,22 @@ class Jobs:
         except AlreadyEnqueued:
             return False
         return True
+
+    @staticmethod
+    def deferral(name: str, /, **columns: str) -> ColumnElement[Any]:
+        """An expression that queues ``name``, for a statement that stores a row and its job in one go.
+
+        ``columns``: the task's arguments, as SQL. Nothing but names of our code may be in it. The caller
+        calls ``wake`` afterwards.
+        """
+        args = ", ".join(f"'{key}', {column}" for key, column in columns.items())
+        job = f"ROW('{QUEUE}', '{name}', 0, NULL, NULL, jsonb_build_object({args}), NULL)"
+        return literal_column(f"procrastinate_defer_jobs_v1(ARRAY[{job}::procrastinate_job_to_defer_v1])")
+
+    @staticmethod
+    def wake(connection: Connection) -> None:
+        """Tell the worker that there is something to do."""
+        connection.execute(HINT)
 
     def _configured(
         self, session: Session, name: str, queueing_lock: str | None, delay: dict[str, int] | None

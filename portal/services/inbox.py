@@ -8,13 +8,14 @@ fetched anew. Delivery is at least once and in no order (docs.stripe.com/webhook
 import traceback
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
-from sqlalchemy import Interval, cast, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Interval, Select, cast, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from portal.db import unit_of_work
+from portal.db import autocommit, unit_of_work
 from portal.errors import NotFoundError, PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeUnknownError
@@ -70,29 +71,43 @@ def receive(gateways: Gateways, event: Event) -> bool:
     state, outcome = (REFUSED, objection) if objection else (RECEIVED, None)
     if event.type not in HANDLERS:
         state, outcome = IGNORED, NO_USE
+    if state == REFUSED:
+        return _refuse(gateways, event, outcome or "")
+    with autocommit() as connection:
+        stored = connection.execute(_storing(gateways, event, state, outcome)).first()
+        if stored is not None and state == RECEIVED:
+            gateways.jobs.wake(connection)
+    return stored is not None
+
+
+def _refuse(gateways: Gateways, event: Event, objection: str) -> bool:
     with unit_of_work() as session:
-        statement = insert(InboxEvent).values(
-            **_row(event, WEBHOOK),
-            state=state,
-            outcome=outcome,
-            next_try_at=func.clock_timestamp() + CLAIM,
+        stored = session.execute(_storing(gateways, event, REFUSED, objection)).first()
+        if stored is not None:
+            _report_refusal(session, gateways, event, objection)
+    return stored is not None
+
+
+def _storing(gateways: Gateways, event: Event, state: str, outcome: str | None) -> Select[Any]:
+    """One statement, and so one transaction: stores row and job; answers nothing if the event is known."""
+    statement = insert(InboxEvent).values(
+        **_row(event, WEBHOOK), state=state, outcome=outcome, next_try_at=func.clock_timestamp() + CLAIM
+    )
+    # the poller may have seen it a moment before: then this is its delivery
+    known_to_poller = (InboxEvent.source == POLLER) & (InboxEvent.state == RECEIVED)
+    stored = (
+        statement.on_conflict_do_update(
+            index_elements=[InboxEvent.id],
+            set_={"source": WEBHOOK, "next_try_at": statement.excluded.next_try_at},
+            where=known_to_poller,
         )
-        # the poller may have seen it a moment before: then this is its delivery
-        known_to_poller = (InboxEvent.source == POLLER) & (InboxEvent.state == RECEIVED)
-        stored = session.execute(
-            statement.on_conflict_do_update(
-                index_elements=[InboxEvent.id],
-                set_={"source": WEBHOOK, "next_try_at": statement.excluded.next_try_at},
-                where=known_to_poller,
-            ).returning(InboxEvent.id)
-        ).first()
-        if stored is None:
-            return False
-        if state == REFUSED:
-            _report_refusal(session, gateways, event, outcome or "")
-        elif state == RECEIVED:
-            gateways.jobs.defer(session, TASK, event_id=event.id)
-    return True
+        .returning(InboxEvent.id)
+        .cte("stored")
+    )
+    columns: list[ColumnElement[Any]] = [stored.c.id]
+    if state == RECEIVED:
+        columns.append(gateways.jobs.deferral(TASK, event_id="stored.id"))
+    return select(*columns)
 
 
 def _row(event: Event, source: str) -> dict[str, object]:
