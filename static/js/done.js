@@ -2,6 +2,8 @@
 /** The page after paying: asks until the webhook has said how it went, less and less often. */
 
 const SECOND = 1000;
+/** A webhook is mostly there within so long. */
+const FIRST_LOOK_AFTER = 0.4 * SECOND;
 /** After so long the server asks Stripe itself, whether or not a webhook came. */
 const ASK_STRIPE_AFTER = 4 * SECOND;
 const SAY_MORE_AFTER = 10 * SECOND;
@@ -35,6 +37,6 @@ async function look(from) {
 
 // the address that Stripe returns to holds the intent's secret: it need not stay in the history
 if (location.search) history.replaceState(history.state, "", location.pathname);
-if (page && "waiting" in page.dataset) window.setTimeout(() => void look(page), SECOND);
+if (page && "waiting" in page.dataset) window.setTimeout(() => void look(page), FIRST_LOOK_AFTER);
 
 export {};
