@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.sandbox import changes, invoices, pending_updates, schedules, standing, subscriptions
+from portal.sandbox import changes, invoices, pending_updates, schedules, standing, subscriptions, usage_lines
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
@@ -21,7 +21,7 @@ def cancel_now(
 ) -> Document:
     """Cancel a running subscription; an incomplete one expires instead.
 
-    `prorate` credits the unused time as a pending item, `invoice_now` puts what is pending on a draft.
+    `prorate` credits the unused time as a pending item, `invoice_now` puts that and open usage on a draft.
     """
     details = {**subscription["cancellation_details"], **(details or {}), "reason": "cancellation_requested"}
     subscription = {**subscription, "cancellation_details": details}
@@ -58,7 +58,7 @@ def end(sandbox: Sandbox, subscription: Document, reason: str | None = None) -> 
 
 
 def _invoice_pending(sandbox: Sandbox, subscription: Document) -> Document:
-    rows = changes.pending_lines(sandbox, subscription)
+    rows = usage_lines.up_to_now(sandbox, subscription) + changes.pending_lines(sandbox, subscription)
     if not rows:
         return subscription
     start = min(item["current_period_start"] for item in subscription["items"]["data"])

@@ -6,12 +6,14 @@ invoice is voided or nobody pays in time (docs.stripe.com/billing/subscriptions/
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from portal.sandbox import billed, invoices, items, payments, schedules, standing, subscriptions
 from portal.sandbox.errors import invalid, unsupported
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
+from portal.sandbox.trials import Settle
 
 KIND = subscriptions.KIND
 LIFETIME = 23 * 3600
@@ -23,6 +25,7 @@ SUPPORTED_OF_ITEMS = frozenset({"deleted", "discounts", "id", "price", "quantity
 # Debits answer days later, when the update would have expired.
 DELAYED_METHODS = frozenset({"us_bank_account"})
 CHANGEABLE = (
+    "status", "status_details",
     "billing_cycle_anchor", "cancel_at", "cancel_at_period_end", "canceled_at", "cancellation_details",
     "discounts", "metadata",
 )  # fmt: skip
@@ -39,7 +42,7 @@ def check(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> N
         )
     if "trial_end" in params:
         raise unsupported("trial_end")
-    chosen = payments.default_method(sandbox, _bare_invoice(subscription))
+    chosen = payments.default_method(sandbox, bare_invoice(subscription))
     method = sandbox.store.get("payment_method", chosen or "") or {"type": "card"}
     if method["type"] in DELAYED_METHODS:
         raise invalid(
@@ -61,9 +64,20 @@ def _check_names(params: dict[str, Any]) -> None:
         )
 
 
-def _bare_invoice(subscription: Document) -> Document:
+def bare_invoice(subscription: Document) -> Document:
+    """What the choice of a payment method looks at, for an invoice that there is not yet."""
     details = {"subscription_details": {"subscription": subscription["id"]}}
     return {"parent": details, "customer": subscription["customer"], "default_payment_method": None}
+
+
+@dataclass(frozen=True)
+class Wait:
+    """How a change waits: for so long, charged now, retried, and what a failed payment makes of it."""
+
+    lifetime: int = LIFETIME
+    charges: bool = True
+    retries: bool = False
+    on_failure: str | None = None
 
 
 def propose(
@@ -74,13 +88,19 @@ def propose(
     lines: list[Document],
     params: dict[str, Any],
     period: tuple[int, int],
+    wait: Wait = Wait(),
+    settle: Settle | None = None,
 ) -> Document:
-    """Invoice a change and try to collect; the subscription as it is or, when paid, as it was to become."""
+    """Invoice a change and try to collect; the subscription as it is or, when paid, as it was to become.
+
+    `settle` gets the draft instead of that.
+    """
     held = {**subscriptions.stored(sandbox, before), "latest_invoice": sandbox.new_id("in")}
     held["_proposal"] = {
         "invoice": held["latest_invoice"],
         "rows": rows,
-        "members": {name: after[name] for name in CHANGEABLE if after[name] != before[name]},
+        "members": {name: after[name] for name in CHANGEABLE if after.get(name) != before.get(name)},
+        "on_failure": wait.on_failure,
     }
     sandbox.store.put(KIND, held)
     draft = subscriptions.draft_invoice(
@@ -94,13 +114,17 @@ def propose(
     )
     billed.remember(sandbox, draft, rows)
     sandbox.store.put(KIND, held)
+    if settle:
+        settle(sandbox, draft, params)
+        return held
+    draft["auto_advance"] = wait.retries
     invoice = invoices.finalize(sandbox, draft)
-    if invoice["status"] == "open":
+    if invoice["status"] == "open" and wait.charges:
         payments.pay_invoice(sandbox, invoice, off_session=params.get("off_session", False))
-    return _show(sandbox, before)
+    return _show(sandbox, before, wait.lifetime)
 
 
-def _show(sandbox: Sandbox, before: Document) -> Document:
+def _show(sandbox: Sandbox, before: Document, lifetime: int) -> Document:
     """Say what waits for its payment; nothing when the payment is there already."""
     held = subscriptions.stored(sandbox, before)
     proposal = held.get("_proposal")
@@ -112,7 +136,7 @@ def _show(sandbox: Sandbox, before: Document) -> Document:
         "cancel_at_period_end": members.get("cancel_at_period_end"),
         "discount": None,
         "discounts": members.get("discounts"),
-        "expires_at": _expiry(sandbox, held),
+        "expires_at": _expiry(sandbox, held, lifetime),
         "metadata": members.get("metadata"),
         "subscription_items": proposal["rows"],
         "trial_end": None,
@@ -121,12 +145,15 @@ def _show(sandbox: Sandbox, before: Document) -> Document:
     return standing.change(sandbox, held, pending_update=shown)
 
 
-def _expiry(sandbox: Sandbox, subscription: Document) -> int:
-    """23 hours from now, sooner when a period or the trial ends before."""
+def _expiry(sandbox: Sandbox, subscription: Document, lifetime: int) -> int:
+    """So many seconds from now, sooner when a period or the trial ends before."""
+    latest = sandbox.now(subscription["customer"]) + lifetime
+    if subscription["status"] == "paused":
+        return latest
     ends = [item["current_period_end"] for item in subscription["items"]["data"]]
     trial_end = subscription["trial_end"] if subscription["status"] == "trialing" else None
     ends += [] if trial_end is None else [trial_end]
-    return min(*ends, sandbox.now(subscription["customer"]) + LIFETIME)
+    return min(*ends, latest)
 
 
 def waits_for(subscription: Document | None, invoice: Document) -> bool:
@@ -147,9 +174,18 @@ def apply(sandbox: Sandbox, subscription: Document) -> Document:
     sandbox.store.put(KIND, after)
     sandbox.emit("customer.subscription.updated", after, before)
     schedules.follow(sandbox, after)
+    if before["status"] == "paused":
+        sandbox.emit("customer.subscription.resumed", after)
     if shown:
         sandbox.emit("customer.subscription.pending_update_applied", after)
     return after
+
+
+def payment_failed(sandbox: Sandbox, subscription: Document) -> None:
+    """Where a failed attempt decides, make the change all the same, in the status that is left then."""
+    status = subscription["_proposal"]["on_failure"]
+    if status:
+        standing.change(sandbox, apply(sandbox, subscription), status=status)
 
 
 def lapse(sandbox: Sandbox, subscription: Document) -> Document:

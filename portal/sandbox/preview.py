@@ -28,6 +28,7 @@ SUPPORTS = (
     "customer_details.tax_ids", "discounts", "preview_mode", "subscription",
     "subscription_details.billing_cycle_anchor.type", "subscription_details.billing_mode.type",
     "subscription_details.cancel_at", "subscription_details.cancel_at_period_end",
+    "subscription_details.cancel_now", "subscription_details.pause", "subscription_details.resume_at",
     "subscription_details.items.deleted", "subscription_details.items.id",
     "subscription_details.proration_date", "subscription_details.items.discounts",
     "subscription_details.items.metadata", "subscription_details.items.price",

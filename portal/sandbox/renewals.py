@@ -21,6 +21,7 @@ from portal.sandbox import (
     standing,
     subscriptions,
     trials,
+    usage_lines,
 )
 from portal.sandbox.clock import Action, on_tick
 from portal.sandbox.invoice_items import line_of
@@ -151,7 +152,7 @@ def _roll_over(sandbox: Sandbox, subscription: Document, due: list[Document], at
     for item in due:
         item["discounts"] = discount_objects.lasting(sandbox, item["discounts"], at)
         if items.is_metered(item):
-            drafted.append(usage_line(sandbox, subscription, item))
+            drafted.append(usage_lines.line(sandbox, subscription, item))
         recurring = item["price"]["recurring"]
         item["current_period_start"], item["current_period_end"] = periods.containing(
             subscription["billing_cycle_anchor"], recurring["interval"], recurring["interval_count"], at
@@ -159,11 +160,6 @@ def _roll_over(sandbox: Sandbox, subscription: Document, due: list[Document], at
         if not items.is_metered(item):
             drafted.append(subscriptions.item_line(sandbox, subscription, item))
     return drafted
-
-
-def usage_line(sandbox: Sandbox, subscription: Document, item: Document) -> Document:
-    """The line for what was used in the item's period that ends: nothing, as usage is not counted here."""
-    return subscriptions.item_line(sandbox, subscription, item, quantity=0)
 
 
 def _pending(sandbox: Sandbox, subscription: Document) -> list[Document]:
@@ -177,7 +173,7 @@ def finish(sandbox: Sandbox, subscription: Document) -> None:
     at = subscription["cancel_at"]
     rows = items.of_subscription(sandbox, subscription)
     usage = [
-        usage_line(sandbox, subscription, item)
+        usage_lines.line(sandbox, subscription, item)
         for item in rows
         if items.is_metered(item) and item["current_period_end"] <= at
     ]

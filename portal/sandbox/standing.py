@@ -65,6 +65,7 @@ def invoice_failed(sandbox: Sandbox, invoice: Document) -> None:
     if subscription is None or subscription["latest_invoice"] != invoice["id"]:
         return
     if pending_updates.waits_for(subscription, invoice):
+        pending_updates.payment_failed(sandbox, subscription)
         return
     if subscription["status"] == "active" and invoice["billing_reason"] != "subscription_create":
         subscription = change(sandbox, subscription, status="past_due")
@@ -85,8 +86,17 @@ def invoice_overdue(sandbox: Sandbox, invoice: Document) -> None:
 
 
 def invoice_forgiven(sandbox: Sandbox, invoice: Document) -> None:
-    """A subscription whose latest invoice is given up is active again."""
+    """A subscription whose latest invoice is given up is active again, also one that was to resume."""
+    from portal.sandbox import pending_updates
+
     subscription = _of(sandbox, invoice)
+    if (
+        subscription
+        and subscription["status"] == "paused"
+        and pending_updates.waits_for(subscription, invoice)
+    ):
+        pending_updates.apply(sandbox, subscription)
+        return
     behind = subscription is not None and subscription["status"] in ("past_due", "unpaid")
     if subscription and behind and subscription["latest_invoice"] == invoice["id"]:
         change(sandbox, subscription, status="active")

@@ -1,15 +1,21 @@
-"""`/v1/subscriptions/{id}`: update and cancel."""
+"""`/v1/subscriptions/{id}`: update, cancel, pause, resume, migrate."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from stripe.params import SubscriptionCancelParams, SubscriptionUpdateParams
+from stripe.params import (
+    SubscriptionCancelParams,
+    SubscriptionMigrateParams,
+    SubscriptionPauseParams,
+    SubscriptionResumeParams,
+    SubscriptionUpdateParams,
+)
 
-from portal.sandbox import ending, standing, subscriptions, updates
+from portal.sandbox import ending, pauses, standing, subscriptions, updates
 from portal.sandbox.dispatch import route
 from portal.sandbox.documents import in_path
-from portal.sandbox.errors import missing
+from portal.sandbox.errors import invalid, missing
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
@@ -34,13 +40,35 @@ def update(sandbox: Sandbox, params: dict[str, Any], id: str) -> Document:
 
 @route("DELETE", "/v1/subscriptions/{id}", params=SubscriptionCancelParams, supports=CANCELLED_WITH)
 def cancel(sandbox: Sandbox, params: dict[str, Any], id: str) -> Document:
-    subscription = in_path(sandbox, subscriptions.KIND, id)
-    if subscription["status"] in standing.OVER:
-        raise missing("subscription", id, "id")
     return ending.cancel_now(
         sandbox,
-        subscription,
+        _running(sandbox, id),
         prorate=params.get("prorate", False),
         invoice_now=params.get("invoice_now", False),
         details=params.get("cancellation_details"),
     )
+
+
+@route("POST", "/v1/subscriptions/{id}/pause", params=SubscriptionPauseParams)
+def pause(sandbox: Sandbox, params: dict[str, Any], id: str) -> Document:
+    return pauses.pause(sandbox, _running(sandbox, id), params)
+
+
+@route("POST", "/v1/subscriptions/{id}/resume", params=SubscriptionResumeParams)
+def resume(sandbox: Sandbox, params: dict[str, Any], id: str) -> Document:
+    return pauses.resume(sandbox, _running(sandbox, id), params)
+
+
+@route("POST", "/v1/subscriptions/{id}/migrate", params=SubscriptionMigrateParams)
+def migrate(sandbox: Sandbox, params: dict[str, Any], id: str) -> Document:
+    """Every subscription here is in flexible billing mode from the start, and there is no way back."""
+    _running(sandbox, id)
+    raise invalid("This subscription already uses the `flexible` billing mode.", "billing_mode[type]")
+
+
+def _running(sandbox: Sandbox, id: str) -> Document:
+    """The subscription that the path names; one that is over is as good as none (recorded)."""
+    subscription = in_path(sandbox, subscriptions.KIND, id)
+    if subscription["status"] in standing.OVER:
+        raise missing("subscription", id, "id")
+    return subscription

@@ -42,6 +42,8 @@ def _end(
     auto_advance: bool,
 ) -> Document | None:
     """The draft of the first paid period; None when the trial ends in a pause or a cancellation."""
+    from portal.sandbox import pauses
+
     missing = _on_missing_method(sandbox, subscription)
     if missing == "cancel":
         from portal.sandbox import ending
@@ -50,7 +52,7 @@ def _end(
         return None
     rows = items.of_subscription(sandbox, subscription)
     if missing == "pause":
-        _pause(sandbox, subscription, before, rows, now)
+        pauses.mark(sandbox, subscription, before, rows, "trial_end_without_payment_method")
         return None
     for item in rows:
         item["current_period_start"] = now
@@ -91,26 +93,6 @@ def _on_missing_method(sandbox: Sandbox, subscription: Document) -> str | None:
         return None
     behavior = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
     return None if behavior == "create_invoice" else behavior
-
-
-def _pause(
-    sandbox: Sandbox, subscription: Document, before: Document, rows: list[Document], now: int
-) -> None:
-    """Recorded: paused, the period ends now, no invoice."""
-    for item in rows:
-        item["current_period_end"] = now
-    items.place(sandbox, subscription, rows)
-    subscription["status"] = "paused"
-    subscription["status_details"] = {
-        "paused": {
-            "subscription": {"type": "trial_end_without_payment_method"},
-            "transitioned_at": now,
-            "type": "subscription",
-        }
-    }
-    sandbox.store.put(KIND, subscription)
-    sandbox.emit("customer.subscription.paused", subscription)
-    sandbox.emit("customer.subscription.updated", subscription, before)
 
 
 def move(sandbox: Sandbox, subscription: Document, to: int) -> None:

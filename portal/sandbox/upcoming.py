@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from portal.sandbox import (
+    ending,
     invoices,
+    pauses,
     renewals,
     schedule_transitions,
     schedules,
@@ -30,6 +32,8 @@ def draft(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     """The draft that comes next; Stripe's 400 when nothing is going to be billed."""
     subscription = in_body(sandbox, subscriptions.KIND, params["subscription"], "subscription")
     details = params.get("subscription_details") or {}
+    if {"cancel_now", "pause", "resume_at"} & details.keys():
+        return _of_verb(sandbox, subscription, details)
     wanted = {name: details[name] for name in CHANGES if name in details}
     wanted |= {name: params[name] for name in ("automatic_tax", "discounts") if name in params}
     drafts: list[Document] = []
@@ -40,6 +44,28 @@ def draft(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     if drafts:
         return drafts[0]
     return _renewal(sandbox, subscription)
+
+
+def _of_verb(sandbox: Sandbox, subscription: Document, details: Document) -> Document:
+    """The invoice that cancelling, pausing or resuming now would make."""
+    known = subscription["latest_invoice"]
+    drafts: list[Document] = []
+
+    def keep(_: Sandbox, made: Document, __: dict[str, Any]) -> None:
+        drafts.append(made)
+
+    if details.get("cancel_now"):
+        prorate = details.get("proration_behavior", "create_prorations") != "none"
+        after = ending.cancel_now(sandbox, subscription, prorate=prorate, invoice_now=True)
+        if after["latest_invoice"] != known:
+            drafts.append(sandbox.store.get(invoices.KIND, after["latest_invoice"]) or {})
+    elif "pause" in details:
+        pauses.pause(sandbox, subscription, details["pause"], keep)
+    else:
+        pauses.resume(sandbox, subscription, details, keep)
+    if not drafts:
+        raise nothing_upcoming(subscription["customer"])
+    return drafts[0]
 
 
 def _renewal(sandbox: Sandbox, subscription: Document) -> Document:

@@ -58,7 +58,7 @@ def change_items(sandbox: Sandbox, subscription: Document, outcome: ItemChanges,
     rows = item_changes.prorations(sandbox, subscription, outcome, at) if prorates else []
     added = _added(sandbox, subscription, asked.params)
     if rows and (asked.prorates == "always_invoice" or outcome.interval_changes):
-        return _finish(sandbox, subscription, outcome.rows, _lines(sandbox, [*rows, *added]), asked)
+        return _finish(sandbox, subscription, outcome.rows, lines_of(sandbox, [*rows, *added]), asked)
     changes.store_pending(sandbox, [*rows, *added])
     return _finish(sandbox, subscription, outcome.rows, [], asked)
 
@@ -80,7 +80,8 @@ def _added(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> 
     return invoice_items.of_request(sandbox, subscription, params.get("add_invoice_items") or [])
 
 
-def _lines(sandbox: Sandbox, rows: list[Document]) -> list[Document]:
+def lines_of(sandbox: Sandbox, rows: list[Document]) -> list[Document]:
+    """Store these invoice items and return the lines that they become."""
     for row in rows:
         sandbox.store.put(invoice_items.KIND, row)
     return [invoice_items.line_of(sandbox, row) for row in rows]
@@ -109,9 +110,9 @@ def restart(sandbox: Sandbox, subscription: Document, outcome: ItemChanges, aske
         changes.store_pending(sandbox, added)
         return _finish(sandbox, subscription, outcome.rows, [], asked)
     waiting = [] if asked.waits else changes.pending_lines(sandbox, subscription)
-    lines = _lines(sandbox, credits)
+    lines = lines_of(sandbox, credits)
     lines += [subscriptions.item_line(sandbox, subscription, item) for item in licensed]
-    lines += _lines(sandbox, added) + waiting
+    lines += lines_of(sandbox, added) + waiting
     return _finish(sandbox, subscription, outcome.rows, lines, asked)
 
 

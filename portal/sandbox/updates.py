@@ -63,6 +63,8 @@ def _check(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> 
         raise invalid(NOT_WHEN_INCOMPLETE)
     if subscription["schedule"] and {"cancel_at", "cancel_at_period_end"} & given:
         raise invalid(MANAGED.format(schedule=subscription["schedule"]))
+    if (params.get("billing_cycle_anchor") or {}).get("type") == "timestamp":
+        raise unsupported("billing_cycle_anchor[type]")
     if params.get("payment_behavior") == "pending_if_incomplete":
         pending_updates.check(sandbox, subscription, params)
     trial_end = params.get("trial_end")
