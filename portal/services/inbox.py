@@ -8,16 +8,18 @@ fetched anew. Delivery is at least once and in no order (docs.stripe.com/webhook
 import traceback
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Interval, Select, cast, delete, func, select, text, update
+from sqlalchemy import Interval, Select, bindparam, cast, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from portal.db import autocommit, unit_of_work
 from portal.errors import NotFoundError, PortalError
 from portal.gateways import Gateways
+from portal.gateways.jobs import Jobs
 from portal.gateways.stripe_errors import StripeUnknownError
 from portal.gateways.stripe_words import Event
 from portal.models import InboxEvent
@@ -74,7 +76,8 @@ def receive(gateways: Gateways, event: Event) -> bool:
     if state == REFUSED:
         return _refuse(gateways, event, outcome or "")
     with autocommit() as connection:
-        stored = connection.execute(_storing(gateways, event, state, outcome)).first()
+        row = _row(event, WEBHOOK) | {"state": state, "outcome": outcome}
+        stored = connection.execute(_storing(with_job=state == RECEIVED), row).first()
         if stored is not None and state == RECEIVED:
             gateways.jobs.wake(connection)
     return stored is not None
@@ -82,17 +85,22 @@ def receive(gateways: Gateways, event: Event) -> bool:
 
 def _refuse(gateways: Gateways, event: Event, objection: str) -> bool:
     with unit_of_work() as session:
-        stored = session.execute(_storing(gateways, event, REFUSED, objection)).first()
+        row = _row(event, WEBHOOK) | {"state": REFUSED, "outcome": objection}
+        stored = session.execute(_storing(with_job=False), row).first()
         if stored is not None:
             _report_refusal(session, gateways, event, objection)
     return stored is not None
 
 
-def _storing(gateways: Gateways, event: Event, state: str, outcome: str | None) -> Select[Any]:
-    """One statement, and so one transaction: stores row and job; answers nothing if the event is known."""
-    statement = insert(InboxEvent).values(
-        **_row(event, WEBHOOK), state=state, outcome=outcome, next_try_at=func.clock_timestamp() + CLAIM
-    )
+@cache
+def _storing(*, with_job: bool) -> Select[Any]:
+    """One statement, and so one transaction: stores row and job; answers nothing if the event is known.
+
+    Built once: making it takes longer than running it.
+    """
+    columns = ("id", "type", "source", "api_version", "livemode", "object_id", "created", "payload")
+    values: dict[str, Any] = {name: bindparam(name) for name in (*columns, "state", "outcome")}
+    statement = insert(InboxEvent).values(**values, next_try_at=func.clock_timestamp() + CLAIM)
     # the poller may have seen it a moment before: then this is its delivery
     known_to_poller = (InboxEvent.source == POLLER) & (InboxEvent.state == RECEIVED)
     stored = (
@@ -104,10 +112,7 @@ def _storing(gateways: Gateways, event: Event, state: str, outcome: str | None) 
         .returning(InboxEvent.id)
         .cte("stored")
     )
-    columns: list[ColumnElement[Any]] = [stored.c.id]
-    if state == RECEIVED:
-        columns.append(gateways.jobs.deferral(TASK, event_id="stored.id"))
-    return select(*columns)
+    return select(stored.c.id, *([Jobs.deferral(TASK, event_id="stored.id")] if with_job else []))
 
 
 def _row(event: Event, source: str) -> dict[str, object]:
