@@ -176,18 +176,9 @@ def announce(sandbox: Sandbox, subscription: Document) -> None:
 
 
 def restate(sandbox: Sandbox, schedule: Document, proration_behavior: str) -> None:
-    """An update changed the current phase: carry that over to the subscription."""
+    """An update may have changed the current phase: carry that over to the subscription."""
     subscription = sandbox.store.get(subscriptions.KIND, schedule["subscription"])
     phase = schedules.current(schedule, sandbox.now(schedule["customer"]))
     assert subscription
     assert phase
-    stated = [schedules.item_of(row) for row in items.of_subscription(sandbox, subscription)]
-    if _comparable(stated) != _comparable(phase["items"]) or _members(sandbox, subscription, phase):
-        enter(sandbox, subscription, phase, proration_behavior)
-
-
-def _comparable(rows: list[Document]) -> list[tuple[Any, ...]]:
-    return sorted(
-        (row["price"], row.get("quantity") or 0, repr(row["discounts"]), repr(row["metadata"]))
-        for row in rows
-    )
+    enter(sandbox, subscription, phase, proration_behavior)

@@ -248,6 +248,11 @@ def plan_end(sandbox: Sandbox, schedule: Document) -> None:
         )
 
 
+def _billing(rows: list[Document]) -> list[tuple[str, int, int]]:
+    """What the items of a phase bill; how their discounts are named makes no difference."""
+    return sorted((row["price"], row.get("quantity") or 0, len(row["discounts"])) for row in rows)
+
+
 def follow(sandbox: Sandbox, subscription: Document) -> None:
     """A subscription changed directly: the phase that it is in is split, so that it says what is so."""
     schedule = of_subscription(sandbox, subscription)
@@ -256,7 +261,7 @@ def follow(sandbox: Sandbox, subscription: Document) -> None:
     if schedule is None or here is None:
         return
     rows = [item_of(row) for row in items.of_subscription(sandbox, subscription)]
-    if rows == here["items"]:
+    if _billing(rows) == _billing(here["items"]):
         return
     later = {**here, "items": rows, "start_date": now}
     earlier = [] if here["start_date"] == now else [{**here, "end_date": now}]

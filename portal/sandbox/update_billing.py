@@ -176,8 +176,14 @@ def _keep_end(subscription: Document) -> None:
 
 
 def collect(sandbox: Sandbox, draft: Document, params: dict[str, Any]) -> None:
-    """Make an update's invoice final and charge it at once; a failure makes the subscription past due."""
+    """Make an update's invoice final and charge it at once; a failure makes the subscription past due.
+
+    The invoices of an unpaid subscription stay drafts.
+    """
     behavior = params.get("payment_behavior", "allow_incomplete")
+    known = sandbox.store.get(KIND, invoices.subscription_of(draft) or "")
+    if known and known["status"] == "unpaid":
+        return
     automatic = draft["collection_method"] == "charge_automatically"
     # what is not paid now is tried again later
     draft["auto_advance"] = automatic and behavior == "allow_incomplete"

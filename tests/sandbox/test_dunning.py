@@ -65,6 +65,18 @@ def test_an_unpaid_subscription_goes_on_with_drafts_and_comes_back_when_the_late
     assert fresh(world, subscription).status == "active"
 
 
+def test_a_change_of_an_unpaid_subscription_waits_as_a_draft(world: BillingWorld) -> None:
+    _, subscription = behind(world, "unpaid")
+    world.sandbox.advance(to=START + MONTH + 16 * DAY)
+    item = {"id": subscription["items"].data[0].id, "quantity": 3}
+    after = world.v1.subscriptions.update(
+        subscription.id, {"items": [item], "proration_behavior": "always_invoice"}
+    )
+
+    assert after.status == "unpaid"
+    assert world.latest_invoice(subscription).status == "draft"
+
+
 def test_left_past_due_the_next_renewal_is_charged_again(world: BillingWorld) -> None:
     customer, subscription = behind(world, "past_due")
     world.sandbox.advance(to=START + MONTH + 16 * DAY)

@@ -39,7 +39,7 @@ def current(schedule: stripe.SubscriptionSchedule) -> dict[str, Any]:
     items = [
         {
             "price": str(row.price),
-            **({} if row.quantity is None else {"quantity": row.quantity}),
+            **({"quantity": row.quantity} if "quantity" in row else {}),
             "discounts": [{"discount": str(one.discount)} for one in row.discounts],
         }
         for row in phase["items"]
@@ -63,7 +63,7 @@ def then(
 
 def items_of(world: BillingWorld, subscription: stripe.Subscription) -> list[tuple[int | None, int | None]]:
     found = world.v1.subscriptions.retrieve(subscription.id)["items"].data
-    return [(item.quantity, item.price.unit_amount) for item in found]
+    return [(item.quantity if "quantity" in item else None, item.price.unit_amount) for item in found]
 
 
 def test_a_schedule_restates_the_subscription_and_is_attached_to_it(world: BillingWorld) -> None:
@@ -285,6 +285,67 @@ def test_a_pending_update_is_discarded_when_a_phase_begins(world: BillingWorld) 
 
     assert world.v1.invoices.retrieve(str(waiting.latest_invoice)).status == "void"
     assert items_of(world, subscription) == [(2, 3000)]
+
+
+def test_metadata_of_items_survives_a_phase_that_does_not_name_it(world: BillingWorld) -> None:
+    item = {"price": world.price(3000), "quantity": 4, "metadata": {"role": "seat"}}
+    subscription = world.v1.subscriptions.create({"customer": world.customer().id, "items": [item]})
+    world.at(HALF)
+    schedule = then(world, attach(world, subscription), {"price": item["price"], "quantity": 2})
+    world.sandbox.advance(to=MONTH_END + 2 * HOUR)
+    kept = world.v1.subscriptions.retrieve(subscription.id)["items"].data[0]
+
+    assert [row.start_date for row in schedule.phases] == [START, MONTH_END]
+    assert (kept.quantity, kept.metadata.to_dict()) == (2, {"role": "seat"})
+
+
+def test_yearly_seats_beside_monthly_usage_are_lessened_when_their_year_ends(world: BillingWorld) -> None:
+    seat, usage = world.price(30_000, "year"), world.metered_price()
+    subscription = world.v1.subscriptions.create(
+        {"customer": world.customer().id, "items": [{"price": seat, "quantity": 4}, {"price": usage}]}
+    )
+    schedule = attach(world, subscription)
+    year_end = START + 365 * DAY
+    phases: Any = [
+        {**current(schedule), "end_date": year_end},
+        {
+            "items": [{"price": seat, "quantity": 2}, {"price": usage}],
+            "duration": {"interval": "month", "interval_count": 1},
+            "proration_behavior": "none",
+        },
+    ]
+    world.v1.subscription_schedules.update(schedule.id, {"phases": phases})
+    world.sandbox.advance(to=year_end - HOUR)
+    before = items_of(world, subscription)
+    world.sandbox.advance(to=year_end + 2 * HOUR)
+
+    assert before[0] == (4, 30_000)
+    assert items_of(world, subscription)[0] == (2, 30_000)
+    assert sorted(line.amount for line in world.latest_invoice(subscription).lines.data) == [0, 60_000]
+
+
+def test_cancelling_a_scheduled_subscription_cancels_its_schedule(world: BillingWorld) -> None:
+    subscription = seats(world)
+    schedule = attach(world, subscription)
+    world.v1.subscriptions.cancel(subscription.id)
+
+    assert world.v1.subscription_schedules.retrieve(schedule.id).status == "canceled"
+    assert "subscription_schedule.canceled" in world.event_types()
+
+
+def test_a_subscription_that_ends_unpaid_aborts_its_schedule(world: BillingWorld) -> None:
+    subscription = seats(world)
+    price = str(subscription["items"].data[0].price.id)
+    then(world, attach(world, subscription), {"price": price, "quantity": 2})
+    card = world.v1.payment_methods.attach(
+        "pm_card_chargeCustomerFail", {"customer": str(subscription.customer)}
+    )
+    settings = {"invoice_settings": {"default_payment_method": card.id}}
+    world.v1.customers.update(str(subscription.customer), settings)
+    world.sandbox.advance(to=MONTH_END + 16 * DAY)
+
+    assert world.v1.subscriptions.retrieve(subscription.id).status == "canceled"
+    assert "subscription_schedule.aborted" in world.event_types()
 
 
 def test_its_end_cannot_be_set_past_the_schedule(world: BillingWorld) -> None:
