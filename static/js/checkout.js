@@ -9,6 +9,7 @@ import { appearance } from "./appearance.js";
 /** @typedef {import("@stripe/stripe-js").Stripe} Stripe */
 /** @typedef {import("@stripe/stripe-js").StripeElements} StripeElements */
 /** @typedef {import("@stripe/stripe-js").StripeError} StripeError */
+/** @typedef {import("@stripe/stripe-js").StripeExpressCheckoutElementConfirmEvent} StripeExpressCheckoutElementConfirmEvent */
 /** @typedef {{ collect: "payment" | "setup" | "nothing", client_secret: string | null }} Confirmation */
 
 /** States in which the purchase went on: paid, or on its way. */
@@ -32,6 +33,7 @@ function setWorking(now) {
 }
 
 /**
+ * Says what went wrong; false, because the purchase did not go on.
  * @param {string | undefined} title
  * @param {string | undefined} body
  */
@@ -42,6 +44,7 @@ function say(title, body) {
   problem.hidden = false;
   problem.scrollIntoView({ block: "nearest" });
   setWorking(false);
+  return false;
 }
 
 /**
@@ -86,7 +89,7 @@ function refused(error) {
   const definite = error.type === "card_error" || error.type === "validation_error" || /_authentication_failure$/.test(error.code ?? "");
   if (!definite) return say(words.unknownTitle, words.unknown);
   const said = [error.message, words.notCharged, advice(error)].filter(Boolean).join(" ");
-  say(error.type === "validation_error" ? words.formTitle : words.failedTitle, said);
+  return say(error.type === "validation_error" ? words.formTitle : words.failedTitle, said);
 }
 
 /**
@@ -132,29 +135,47 @@ async function confirm() {
 }
 
 /**
+ * Confirms the quote, then the payment. Whether it went on; if not, the page says why.
  * @param {Stripe} stripe
  * @param {StripeElements} elements
+ * @returns {Promise<boolean>}
  */
-async function pay(stripe, elements) {
-  if (working) return;
-  setWorking(true);
-  problem.hidden = true;
+async function carryOut(stripe, elements) {
   try {
     const { error: incomplete } = await elements.submit();
     if (incomplete) return refused(incomplete);
     const confirmation = await confirm();
-    if (!confirmation) return;
+    if (!confirmation) return false;
     const { collect, client_secret: clientSecret } = confirmation;
     const done = form.dataset.done ?? "";
-    if (collect === "nothing" || !clientSecret) return location.assign(done);
+    if (collect === "nothing" || !clientSecret) return leave(done);
     const asked = { elements, clientSecret, confirmParams: { return_url: done } };
     const { error } = await (collect === "setup" ? stripe.confirmSetup(asked) : stripe.confirmPayment(asked));
     // only a refusal comes back here: whatever succeeds goes to return_url
-    if (alreadyConfirmed(error)) return location.assign(done);
-    if (!(await wentOn(true))) refused(error);
+    if (alreadyConfirmed(error)) return leave(done);
+    return (await wentOn(true)) || refused(error);
   } catch {
-    if (!(await wentOn(true))) say(words.unknownTitle, words.unknown);
+    return (await wentOn(true)) || say(words.unknownTitle, words.unknown);
   }
+}
+
+/** @param {string} address */
+function leave(address) {
+  location.assign(address);
+  return true;
+}
+
+/**
+ * @param {Stripe} stripe
+ * @param {StripeElements} elements
+ * @param {StripeExpressCheckoutElementConfirmEvent} [wallet] what a wallet's sheet asked for; it stays open until
+ *   it hears that nothing was paid
+ */
+async function pay(stripe, elements, wallet) {
+  if (working) return wallet?.paymentFailed({ reason: "fail" });
+  setWorking(true);
+  problem.hidden = true;
+  if (!(await carryOut(stripe, elements))) wallet?.paymentFailed({ reason: "fail" });
 }
 
 /** @param {Stripe} stripe */
@@ -170,7 +191,7 @@ function mount(stripe) {
     const element = document.getElementById("express");
     if (element) element.hidden = !availablePaymentMethods;
   });
-  express.on("confirm", () => void pay(stripe, elements));
+  express.on("confirm", (event) => void pay(stripe, elements, event));
   express.mount("#express");
 
   const payment = elements.create("payment", {

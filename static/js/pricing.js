@@ -15,13 +15,14 @@ let running;
 let waiting;
 
 /**
- * The choice as an address has it: empty and zero fields are left out.
+ * The choice as an address has it: counts of zero and empty fields are left out. The seats always stand in it,
+ * whatever they are, because an address without them means the default number.
  * @param {HTMLFormElement} from
  */
 function query(from) {
   const chosen = new URLSearchParams();
   for (const [name, value] of new FormData(from)) {
-    if (typeof value === "string" && value !== "" && value !== "0") chosen.append(name, value);
+    if (typeof value === "string" && (name === "seats" || (value !== "" && value !== "0"))) chosen.append(name, value);
   }
   return chosen;
 }
