@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, g, render_template, request
 
-from portal.sandbox import calendar_steps, deliveries, faults, next_payment
+from portal.sandbox import calendar_steps, deliveries, dispute_outcomes, dunning, faults, next_payment
 from portal.sandbox.events import API_VERSION, public
 from portal.sandbox.expansion import KIND_BY_PREFIX
 from portal.sandbox.routes import registered
@@ -115,6 +115,12 @@ def overview() -> str:
             outcomes=next_payment.OUTCOMES,
             debits=len(current.store.find("payment_intent", status="processing")),
             controls=deliveries.controls(current),
+            last_step=dunning.last_step(current),
+            last_steps=dunning.LAST_STEPS,
+            retry_days=dunning.RETRY_DAYS,
+            disputes=current.store.find("dispute", lambda row: row["status"] in dispute_outcomes.OPEN)[
+                :LATEST
+            ],
             faults=current_app.extensions["faults"],
             moments=faults.MOMENTS,
             events=current.store.find("event")[:LATEST],

@@ -95,24 +95,20 @@ def propose(
 
     `settle` gets the draft instead of that.
     """
-    held = {**subscriptions.stored(sandbox, before), "latest_invoice": sandbox.new_id("in")}
-    held["_proposal"] = {
-        "invoice": held["latest_invoice"],
-        "rows": rows,
-        "members": {name: after[name] for name in CHANGEABLE if after.get(name) != before.get(name)},
-        "on_failure": wait.on_failure,
-    }
-    sandbox.store.put(KIND, held)
+    id = sandbox.new_id("in")
     draft = subscriptions.draft_invoice(
         sandbox,
-        {**after, "latest_invoice": held["latest_invoice"]},
+        {**after, "latest_invoice": id},
         lines,
         billing_reason="subscription_update",
         period=period,
-        id=held["latest_invoice"],
+        id=id,
         remember=False,
     )
     billed.remember(sandbox, draft, rows)
+    members = {name: after[name] for name in CHANGEABLE if after.get(name) != before.get(name)}
+    held = {**subscriptions.stored(sandbox, before), "latest_invoice": id}
+    held["_proposal"] = {"invoice": id, "rows": rows, "members": members, "on_failure": wait.on_failure}
     sandbox.store.put(KIND, held)
     if settle:
         settle(sandbox, draft, params)

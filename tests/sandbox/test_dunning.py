@@ -276,6 +276,22 @@ def test_evidence_can_be_kept_before_it_is_submitted(world: BillingWorld) -> Non
     assert (submitted.status, submitted.evidence_details.submission_count) == ("under_review", 1)
 
 
+def test_the_control_page_shows_open_disputes_and_the_chosen_ending(world: BillingWorld) -> None:
+    _, dispute = disputed(world)
+    control = world.app.test_client()
+    form = {"back": "/_sandbox/", "last_step": "unpaid"}
+    chosen = control.post("/_sandbox/dunning", data=form)
+    page = control.get("/_sandbox/").text
+    closed = control.post(
+        "/_sandbox/disputes", data={"back": "/_sandbox/", "dispute": dispute.id, "outcome": "lost"}
+    )
+
+    assert (chosen.status_code, closed.status_code) == (303, 303)
+    assert dispute.id in page
+    assert "<option selected>unpaid</option>" in page
+    assert world.v1.disputes.retrieve(dispute.id).status == "lost"
+
+
 def test_a_dispute_can_be_accepted_or_decided_on_the_control_page(world: BillingWorld) -> None:
     _, first = disputed(world)
     _, second = disputed(world)
