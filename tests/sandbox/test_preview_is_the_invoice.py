@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sandbox.billing import BillingWorld
+from tests.sandbox.schedules import current
 
 DAY = 86_400
 SETTLED = 2 * 3600  # a renewal is a draft for an hour
@@ -24,6 +25,7 @@ steps = st.one_of(
     st.tuples(st.just("discount"), st.sampled_from([0, 10, 33])),
     st.tuples(st.just("decline"), quantities),
     st.tuples(st.just("silently"), quantities),
+    st.tuples(st.just("later"), quantities),
     st.tuples(st.just("wait"), st.integers(1, 40 * DAY)),
 )
 
@@ -61,6 +63,9 @@ class Walk:
         if kind == "wait":
             self.world.sandbox.advance(seconds=value)
             return
+        if kind == "later":
+            self.schedule(value)
+            return
         seat, *rest = self.items
         changes: dict[str, Any] = {
             "seats": lambda: [{"id": seat.id, "quantity": value}],
@@ -89,6 +94,19 @@ class Walk:
     def update(self, items: list[dict[str, Any]], **params: Any) -> stripe.Subscription:
         wanted: Any = {"items": items, **params}
         return self.v1.subscriptions.update(self.id, wanted)
+
+    def schedule(self, quantity: int) -> None:
+        """Have another number of seats from the next period on, or no longer."""
+        attached = self.v1.subscriptions.retrieve(self.id).schedule
+        if attached:
+            self.v1.subscription_schedules.release(str(attached))
+            return
+        made = self.v1.subscription_schedules.create({"from_subscription": self.id})
+        here = current(made)
+        seat, *rest = here["items"]
+        following = {"items": [{**seat, "quantity": quantity}, *rest], "proration_behavior": "none"}
+        wanted: Any = {"phases": [here, {**following, "duration": {"interval": "month"}}]}
+        self.v1.subscription_schedules.update(made.id, wanted)
 
     def change(self, items: list[dict[str, Any]], *, declined: bool) -> None:
         """Preview a change, ask for it with payment first, and compare."""
