@@ -1,4 +1,31 @@
-"""What can go wrong in the portal's own words: a code, a line for the log, a line for the person."""
+"""What can go wrong in the portal's own words: a code, a line for the log, a line for the person.
+
+Those words are written here and in the services in English, marked by ``N_``; the pages say them in the
+reader's language. So the services need know nothing of pages and languages.
+"""
+
+from collections.abc import Mapping
+
+
+class Text(str):
+    """A sentence for a person: a string of its English words that can be said in another language.
+
+    ``template`` is the text to translate, ``params`` what stands in its ``%(name)s``.
+    """
+
+    template: str
+    params: Mapping[str, object]
+
+    def __new__(cls, template: str, params: Mapping[str, object]) -> "Text":
+        """The words of ``template`` with ``params`` in their places."""
+        made = super().__new__(cls, template % params if params else template)
+        made.template, made.params = template, dict(params)
+        return made
+
+
+def N_(template: str, /, **params: object) -> Text:
+    """Mark a text for translation where none can happen yet; ``web`` translates it (``translated``)."""
+    return Text(template, params)
 
 
 class PortalError(Exception):

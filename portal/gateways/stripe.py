@@ -11,7 +11,7 @@ from typing import Any
 import stripe
 
 from portal.config import Settings
-from portal.errors import NotFoundError
+from portal.errors import N_, NotFoundError
 from portal.gateways import stripe_reading as reading
 from portal.gateways.stripe_catalog import StripeAccount
 from portal.gateways.stripe_errors import StripeRefusedError, ask
@@ -272,7 +272,7 @@ class StripeGateway:
             return reading.plain(ask(call))
         except StripeRefusedError as refusal:
             if refusal.missing:
-                raise NotFoundError("Stripe does not know this any more.", log=str(refusal)) from refusal
+                raise NotFoundError(N_("Stripe does not know this any more."), log=str(refusal)) from refusal
             raise
 
 

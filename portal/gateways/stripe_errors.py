@@ -13,11 +13,11 @@ import requests
 import stripe
 
 from portal.db import transaction_is_open
-from portal.errors import ConflictError, PortalError, UnavailableError
+from portal.errors import N_, ConflictError, PortalError, UnavailableError
 
 T = TypeVar("T")
 
-TRY_AGAIN = "Stripe did not answer. Nothing is lost; try again in a moment."
+TRY_AGAIN = N_("Stripe did not answer. Nothing is lost; try again in a moment.")
 
 
 class StripeRefusedError(ConflictError):
@@ -84,14 +84,14 @@ def translate(error: stripe.StripeError) -> PortalError:
     """Our error for one of the SDK's; the log line keeps Stripe's request id."""
     log = f"{type(error).__name__} {error.http_status} {error}"
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-        return StripeMisconfiguredError("Payments are not set up correctly. We have been told.", log=log)
+        return StripeMisconfiguredError(N_("Payments are not set up correctly. We have been told."), log=log)
     if isinstance(error, stripe.APIConnectionError):
         kind = StripeUnreachableError if _never_connected(error) else StripeUnknownError
         return kind(TRY_AGAIN, log=log)
     if isinstance(error, stripe.CardError | stripe.InvalidRequestError):
         detail = error.error
         return StripeRefusedError(
-            error.user_message or "Stripe refused this.",
+            error.user_message or N_("Stripe refused this."),
             stripe_code=error.code,
             param=error.param,
             decline_code=getattr(detail, "decline_code", None),

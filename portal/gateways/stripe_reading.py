@@ -7,6 +7,7 @@ from typing import Any
 
 import stripe
 
+from portal.errors import N_
 from portal.gateways.stripe_words import (
     Decline,
     Event,
@@ -71,7 +72,7 @@ def decline(error: Any) -> Decline | None:
     return Decline(
         code=error.get("code"),
         decline_code=error.get("decline_code"),
-        message=error.get("message") or "The payment did not go through.",
+        message=error.get("message") or N_("The payment did not go through."),
     )
 
 

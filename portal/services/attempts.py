@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.errors import ConflictError, UnavailableError
+from portal.errors import N_, ConflictError, UnavailableError
 from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
 from portal.gateways.stripe_words import Intent, Invoice, Purchase, Subscription
@@ -31,7 +31,7 @@ class StillConfirmingError(UnavailableError):
     code = "still_confirming"
 
     def __init__(self, log: str | None = None) -> None:
-        super().__init__("Your purchase is being confirmed. This page updates by itself.", log=log)
+        super().__init__(N_("Your purchase is being confirmed. This page updates by itself."), log=log)
 
 
 class PurchaseRefusedError(ConflictError):
@@ -138,7 +138,7 @@ def gone(attempt: Attempt) -> ConflictError:
         return quotes.QuoteChangedError(
             [quotes.Change(each["what"], each["quoted"], each["invoiced"]) for each in found]
         )
-    message = str(error.get("message") or "This purchase was not completed. Nothing was charged.")
+    message = str(error.get("message") or N_("This purchase was not completed. Nothing was charged."))
     return PurchaseRefusedError(message, log=f"attempt {attempt.id} is {attempt.state}")
 
 
@@ -201,7 +201,7 @@ def _created(gateways: Gateways, attempt: Attempt, quote: Quote) -> Subscription
         if found is not None:
             return found
         states.close(quote.workspace_id, attempt.id, states.ABANDONED, {"code": "expired"})
-        raise PurchaseRefusedError("This purchase was not completed in time. Nothing was charged.")
+        raise PurchaseRefusedError(N_("This purchase was not completed in time. Nothing was charged."))
     try:
         return gateways.stripe.create_subscription(wanted, key=f"{attempt.id}:{states.CREATE}")
     except StripeRefusedError as refusal:

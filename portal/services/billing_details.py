@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.errors import PortalError
+from portal.errors import N_, PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError
 from portal.gateways.stripe_words import TaxId
@@ -34,7 +34,7 @@ class DetailsError(PortalError):
     status = 422
 
     def __init__(self, fields: Mapping[str, str]) -> None:
-        super().__init__("Some details are not right yet.", param=next(iter(fields), None))
+        super().__init__(N_("Some details are not right yet."), param=next(iter(fields), None))
         self.fields = dict(fields)
 
 
@@ -116,7 +116,7 @@ def _checked(details: Details) -> Details:
     address["country"] = address["country"].upper()
     clean = {name: " ".join(value.split()) for name, value in texts.items()}
     problems = {
-        name: "Fill this in."
+        name: N_("Fill this in.")
         for name, value in (
             clean | {f"address.{part}": address[part] for part in ("line1", "country")}
         ).items()
@@ -124,11 +124,11 @@ def _checked(details: Details) -> Details:
     }
     for name, value in (clean | {f"address.{part}": value for part, value in address.items()}).items():
         if len(value) > LONGEST_TEXT:
-            problems[name] = f"Keep this under {LONGEST_TEXT} characters."
+            problems[name] = N_("Keep this under %(limit)s characters.", limit=LONGEST_TEXT)
     if clean["email"] and not EMAIL.fullmatch(clean["email"]):
-        problems["email"] = "Enter an e-mail address, such as billing@example.com."
+        problems["email"] = N_("Enter an e-mail address, such as billing@example.com.")
     if address["country"] and address["country"] not in COUNTRIES:
-        problems["address.country"] = "Choose a country."
+        problems["address.country"] = N_("Choose a country.")
     kind, number = _checked_tax_id(details, address["country"], problems)
     if problems:
         raise DetailsError(problems)
@@ -205,15 +205,19 @@ def _sync_tax_id(gateways: Gateways, customer_id: str, details: Details) -> TaxI
 def _field_error(refusal: StripeRefusedError) -> PortalError:
     """Stripe's objection beside the field that it is about."""
     if refusal.stripe_code == "tax_id_invalid":
-        return DetailsError({"tax_id_value": "Stripe does not accept this number. Check it digit by digit."})
+        return DetailsError(
+            {"tax_id_value": N_("Stripe does not accept this number. Check it digit by digit.")}
+        )
     if refusal.stripe_code == "customer_tax_location_invalid":
         return DetailsError(
-            {"address.postal_code": "This place cannot be found. Check postal code, state and country."}
+            {"address.postal_code": N_("This place cannot be found. Check postal code, state and country.")}
         )
     if refusal.param and refusal.param.startswith("address"):
         return DetailsError({refusal.param.replace("[", ".").rstrip("]"): refusal.message})
     if refusal.param == "email":
-        return DetailsError({"email": "Stripe does not accept this address. Check it for a typing mistake."})
+        return DetailsError(
+            {"email": N_("Stripe does not accept this address. Check it for a typing mistake.")}
+        )
     return refusal
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.errors import ConflictError, UnavailableError
+from portal.errors import N_, ConflictError, UnavailableError
 from portal.gateways import Gateways
 from portal.gateways.stripe_catalog import StripeAccount
 from portal.gateways.stripe_words import Band, Meter, Price, PriceSpec, PurchaseItem
@@ -182,7 +182,7 @@ def prices_by_key(session: Session, version: str) -> dict[str, CatalogPrice]:
     rows = noted(session, version)
     if not rows:
         raise UnavailableError(
-            "These prices are not on sale yet. Try again in a few minutes.",
+            N_("These prices are not on sale yet. Try again in a few minutes."),
             log=f"catalogue {version} is not at Stripe; run flask catalog push",
         )
     return rows

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.errors import ConflictError, UnavailableError
+from portal.errors import N_, ConflictError, UnavailableError
 from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError
 from portal.gateways.stripe_words import Invoice, Purchase
@@ -72,7 +72,7 @@ class AlreadySubscribedError(ConflictError):
     code = "already_subscribed"
 
     def __init__(self) -> None:
-        super().__init__("This workspace has a subscription already. Change it on the billing page.")
+        super().__init__(N_("This workspace has a subscription already. Change it on the billing page."))
 
 
 class TrialUsedError(ConflictError):
@@ -81,7 +81,7 @@ class TrialUsedError(ConflictError):
     code = "trial_used"
 
     def __init__(self) -> None:
-        super().__init__("This workspace has had its trial. You can buy without one.")
+        super().__init__(N_("This workspace has had its trial. You can buy without one."))
 
 
 class DetailsMissingError(ConflictError):
@@ -90,7 +90,7 @@ class DetailsMissingError(ConflictError):
     code = "details_missing"
 
     def __init__(self) -> None:
-        super().__init__("Fill in company and address first; tax depends on them.")
+        super().__init__(N_("Fill in company and address first; tax depends on them."))
 
 
 class PriceMismatchError(UnavailableError):
@@ -100,7 +100,9 @@ class PriceMismatchError(UnavailableError):
 
     def __init__(self, log: str) -> None:
         super().__init__(
-            "The price could not be verified, so nothing can be bought right now. We are looking into it.",
+            N_(
+                "The price could not be verified, so nothing can be bought right now. We are looking into it."
+            ),
             log=log,
         )
 
@@ -229,7 +231,9 @@ def _preview(gateways: Gateways, purchase: Purchase) -> Invoice:
     if invoice.tax_status == "requires_location_inputs":
         raise DetailsMissingError
     if invoice.tax_status == "failed":
-        raise UnavailableError("Tax cannot be reckoned right now. Try again in a minute.", log="tax failed")
+        raise UnavailableError(
+            N_("Tax cannot be reckoned right now. Try again in a minute."), log="tax failed"
+        )
     return invoice
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from portal.errors import NotFoundError
+from portal.errors import N_, NotFoundError
 from portal.gateways import stripe_words as words
 from portal.models import CatalogPrice, Invoice, QuoteMatch
 from portal.services import matches
@@ -28,7 +28,7 @@ def get(session: Session, stripe_id: str) -> Invoice:
     """One invoice of the workspace. Raises NotFoundError."""
     found = session.scalars(select(Invoice).where(Invoice.stripe_id == stripe_id)).first()
     if found is None:
-        raise NotFoundError("There is no such invoice.")
+        raise NotFoundError(N_("There is no such invoice."))
     return found
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from portal import pricing
+from portal.errors import N_
 from portal.gateways.stripe_words import Invoice, InvoiceLine
 from portal.models import Quote, QuoteMatch
 
@@ -16,14 +17,14 @@ FINAL = "final"
 TRIAL_REASONS = {"subscription_create"}
 
 REASONS = {
-    "missing": "The invoice lacks this line.",
-    "unexpected": "The invoice has a line that was not quoted.",
-    "quantity": "The invoice counts another number.",
-    "amount": "The price at Stripe is another.",
-    "discount": "The discount was reckoned differently.",
-    "tax": "The tax was reckoned differently.",
-    "amount_due": "The balance of the account changed.",
-    "currency": "The invoice is in another currency.",
+    "missing": N_("The invoice lacks this line."),
+    "unexpected": N_("The invoice has a line that was not quoted."),
+    "quantity": N_("The invoice counts another number."),
+    "amount": N_("The price at Stripe is another."),
+    "discount": N_("The discount was reckoned differently."),
+    "tax": N_("The tax was reckoned differently."),
+    "amount_due": N_("The balance of the account changed."),
+    "currency": N_("The invoice is in another currency."),
 }
 
 

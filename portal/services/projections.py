@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.errors import ConflictError, NotFoundError
+from portal.errors import N_, ConflictError, NotFoundError
 from portal.gateways import Gateways
 from portal.gateways.stripe_words import Intent, Invoice, Subscription
 from portal.models import Attempt, BillingDetails, CatalogPrice, Quote
@@ -131,7 +131,7 @@ def _write(gateways: Gateways, workspace_id: int, facts: Facts) -> Outcome:
         return _write_once(gateways, workspace_id, facts)
     except IntegrityError as error:
         raise ConflictError(
-            "This workspace has two live subscriptions at Stripe; cancel one of them there.",
+            N_("This workspace has two live subscriptions at Stripe; cancel one of them there."),
             log=str(error.orig),
         ) from error
 
@@ -266,7 +266,7 @@ def _write_subscription(
 def _details(session: Session) -> BillingDetails:
     found = billing_details.current(session)
     if found is None:
-        raise NotFoundError("The workspace has no billing details.")
+        raise NotFoundError(N_("The workspace has no billing details."))
     return found
 
 

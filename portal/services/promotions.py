@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from portal import pricing
-from portal.errors import PortalError
+from portal.errors import N_, PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_words import PromotionCode
 
 LONGEST_CODE = 100
-NOT_VALID = "This code is not valid. Check the spelling, or go on without it."
+NOT_VALID = N_("This code is not valid. Check the spelling, or go on without it.")
 
 
 class PromotionCodeError(PortalError):
@@ -71,14 +71,14 @@ def _check(found: PromotionCode, quote: pricing.Quote, *, customer_id: str, now:
     if found.customer_id not in (None, customer_id):
         raise PromotionCodeError(NOT_VALID)
     if found.expires_at is not None and found.expires_at <= now:
-        raise PromotionCodeError("This code has expired.")
+        raise PromotionCodeError(N_("This code has expired."))
     if found.currency not in (None, quote.currency):
-        raise PromotionCodeError("This code is for another currency.")
+        raise PromotionCodeError(N_("This code is for another currency."))
     if found.minimum_amount is not None and quote.subtotal < found.minimum_amount:
-        raise PromotionCodeError("This code is for larger orders.")
+        raise PromotionCodeError(N_("This code is for larger orders."))
     if trial and found.duration == "once":
         # Stripe would spend it on the trial's empty invoice
-        raise PromotionCodeError("This code cannot be combined with a trial. Choose one of the two.")
+        raise PromotionCodeError(N_("This code cannot be combined with a trial. Choose one of the two."))
 
 
 def _discounts(
@@ -87,7 +87,7 @@ def _discounts(
     """The code as discounts on lines, or on the order when it covers all of them."""
     covered = [key for key in keys if not found.product_ids or products[key] in found.product_ids]
     if not covered:
-        raise PromotionCodeError("This code is not for anything that you chose.")
+        raise PromotionCodeError(N_("This code is not for anything that you chose."))
     if not found.product_ids and found.duration != "once":
         raise PromotionCodeError(
             NOT_VALID, log=f"coupon {found.coupon_id} has no applies_to: it would discount usage as well"
@@ -95,7 +95,7 @@ def _discounts(
     if len(covered) == len(keys):
         return (_discount(found, None),)
     if found.amount_off is not None and len(covered) > 1:
-        raise PromotionCodeError("This code cannot be used with this combination of add-ons.")
+        raise PromotionCodeError(N_("This code cannot be used with this combination of add-ons."))
     return tuple(_discount(found, key) for key in covered)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal import pricing
-from portal.errors import ConflictError, NotFoundError
+from portal.errors import N_, ConflictError, NotFoundError
 from portal.gateways.stripe_words import Invoice, TaxPart
 from portal.models import BillingDetails, Quote
 from portal.services.ids import new_id
@@ -48,7 +48,7 @@ class QuoteChangedError(ConflictError):
     def __init__(self, changes: list[Change]) -> None:
         names = ", ".join(change.what for change in changes)
         super().__init__(
-            "Something changed since you saw this price. Nothing was charged. Look at the new price.",
+            N_("Something changed since you saw this price. Nothing was charged. Look at the new price."),
             log=f"quote changed: {names}",
         )
         self.changes = changes
@@ -215,7 +215,7 @@ def load(session: Session, quote_id: str, *, lock: bool = False) -> Quote:
     statement = select(Quote).where(Quote.id == quote_id)
     quote = session.scalars(statement.with_for_update() if lock else statement).first()
     if quote is None:
-        raise NotFoundError("There is no such quote.")
+        raise NotFoundError(N_("There is no such quote."))
     return quote
 
 
@@ -231,7 +231,7 @@ def check(quote: Quote, *, details: BillingDetails, catalog: str, now: datetime)
     Raises QuoteExpiredError or QuoteChangedError.
     """
     if now >= quote.expires_at:
-        raise QuoteExpiredError("This price has expired. Look at the price of today and confirm it.")
+        raise QuoteExpiredError(N_("This price has expired. Look at the price of today and confirm it."))
     changes = []
     if quote.replaced_at is not None:
         changes.append(Change("quote", quote.id, None))

@@ -6,7 +6,7 @@ The invoice is voided first: Stripe refuses that once money has moved, so whoeve
 from sqlalchemy import select
 
 from portal.db import unit_of_work
-from portal.errors import ConflictError
+from portal.errors import N_, ConflictError
 from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError
 from portal.models import Attempt
@@ -14,9 +14,9 @@ from portal.services import attempt_states as states
 from portal.services import projections
 
 REASONS = {
-    "replaced": "You chose something else. Nothing was charged.",
-    "expired": "This purchase was not completed in time. Nothing was charged.",
-    "cancelled": "You cancelled this purchase. Nothing was charged.",
+    "replaced": N_("You chose something else. Nothing was charged."),
+    "expired": N_("This purchase was not completed in time. Nothing was charged."),
+    "cancelled": N_("You cancelled this purchase. Nothing was charged."),
 }
 
 
@@ -26,7 +26,9 @@ class PaymentUnderWayError(ConflictError):
     code = "payment_under_way"
 
     def __init__(self) -> None:
-        super().__init__("A payment for an earlier choice is on its way. Wait for it before you buy again.")
+        super().__init__(
+            N_("A payment for an earlier choice is on its way. Wait for it before you buy again.")
+        )
 
 
 def start(workspace_id: int, attempt_id: str, reason: str) -> None:

@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy import select
 
 from portal.db import unit_of_work
-from portal.errors import PortalError
+from portal.errors import N_, PortalError
 from portal.gateways import Gateways
 from portal.models import Attempt, Invoice, Quote, Subscription
 from portal.services import attempt_states as states
@@ -15,17 +15,17 @@ from portal.services import attempts, invoices, quotes, subscriptions, sweeping
 log = structlog.get_logger()
 
 MESSAGES = {
-    "quoted": "This price is waiting for your confirmation.",
-    "awaiting_payment": "Complete the payment to begin.",
-    "requires_action": "Your bank asks you to confirm the payment.",
-    "processing": "Your payment is on its way. Your bank needs a few days to send it; you can start now.",
-    "confirming": "Your purchase is being confirmed. This page updates by itself.",
-    "active": "Your subscription is active.",
-    "trialing": "Your trial has begun.",
-    "declined": "The payment was declined. Try again or use another way to pay.",
-    "expired": "This price has expired. Nothing was charged.",
-    "abandoned": "This purchase was not completed. Nothing was charged.",
-    "failed": "The payment failed. Nothing was charged.",
+    "quoted": N_("This price is waiting for your confirmation."),
+    "awaiting_payment": N_("Complete the payment to begin."),
+    "requires_action": N_("Your bank asks you to confirm the payment."),
+    "processing": N_("Your payment is on its way. Your bank needs a few days to send it; you can start now."),
+    "confirming": N_("Your purchase is being confirmed. This page updates by itself."),
+    "active": N_("Your subscription is active."),
+    "trialing": N_("Your trial has begun."),
+    "declined": N_("The payment was declined. Try again or use another way to pay."),
+    "expired": N_("This price has expired. Nothing was charged."),
+    "abandoned": N_("This purchase was not completed. Nothing was charged."),
+    "failed": N_("The payment failed. Nothing was charged."),
 }
 
 

@@ -22,14 +22,19 @@ def test_a_number_of_the_right_shape_passes(country: str, value: str) -> None:
     ("country", "type", "value", "said"),
     [
         ("DE", "eu_vat", "FR40303265045", "The number starts with the country's letters, as in DE136695976."),
-        ("DE", "eu_vat", "DE12", "This is not a VAT number of that country. It looks like DE136695976."),
+        (
+            "DE",
+            "eu_vat",
+            "DE12",
+            "This is not how a tax number of that country looks. VAT number: as in DE136695976.",
+        ),
         (
             "DE",
             "gb_vat",
             "GB980780684",
             "This kind of tax number is not used in that country.",
         ),
-        ("US", "us_ein", "12", "This is not an EIN of that country. It looks like 91-1144442."),
+        ("US", "us_ein", "12", "This is not how a tax number of that country looks. EIN: as in 91-1144442."),
     ],
 )
 def test_what_is_wrong_is_said_with_an_example(country: str, type: str, value: str, said: str) -> None:
