@@ -115,7 +115,7 @@ def _checked(details: Details) -> Details:
     address = {name: " ".join((details.address.get(name) or "").split()) for name in ADDRESS}
     address["country"] = address["country"].upper()
     clean = {name: " ".join(value.split()) for name, value in texts.items()}
-    problems = {
+    problems: dict[str, str] = {
         name: N_("Fill this in.")
         for name, value in (
             clean | {f"address.{part}": address[part] for part in ("line1", "country")}
