@@ -179,6 +179,47 @@ def test_an_item_can_be_added_and_another_removed_when_paid(world: BillingWorld)
     assert world.latest_invoice(subscription).total == 3000
 
 
+def test_a_new_interval_and_a_new_anchor_wait_as_well(world: BillingWorld) -> None:
+    customer, subscription = seats(world)
+    seat = subscription["items"].data[0].id
+    use_card(world, customer, DECLINES)
+    world.at(HALF)
+    items = [{"id": seat, "price": world.price(30_000, "year"), "quantity": 4}]
+    waiting = ask(world, subscription, 0, items=items, billing_cycle_anchor={"type": "now"})
+    assert waiting.pending_update is not None
+    use_card(world, customer, "pm_card_visa")
+    world.at(HALF + 3600)
+    world.v1.invoices.pay(str(waiting.latest_invoice))
+    after = world.v1.subscriptions.retrieve(subscription.id)
+
+    assert (waiting.billing_cycle_anchor, waiting.pending_update.billing_cycle_anchor) == (START, HALF)
+    assert after.billing_cycle_anchor == HALF
+    assert after["items"].data[0].current_period_end == HALF + 365 * 86_400
+    assert [line.amount for line in world.latest_invoice(subscription).lines.data] == [-6000, 120_000]
+
+
+def test_time_paid_for_by_a_pending_update_is_credited_later(world: BillingWorld) -> None:
+    customer, subscription = seats(world)
+    use_card(world, customer, DECLINES)
+    world.at(HALF)
+    waiting = ask(world, subscription, 6)
+    use_card(world, customer, "pm_card_visa")
+    world.v1.invoices.pay(str(waiting.latest_invoice))
+    world.at(START + 24 * 86_400)
+    ask(world, subscription, 2)
+    credit, debit = world.latest_invoice(subscription).lines.data
+    parent = credit.parent
+    assert parent is not None
+    assert parent.subscription_item_details is not None
+    details = parent.subscription_item_details.proration_details
+    assert details is not None
+    assert details.credited_items is not None
+
+    # 90.00 were debited for fifteen days, of which six are left
+    assert (credit.amount, debit.amount) == (-3600, 1200)
+    assert details.credited_items.invoice == waiting.latest_invoice
+
+
 def test_metadata_and_discounts_wait_with_the_change(world: BillingWorld) -> None:
     customer, subscription = seats(world)
     coupon = world.v1.coupons.create({"percent_off": 10, "duration": "forever"})
