@@ -21,7 +21,7 @@ A route, for whoever adds one (`catalog.py` is a full example)::
 Where things are:
 
 - the kernel: `app`, `dispatch`, `routes`, `contract`, `forms`, `authentication`, `idempotency`, `expansion`,
-  `lists`, `errors`, `documents`, `state`, `store`, `clock`, `events`, `deliveries`, `webhooks`, `faults`,
+  `lists`, `errors`, `documents`, `state`, `store`, `buckets`, `agenda`, `clock`, `events`, `deliveries`, `webhooks`, `faults`,
   `background`;
 - the control page: `control`, `control_pages`, `next_payment`;
 - what is sold and to whom: `catalog`, `prices`, `meters`, `coupons`, `promotion_codes`, `customers`,

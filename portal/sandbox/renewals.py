@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 
 from portal.sandbox import (
     changes,
@@ -23,10 +24,11 @@ from portal.sandbox import (
     trials,
     usage_lines,
 )
+from portal.sandbox.agenda import Entry, Moment, Timetable
 from portal.sandbox.clock import Action, on_tick
 from portal.sandbox.invoice_items import line_of
 from portal.sandbox.state import Sandbox
-from portal.sandbox.store import Document
+from portal.sandbox.store import Document, Store
 
 INCOMPLETE_SECONDS = 23 * 3600
 RENEWING = ("active", "past_due", "unpaid")
@@ -47,23 +49,34 @@ _RANKS = (
 @on_tick
 def next_due(sandbox: Sandbox, clock_id: str | None, until: int) -> tuple[int, Action] | None:
     """The earliest thing that falls due for the customers of one clock."""
-    due = (found for found in _all_due(sandbox, clock_id) if found[0] <= until)
-    first = min(due, key=lambda found: found[:2], default=None)
-    return (first[0], first[2]) if first else None
+    # a subscription's things come before an invoice's of the same second
+    found = [
+        entry
+        for table in (SUBSCRIPTIONS, INVOICES)
+        for entry in islice(_of_clock(sandbox, table, clock_id, until), 1)
+    ]
+    first = min(found, key=lambda entry: entry.at, default=None)
+    if first is None:
+        return None
+    act = ON_INVOICE.get(first.label) or partial(_on_subscription, verb=first.label)
+    return first.at, partial(act, sandbox, first.document["id"])
 
 
-def _all_due(sandbox: Sandbox, clock_id: str | None) -> Iterator[tuple[int, int, Action]]:
-    """Everything to come as (second, rank among things of one second, action)."""
-    for row in sandbox.store.walk(subscriptions.KIND, test_clock=clock_id):
-        for at, verb in (*_of_subscription(row), *_of_schedule(sandbox, row)):
-            yield at, _RANKS.index(verb), partial(_on_subscription, sandbox, verb, row["id"])
-    for row in sandbox.store.walk(invoices.KIND, test_clock=clock_id):
-        at = _of_invoice(row)
+def _of_clock(sandbox: Sandbox, table: Timetable, clock_id: str | None, until: int) -> Iterator[Entry]:
+    for entry in sandbox.store.agenda(table).until(until):
+        if entry.document["test_clock"] == clock_id:
+            yield entry
+
+
+def _moments_of_subscription(store: Store, row: Document) -> Iterator[Moment]:
+    for at, verb in (*_of_subscription(row), *_of_schedule(store, row)):
+        yield at, _RANKS.index(verb), verb
+
+
+def _moments_of_invoice(_: Store, row: Document) -> Iterator[Moment]:
+    for at, verb in ((_of_invoice(row), "advance"), (invoice_notices.overdue_at(row), "call_overdue")):
         if at is not None:
-            yield at, len(_RANKS), partial(collection.advance, sandbox, row["id"])
-        overdue_at = invoice_notices.overdue_at(row)
-        if overdue_at is not None:
-            yield overdue_at, len(_RANKS), partial(invoice_notices.call_overdue, sandbox, row["id"])
+            yield at, 0, verb
 
 
 def _of_subscription(row: Document) -> Iterator[tuple[int, str]]:
@@ -85,8 +98,8 @@ def _of_subscription(row: Document) -> Iterator[tuple[int, str]]:
         yield min(item["current_period_end"] for item in row["items"]["data"]), "renew"
 
 
-def _of_schedule(sandbox: Sandbox, row: Document) -> Iterator[tuple[int, str]]:
-    schedule = schedules.of_subscription(sandbox, row)
+def _of_schedule(store: Store, row: Document) -> Iterator[tuple[int, str]]:
+    schedule = store.peek(schedules.KIND, row["schedule"] or "")
     if schedule is None or schedule["current_phase"] is None or row["status"] in standing.OVER:
         return
     yield schedule_transitions.due_at(schedule), "enter_phase"
@@ -103,7 +116,12 @@ def _of_invoice(row: Document) -> int | None:
     return None
 
 
-def _on_subscription(sandbox: Sandbox, verb: str, id: str) -> None:
+SUBSCRIPTIONS = Timetable(subscriptions.KIND, _moments_of_subscription, {schedules.KIND: "subscription"})
+INVOICES = Timetable(invoices.KIND, _moments_of_invoice)
+ON_INVOICE = {"advance": collection.advance, "call_overdue": invoice_notices.call_overdue}
+
+
+def _on_subscription(sandbox: Sandbox, id: str, verb: str) -> None:
     subscription = sandbox.store.get(subscriptions.KIND, id)
     assert subscription
     verbs = {

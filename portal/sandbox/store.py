@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from portal.sandbox.agenda import Agenda, Timetable
+from portal.sandbox.buckets import Buckets
 from portal.sandbox.errors import StripeError
 
 Document = dict[str, Any]
@@ -40,6 +42,8 @@ class Store:
         self._undo: list[tuple[str, str, Entry | None]] = []
         self._depth = 0
         self._seq = 0
+        self._buckets = Buckets()
+        self._agendas: dict[Timetable, Agenda] = {}
         self._database = _open(path) if path else None
         if self._database:
             self._load()
@@ -70,13 +74,33 @@ class Store:
     def walk(self, kind: str, where: Where | None = None, **equals: Any) -> Iterator[Document]:
         """As `find`, without copies: for reading only."""
         wanted = tuple(equals.items())
-        # A dictionary keeps the order of insertion, and replacing a value keeps its place.
-        for entry in reversed(list(self._kinds.get(kind, {}).values())):
+        for entry in self._candidates(kind, equals):
             body = entry.body
             if body is None or body.get("deleted") is True:
                 continue
             if all(body.get(key) == value for key, value in wanted) and (where is None or where(body)):
                 yield body
+
+    def _candidates(self, kind: str, wanted: dict[str, Any]) -> list[Entry]:
+        """The entries to look at, newest first."""
+        documents = self._kinds.get(kind, {})
+        ids = self._buckets.ids(kind, wanted, lambda: ((id, entry.body) for id, entry in documents.items()))
+        if ids is None or len(ids) * 2 > len(documents):
+            # A dictionary keeps the order of insertion, and replacing a value keeps its place.
+            return list(reversed(documents.values()))
+        return sorted((documents[id] for id in ids), key=lambda entry: entry.seq, reverse=True)
+
+    def peek(self, kind: str, id: str) -> Document | None:
+        """The stored document itself, for reading only; None also for a deleted stub."""
+        entry = self._kinds.get(kind, {}).get(id)
+        body = entry.body if entry else None
+        return None if body is None or body.get("deleted") is True else body
+
+    def agenda(self, table: Timetable) -> Agenda:
+        """The moments of that timetable over this store."""
+        if table not in self._agendas:
+            self._agendas[table] = Agenda(table, self)
+        return self._agendas[table]
 
     def position(self, kind: str, id: str) -> int | None:
         """The place in creation order, also of a deleted document (a list cursor may still name it)."""
@@ -121,6 +145,8 @@ class Store:
         """Empty everything, the file included."""
         self._kinds.clear()
         self._undo.clear()
+        self._buckets.clear()
+        self._agendas.clear()
         if self._database:
             self._database.execute("DELETE FROM documents")
 
@@ -134,15 +160,23 @@ class Store:
             raise RuntimeError("Writes need a transaction: use `with sandbox.work():`.")
         documents = self._kinds.setdefault(kind, {})
         self._undo.append((kind, id, documents.get(id)))
+        self._note(kind, id, documents.get(id), entry)
         if entry is None:
             del documents[id]
         else:
             documents[id] = entry
 
+    def _note(self, kind: str, id: str, before: Entry | None, after: Entry | None) -> None:
+        was, is_now = before.body if before else None, after.body if after else None
+        self._buckets.move(kind, id, was, is_now)
+        for agenda in self._agendas.values():
+            agenda.touch(kind, id, was, is_now)
+
     def _rollback(self, mark: int) -> None:
         while len(self._undo) > mark:
             kind, id, entry = self._undo.pop()
             documents = self._kinds[kind]
+            self._note(kind, id, documents.get(id), entry)
             if entry is None:
                 documents.pop(id, None)
             elif id in documents:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from stripe.params import (
@@ -13,12 +15,13 @@ from stripe.params import (
 )
 
 from portal.sandbox import lists, tax_formats
+from portal.sandbox.agenda import Moment, Timetable
 from portal.sandbox.clock import Action, on_tick
 from portal.sandbox.dispatch import route
 from portal.sandbox.errors import invalid, missing, unsupported
 from portal.sandbox.expansion import expandable
 from portal.sandbox.state import Sandbox
-from portal.sandbox.store import Document
+from portal.sandbox.store import Document, Store
 
 KIND = "tax_id"
 MAX_PER_CUSTOMER = 5
@@ -69,18 +72,23 @@ def _built(
     }
 
 
+def _answered_at(_: Store, tax_id: Document) -> Iterator[Moment]:
+    if tax_id["_answer_at"]:
+        yield tax_id["_answer_at"], 0, "answer"
+
+
+ANSWERS = Timetable(KIND, _answered_at)
+
+
 @on_tick
 def verify(sandbox: Sandbox, clock_id: str | None, until: int) -> tuple[int, Action] | None:
     """The registry's answer arrives."""
-
-    def is_due(tax_id: Document) -> bool:
-        customer = sandbox.store.get("customer", tax_id["customer"]) or {}
-        return (tax_id["_answer_at"] or until + 1) <= until and customer.get("test_clock") == clock_id
-
-    first = min(sandbox.store.walk(KIND, is_due), key=lambda row: row["_answer_at"], default=None)
-    if first is None:
-        return None
-    return first["_answer_at"], lambda: _answer(sandbox, first)
+    for entry in sandbox.store.agenda(ANSWERS).until(until):
+        tax_id = sandbox.store.get(KIND, entry.document["id"])
+        customer = sandbox.store.get("customer", tax_id["customer"]) if tax_id else None
+        if tax_id and (customer or {}).get("test_clock") == clock_id:
+            return entry.at, partial(_answer, sandbox, tax_id)
+    return None
 
 
 def _answer(sandbox: Sandbox, before: Document) -> None:

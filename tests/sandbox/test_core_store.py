@@ -172,3 +172,37 @@ def test_the_sandboxs_own_kinds_leave_no_trace(store: Store) -> None:
         store.delete("_delivery", "a")
 
     assert store.position("_delivery", "a") is None
+
+
+def test_a_search_by_a_value_finds_what_was_written_undone_and_deleted_since(store: Store) -> None:
+    def found(colour: str) -> list[str]:
+        return [row["id"] for row in store.find("thing", colour=colour)]
+
+    with store.transaction():
+        for number in range(9):
+            store.put("thing", {"id": f"t{number}", "colour": "red" if number in (2, 5) else "blue"})
+    first = found("red")
+    with store.transaction():
+        store.put("thing", {"id": "t2", "colour": "green"})
+        store.put("thing", {"id": "t0", "colour": "red"})
+    second = found("red"), found("green")
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        store.put("thing", {"id": "t5", "colour": ["red"]})
+        store.delete("thing", "t0")
+        undone = found("red")
+        raise ZeroDivisionError
+
+    assert first == ["t5", "t2"]
+    assert second == (["t5", "t0"], ["t2"])
+    assert undone == []
+    assert found("red") == ["t5", "t0"]
+
+
+def test_a_first_search_by_two_values_finds_what_has_both(store: Store) -> None:
+    with store.transaction():
+        for number in range(9):
+            colour, size = "red" if number < 4 else "blue", "small" if number % 4 else "large"
+            store.put("thing", {"id": f"t{number}", "colour": colour, "size": size})
+
+    assert [row["id"] for row in store.find("thing", colour="red", size="large")] == ["t0"]
+    assert [row["id"] for row in store.find("thing", size="large")] == ["t8", "t4", "t0"]
