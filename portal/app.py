@@ -20,6 +20,7 @@ from portal.web import (
     explanations,
     failures,
     health,
+    incoming,
     invoices,
     limits,
     navigation,
@@ -78,6 +79,7 @@ def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
     request_log.install(app)
     security.protect(app, settings)
     failures.install(app)
+    incoming.install(app)
     sessions.install(app, settings)
     credentials.install(app, settings)
     for module in BLUEPRINTS:

@@ -21,8 +21,15 @@ from flask_security.forms import (
 from wtforms import EmailField, PasswordField, StringField, SubmitField
 from wtforms.validators import DataRequired, Length
 
+from portal.web.account_mail import PASSWORD_LENGTH_MAX
+from portal.web.text_rules import PlainText
+
 COMPANY_NAME_MAX = 120
 EMAIL_MAX = 254
+TOO_LONG = _("Use at most %(max)d characters.")
+
+EMAIL_RULES = [PlainText(), email_required, Length(max=EMAIL_MAX, message=TOO_LONG)]
+PASSWORD_RULES = [PlainText(), password_required, Length(max=PASSWORD_LENGTH_MAX, message=TOO_LONG)]
 
 NEW_PASSWORD = {"autocomplete": "new-password"}
 PRESENT_PASSWORD = {"autocomplete": "current-password"}
@@ -42,20 +49,21 @@ class SignUpForm(RegisterFormV2):
         filters=[_strip],
         render_kw={"autocomplete": "organization"},
         validators=[
+            PlainText(),
             DataRequired(_("Enter your company's name.")),
-            Length(max=COMPANY_NAME_MAX, message=_("Use at most %(max)d characters.")),
+            Length(max=COMPANY_NAME_MAX, message=TOO_LONG),
         ],
     )
     email = EmailField(
         _("Work e-mail"),
         render_kw=EMAIL,
-        validators=[email_required, Length(max=EMAIL_MAX), EmailValidation(verify=True), unique_user_email],
+        validators=[*EMAIL_RULES, EmailValidation(verify=True), unique_user_email],
     )
     password = PasswordField(
         _("Password"),
         description=_("At least 8 characters. A few words in a row are easy to keep in mind."),
         render_kw=NEW_PASSWORD,
-        validators=[password_required],
+        validators=PASSWORD_RULES,
     )
     submit = SubmitField(_("Create account"))
 
@@ -64,9 +72,9 @@ class SignInForm(LoginForm):
     """Address and password; a sign-in lasts as the settings say, there is no "remember me"."""
 
     email = EmailField(
-        _("E-mail"), render_kw=USERNAME, validators=[email_required, EmailValidation(verify=False)]
+        _("E-mail"), render_kw=USERNAME, validators=[*EMAIL_RULES, EmailValidation(verify=False)]
     )
-    password = PasswordField(_("Password"), render_kw=PRESENT_PASSWORD, validators=[password_required])
+    password = PasswordField(_("Password"), render_kw=PRESENT_PASSWORD, validators=PASSWORD_RULES)
     remember = None
     submit = SubmitField(_("Sign in"))
 
@@ -81,7 +89,7 @@ class AskResetForm(ForgotPasswordForm):
     email = EmailField(
         _("E-mail"),
         render_kw=USERNAME,
-        validators=[email_required, EmailValidation(verify=False), valid_user_email],
+        validators=[*EMAIL_RULES, EmailValidation(verify=False), valid_user_email],
     )
     submit = SubmitField(_("Send the link"))
 
@@ -93,7 +101,7 @@ class NewPasswordForm(ResetPasswordForm):
         _("New password"),
         description=_("At least 8 characters."),
         render_kw=NEW_PASSWORD,
-        validators=[password_required],
+        validators=PASSWORD_RULES,
     )
     password_confirm = None
     submit = SubmitField(_("Set the password"))
@@ -105,7 +113,7 @@ class AskConfirmationForm(SendConfirmationForm):
     email = EmailField(
         _("E-mail"),
         render_kw=USERNAME,
-        validators=[email_required, EmailValidation(verify=False), valid_user_email],
+        validators=[*EMAIL_RULES, EmailValidation(verify=False), valid_user_email],
     )
     submit = SubmitField(_("Send the link"))
 
@@ -113,14 +121,12 @@ class AskConfirmationForm(SendConfirmationForm):
 class PasswordForm(ChangePasswordForm):
     """The present password and the new one."""
 
-    password = PasswordField(
-        _("Present password"), render_kw=PRESENT_PASSWORD, validators=[password_required]
-    )
+    password = PasswordField(_("Present password"), render_kw=PRESENT_PASSWORD, validators=PASSWORD_RULES)
     new_password = PasswordField(
         _("New password"),
         description=_("At least 8 characters."),
         render_kw=NEW_PASSWORD,
-        validators=[password_required],
+        validators=PASSWORD_RULES,
     )
     new_password_confirm = None
     submit = SubmitField(_("Change the password"))
@@ -132,7 +138,7 @@ class EmailForm(ChangeEmailForm):
     email = EmailField(
         _("New e-mail"),
         render_kw=EMAIL,
-        validators=[email_required, Length(max=EMAIL_MAX), EmailValidation(verify=True), unique_user_email],
+        validators=[*EMAIL_RULES, EmailValidation(verify=True), unique_user_email],
     )
     submit = SubmitField(_("Send the link"))
 
@@ -140,7 +146,7 @@ class EmailForm(ChangeEmailForm):
 class AgainForm(VerifyForm):
     """The password once more, before something that matters."""
 
-    password = PasswordField(_("Password"), render_kw=PRESENT_PASSWORD, validators=[password_required])
+    password = PasswordField(_("Password"), render_kw=PRESENT_PASSWORD, validators=PASSWORD_RULES)
     submit = SubmitField(_("Go on"))
 
 

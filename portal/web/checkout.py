@@ -7,7 +7,6 @@ from werkzeug import Response
 from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.models import BillingDetails
-from portal.models.base import JSON
 from portal.pricing import Selection, quote
 from portal.services import billing_details, checkout, subscriptions
 from portal.services.checkout import (
@@ -19,13 +18,16 @@ from portal.services.checkout import (
     StillConfirmingError,
     TrialUsedError,
 )
+from portal.services.promotions import NOT_VALID
 from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
 from portal.web.checkout_form import TRIAL, DetailsForm, details_form
-from portal.web.checkout_pages import quote_page
+from portal.web.checkout_pages import open_quote, quote_page, resume_page
 from portal.web.checkout_waiting import ASK_STRIPE_AFTER, outcome, standing_of, waiting_page
+from portal.web.language import translated
 from portal.web.limits import limit_quotes
 from portal.web.pricing import offered_catalog
 from portal.web.pricing_form import choice_form, choice_query
+from portal.web.text_rules import is_plain
 
 blueprint = Blueprint("checkout", __name__, url_prefix="/checkout")
 
@@ -63,10 +65,10 @@ def details() -> Response | str | tuple[str, int]:
     known, bought = _known()
     if bought:
         return _already()
-    if not request.args and known and known.draft_selection:
-        return _taken_up(known.draft_selection)
+    if not request.args:
+        return _without_choice(known)
     choice = choice_form(request.args, offered_catalog())
-    if not request.args or not choice.validate() or choice.selection is None:
+    if not choice.validate() or choice.selection is None:
         return redirect(url_for("pricing.page", **request.args), code=303)
     form = details_form(known)
     quote_id = _quoted(form, choice.selection) if form.validate_on_submit() else None
@@ -75,9 +77,15 @@ def details() -> Response | str | tuple[str, int]:
     return _details_page(form, choice.selection, known), 422 if form.errors else 200
 
 
-def _taken_up(draft: JSON) -> Response:
-    """The choice that was made before signing up, in the address again."""
-    query = choice_query(Selection.from_dict(draft))
+def _without_choice(known: BillingDetails | None) -> Response | str:
+    """The quote that still holds, else the choice that was made before signing up, else the way to one."""
+    with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+        waiting = open_quote(session, known)
+    if waiting is not None:
+        return resume_page(waiting)
+    if known is None or not known.draft_selection:
+        return redirect(url_for("pricing.page"), code=303)
+    query = choice_query(Selection.from_dict(known.draft_selection))
     return redirect(url_for("checkout.details", **query), code=303)
 
 
@@ -105,7 +113,7 @@ def _details_page(form: DetailsForm, selection: Selection, known: BillingDetails
     )
 
 
-@blueprint.get("/<quote_id>")
+@blueprint.get("/<quote:quote_id>")
 @workspace_required(BUYER)
 def page(quote_id: str) -> Response | str:
     """Step 2: the binding quote and the payment form, or why it is over."""
@@ -117,7 +125,7 @@ def page(quote_id: str) -> Response | str:
     return quote_page(state, changed=request.args.getlist("changed"))
 
 
-@blueprint.route("/<quote_id>/promotion", methods=["GET", "POST"])
+@blueprint.route("/<quote:quote_id>/promotion", methods=["GET", "POST"])
 @limit_quotes
 @workspace_required(BUYER)
 def promotion(quote_id: str) -> Response | tuple[str, int]:
@@ -128,13 +136,15 @@ def promotion(quote_id: str) -> Response | tuple[str, int]:
     state = checkout.state(gateways(), current_workspace_id(), quote_id)
     selection = Selection.from_dict(state.quote.selection)
     try:
+        if not is_plain(code):
+            raise PromotionCodeError(NOT_VALID)
         new = _prepare(selection, promotion_code=code or None, trial=state.quote.trial_days > 0)
     except PromotionCodeError as error:
-        return quote_page(state, promotion_code=code, promotion_error=error.message), error.status
+        return quote_page(state, promotion_code=code, promotion_error=translated(error.message)), error.status
     return redirect(url_for("checkout.page", quote_id=new, _anchor="promotion"), code=303)
 
 
-@blueprint.post("/<quote_id>/renew")
+@blueprint.post("/<quote:quote_id>/renew")
 @limit_quotes
 @workspace_required(BUYER)
 def renew(quote_id: str) -> Response:
@@ -145,15 +155,18 @@ def renew(quote_id: str) -> Response:
     try:
         new = _prepare(selection, promotion_code=code, trial=trial)
     except PromotionCodeError as error:
-        flash(gettext("Promotion %(code)s was taken off: %(why)s", code=code, why=error.message), "warning")
+        taken_off = gettext(
+            "Promotion %(code)s was taken off: %(why)s", code=code, why=translated(error.message)
+        )
+        flash(taken_off, "warning")
         new = _prepare(selection, trial=trial)
     except (AlreadySubscribedError, TrialUsedError) as error:
-        flash(error.message, "info")
+        flash(translated(error.message), "info")
         return redirect(url_for("billing.overview"), code=303)
     return redirect(url_for("checkout.page", quote_id=new, instead_of=quote_id), code=303)
 
 
-@blueprint.post("/<quote_id>/confirm")
+@blueprint.post("/<quote:quote_id>/confirm")
 @limit_quotes
 @workspace_required(BUYER)
 def confirm(quote_id: str) -> Response | tuple[Response, int]:
@@ -177,10 +190,12 @@ def _refused(quote_id: str, error: PortalError) -> Response:
             return jsonify(location=url_for("billing.overview"))
         case StillConfirmingError():
             return jsonify(location=url_for("checkout.done", quote_id=quote_id))
-    return jsonify(code=error.code, title=gettext("The purchase did not go through"), message=error.message)
+    return jsonify(
+        code=error.code, title=gettext("The purchase did not go through"), message=translated(error.message)
+    )
 
 
-@blueprint.get("/<quote_id>/state")
+@blueprint.get("/<quote:quote_id>/state")
 @workspace_required(BUYER)
 def state(quote_id: str) -> Response:
     """How the purchase stands, for the page's script."""
@@ -192,7 +207,7 @@ def state(quote_id: str) -> Response:
     return jsonify(name=purchase.name, waiting=told.waiting, message=told.body, location=location)
 
 
-@blueprint.get("/<quote_id>/done")
+@blueprint.get("/<quote:quote_id>/done")
 @workspace_required(BUYER)
 def done(quote_id: str) -> Response | str:
     """The page after paying: waits for the webhook, and asks Stripe itself when that is late."""

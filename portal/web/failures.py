@@ -7,12 +7,14 @@ from flask import Flask, g, render_template, request
 from flask_babel import lazy_gettext as _
 from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response
 
 from portal.errors import PortalError
+from portal.web import db_session
+from portal.web.language import translated
 from portal.web.request_log import request_id
 
 RETRY_SECONDS = 60
@@ -95,12 +97,19 @@ def install(app: Flask) -> None:
     def explained(error: PortalError) -> Response:
         level = log.warning if error.status >= 500 else log.info
         level("refused", code=error.code, reason=str(error))
-        return page(error.status, error.message)
+        return page(error.status, translated(error.message))
 
-    @app.errorhandler(OperationalError)
-    @app.errorhandler(InterfaceError)
+    @app.errorhandler(DBAPIError)
     @app.errorhandler(PoolTimeoutError)
-    def away(error: Exception) -> Response:
+    def refused_by_database(error: Exception) -> Response:
+        # the login's own session is committed after each answer
+        db_session.rollback()
+        if isinstance(error, DataError):
+            # the last resort: a form or a converter should have said so before
+            log.error("unstorable", error=f"{type(error).__name__}: {error.orig}")
+            return page(400)
+        if not _is_away(error):
+            raise error
         log.error("database_away", error=f"{type(error).__name__}: {error}")
         answer = page(503)
         answer.headers["Retry-After"] = str(RETRY_SECONDS)
@@ -109,6 +118,12 @@ def install(app: Flask) -> None:
     @app.errorhandler(InternalServerError)
     def broken(error: InternalServerError) -> Response:
         return page(500)
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the database is gone, full, or kept a statement waiting for too long."""
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    return lost or isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
 
 
 def page(status: int, message: str | None = None) -> Response:

@@ -13,6 +13,8 @@ from portal.web.billing_words import (
     invoice_reason,
     invoice_status,
     payment_method,
+    sums,
+    tax_rates,
 )
 
 blueprint = Blueprint("invoices", __name__, url_prefix="/billing/invoices")
@@ -40,13 +42,14 @@ def listing() -> str:
         "invoices/listing.html",
         invoices=shown,
         proofs=proofs,
+        sums=sums(shown),
         older=url_for("invoices.listing", before=older.isoformat()) if older else None,
         reason=invoice_reason,
         status=invoice_status,
     )
 
 
-@blueprint.get("/<stripe_id>")
+@blueprint.get("/<invoice:stripe_id>")
 @workspace_required()
 def page(stripe_id: str) -> str:
     """One invoice."""
@@ -59,6 +62,7 @@ def page(stripe_id: str) -> str:
         proof=proof[-1] if proof else None,
         reason=invoice_reason(invoice),
         status=invoice_status(invoice),
+        tax_rates=tax_rates(invoice),
         paid_with=payment_method(invoice.payment) if invoice.payment else None,
         explained=explained,
         difference=difference_words,

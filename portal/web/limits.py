@@ -5,6 +5,7 @@ Fixed windows: a counter that starts again when its window is over.
 
 import hashlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, request
@@ -15,10 +16,16 @@ from sqlalchemy import text
 
 from portal.config import Settings
 from portal.db import unit_of_work
-from portal.web import View, signed_in
+from portal.web import View, current_user_id, signed_in
 
 SCHEME = "portal"
+# the page after paying looks once a second; beyond a few seconds each look asks Stripe
+LIMIT_LOOKS = "120 per minute; 1200 per hour"
+LOOKS = ("checkout.state", "checkout.done")
 MARK = "portal_limit_quotes"
+
+# limits, the method that counts, what it is counted by
+Rule = tuple[str, str, tuple[Callable[[], str], ...]]
 
 COUNT = text(
     "INSERT INTO rate_limit AS r (key, count, expires_at)"
@@ -73,9 +80,16 @@ class TableStorage(Storage):
 
 
 def typed_login() -> str:
-    """The address that was typed, as a key that does not keep it."""
+    """The address that was typed, as a key that does not keep it; the network address when none was."""
     typed = request.form.get("email", "").strip().lower()
+    if not typed:
+        return get_remote_address()
     return "login:" + hashlib.sha256(typed.encode()).hexdigest()[:32]
+
+
+def by_user() -> str:
+    """The login that is signed in, or the network address of a guest."""
+    return get_remote_address() if signed_in() is None else f"user:{current_user_id()}"
 
 
 def by_workspace() -> str:
@@ -100,21 +114,25 @@ def install(app: Flask, settings: Settings) -> None:
     )
     # the decorated views hold it weakly
     app.extensions["portal.limiter"] = limiter
-    by_login = (get_remote_address, typed_login)
-    rules = {
-        "security.login": (settings.limit_sign_in, by_login),
-        "security.verify": (settings.limit_sign_in, by_login),
-        "security.change_password": (settings.limit_sign_in, by_login),
-        "security.register": (settings.limit_sign_up, by_login),
-        "security.forgot_password": (settings.limit_reset, by_login),
-        "security.send_confirmation": (settings.limit_reset, by_login),
-        "security.change_email": (settings.limit_reset, by_login),
-    }
-    for endpoint, view in app.view_functions.items():
-        if getattr(view, MARK, False):
-            rules[endpoint] = (settings.limit_quote, (by_workspace,))
-    for endpoint, (limits, keys) in rules.items():
+    for endpoint, (limits, method, keys) in _rules(app, settings).items():
         view = app.view_functions[endpoint]
         for key in keys:
-            view = limiter.limit(limits, key_func=key, methods=["POST"], scope=key.__name__)(view)
+            view = limiter.limit(limits, key_func=key, methods=[method], scope=key.__name__)(view)
         app.view_functions[endpoint] = view
+
+
+def _rules(app: Flask, settings: Settings) -> dict[str, Rule]:
+    """What is counted on each endpoint, and by what. What a guest types must not count against a login."""
+    by_login, by_signed_in = (get_remote_address, typed_login), (get_remote_address, by_user)
+    rules: dict[str, Rule] = {
+        "security.login": (settings.limit_sign_in, "POST", by_login),
+        "security.verify": (settings.limit_sign_in, "POST", by_signed_in),
+        "security.change_password": (settings.limit_sign_in, "POST", by_signed_in),
+        "security.register": (settings.limit_sign_up, "POST", by_login),
+        "security.forgot_password": (settings.limit_reset, "POST", by_login),
+        "security.send_confirmation": (settings.limit_reset, "POST", by_login),
+        "security.change_email": (settings.limit_reset, "POST", by_signed_in),
+    }
+    rules |= dict.fromkeys(LOOKS, (LIMIT_LOOKS, "GET", (by_workspace,)))
+    marked = [endpoint for endpoint, view in app.view_functions.items() if getattr(view, MARK, False)]
+    return rules | dict.fromkeys(marked, (settings.limit_quote, "POST", (by_workspace,)))

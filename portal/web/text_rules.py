@@ -14,6 +14,7 @@ from wtforms.validators import StopValidation
 CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 # LRE RLE PDF LRO RLO, and LRI RLI FSI PDI
 OVERRIDES = "\u202a-\u202e\u2066-\u2069"
+CONTROL = re.compile(f"[{CONTROLS}]")
 FORBIDDEN = re.compile(f"[{CONTROLS}{OVERRIDES}]")
 LAYOUT = str.maketrans("", "", "\t\n\r")
 
@@ -26,6 +27,11 @@ def is_plain(text: str, *, lines: bool = False) -> bool:
     ``lines`` lets tabs and line ends pass, for what may be longer than a line.
     """
     return FORBIDDEN.search(text.translate(LAYOUT) if lines else text) is None
+
+
+def has_controls(text: str, *, lines: bool = False) -> bool:
+    """Whether ``text`` holds what no browser sends; ``lines`` as in ``is_plain``."""
+    return CONTROL.search(text.translate(LAYOUT) if lines else text) is not None
 
 
 class PlainText:

@@ -8,7 +8,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
-from werkzeug.routing import Rule
+from werkzeug.routing import IntegerConverter, Rule
 
 from portal.app import create_app
 from portal.config import Settings
@@ -16,12 +16,14 @@ from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.gateways.mail import FolderMail
 from portal.models import LoginSession, RateLimit
+from portal.web.incoming import InvoiceId, QuoteId
 from portal.web.security import policy
 from tests import factories
 from tests.browsing import Browser
 
 # signed by Stripe, not by a person's browser
 WITHOUT_CSRF = {"webhooks.stripe"}
+SAMPLES = {IntegerConverter: 1, QuoteId: "Q-0000000000", InvoiceId: "in_sample"}
 
 
 def addresses(app: Flask, method: str) -> Iterator[tuple[str, str]]:
@@ -33,7 +35,7 @@ def addresses(app: Flask, method: str) -> Iterator[tuple[str, str]]:
 
 
 def _arguments(rule: Rule) -> dict[str, object]:
-    return {name: 1 if "int" in repr(rule._converters[name]).lower() else "sample" for name in rule.arguments}
+    return {name: SAMPLES.get(type(rule._converters[name]), "sample") for name in rule.arguments}
 
 
 def test_every_answer_carries_the_security_headers(app: Flask, client: Browser) -> None:
