@@ -131,7 +131,7 @@ def _ending(subscription: Subscription | None) -> Notice | None:
 
 
 def _mismatch(invoice: Invoice | None, proof: QuoteMatch | None) -> Notice | None:
-    if invoice is None or proof is None or proof.matched:
+    if invoice is None or invoice.status == "void" or proof is None or proof.matched:
         return None
     return Notice(
         "caution",

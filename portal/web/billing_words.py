@@ -13,7 +13,8 @@ from portal.pricing import Catalog
 from portal.pricing.catalog import SEAT
 from portal.pricing.money import line_amount
 from portal.web.explanations import explain
-from portal.web.presentation import date_text, money, sentence
+from portal.web.language import translated
+from portal.web.presentation import country, date_text, money, percent, sentence
 
 YEAR_LINE_DAYS = 32
 SECONDS_A_DAY = 24 * 3600
@@ -147,6 +148,41 @@ def _renewal_words(subscription: Subscription, yearly: bool) -> str:
     return gettext("Seats and add-ons for the month, before tax, with the usage before")
 
 
+def tax_rates(invoice: Invoice) -> list[str]:
+    """The rates behind the tax of an invoice: "VAT 19%, Germany"; with its amount where there are several."""
+    parts: Sequence[Mapping[str, Any]] = [
+        part for part in invoice.billing.get("tax_rates") or () if part["amount"]
+    ]
+    rates = [_rate_words(part) for part in parts]
+    if len(parts) < 2:
+        return rates
+    return [
+        gettext("%(rate)s: %(amount)s", rate=rate, amount=money(part["amount"], invoice.currency))
+        for rate, part in zip(rates, parts, strict=True)
+    ]
+
+
+def _rate_words(part: Mapping[str, Any]) -> str:
+    name = str(part.get("name") or gettext("Tax"))
+    if part.get("percentage") is None:
+        return name
+    rate = percent(str(part["percentage"]))
+    if not part.get("country"):
+        return gettext("%(tax)s %(rate)s", tax=name, rate=rate)
+    return gettext(
+        "%(tax)s %(rate)s, %(country)s", tax=name, rate=rate, country=country(str(part["country"]))
+    )
+
+
+def sums(invoices: Sequence[Invoice]) -> dict[str, int]:
+    """What the invoices come to together, by currency, in minor units; void ones ask for nothing."""
+    found: dict[str, int] = {}
+    for invoice in invoices:
+        if invoice.status != "void":
+            found[invoice.currency] = found.get(invoice.currency, 0) + invoice.total
+    return found
+
+
 def invoice_reason(invoice: Invoice) -> str:
     """What an invoice is for."""
     match invoice.billing_reason:
@@ -203,5 +239,5 @@ def difference_words(difference: Mapping[str, Any], lines: Sequence[Mapping[str,
         what=sentence(what),
         quoted=quoted,
         invoiced=invoiced,
-        reason=difference.get("reason", ""),
+        reason=translated(difference.get("reason", "")),
     )

@@ -5,14 +5,18 @@ from collections.abc import Mapping
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import EmailField, RadioField, SelectChoice, SelectField, StringField
-from wtforms.validators import InputRequired
+from wtforms.validators import InputRequired, Length
 
 from portal.models import BillingDetails
 from portal.services import tax_ids
-from portal.services.billing_details import ADDRESS, COUNTRIES, LONGEST_TEXT, Details
+from portal.services.billing_details import ADDRESS, COUNTRIES, LONGEST_TAX_ID, LONGEST_TEXT, Details
+from portal.web.language import translated
 from portal.web.presentation import territories
+from portal.web.text_rules import PlainText
 
 PAY_NOW, TRIAL = "now", "trial"
+TOO_LONG = _("Use at most %(max)d characters.")
+PLAIN = (PlainText(), Length(max=LONGEST_TEXT, message=TOO_LONG))
 
 
 def country_choices() -> list[SelectChoice]:
@@ -26,7 +30,7 @@ def country_choices() -> list[SelectChoice]:
 
 def _tax_id_words(country: str) -> str:
     return "; ".join(
-        str(_("%(name)s, as in %(example)s", name=kind.name, example=kind.example))
+        str(_("%(name)s, as in %(example)s", name=translated(kind.name), example=kind.example))
         for kind in tax_ids.kinds(country)
     )
 
@@ -36,12 +40,12 @@ class DetailsForm(FlaskForm):
 
     company_name = StringField(
         _("Company name"),
-        [InputRequired(_("Company name: fill this in."))],
+        [*PLAIN, InputRequired(_("Company name: fill this in."))],
         render_kw={"autocomplete": "organization", "maxlength": LONGEST_TEXT},
     )
     email = EmailField(
         _("E-mail for invoices and receipts"),
-        [InputRequired(_("E-mail: fill this in."))],
+        [*PLAIN, InputRequired(_("E-mail: fill this in."))],
         render_kw={"autocomplete": "email", "inputmode": "email", "maxlength": LONGEST_TEXT},
     )
     country = SelectField(
@@ -52,25 +56,31 @@ class DetailsForm(FlaskForm):
     )
     line1 = StringField(
         _("Street and number"),
-        [InputRequired(_("Street and number: fill this in."))],
+        [*PLAIN, InputRequired(_("Street and number: fill this in."))],
         render_kw={"autocomplete": "billing address-line1", "maxlength": LONGEST_TEXT},
     )
     line2 = StringField(
         _("Building, floor or suite"),
+        PLAIN,
         render_kw={"autocomplete": "billing address-line2", "maxlength": LONGEST_TEXT},
     )
     postal_code = StringField(
-        _("Postal code"), render_kw={"autocomplete": "billing postal-code", "maxlength": LONGEST_TEXT}
+        _("Postal code"), PLAIN, render_kw={"autocomplete": "billing postal-code", "maxlength": LONGEST_TEXT}
     )
     city = StringField(
-        _("Town or city"), render_kw={"autocomplete": "billing address-level2", "maxlength": LONGEST_TEXT}
+        _("Town or city"),
+        PLAIN,
+        render_kw={"autocomplete": "billing address-level2", "maxlength": LONGEST_TEXT},
     )
     state = StringField(
         _("State, province or county"),
+        PLAIN,
         render_kw={"autocomplete": "billing address-level1", "maxlength": LONGEST_TEXT},
     )
     tax_id_value = StringField(
-        _("Tax number"), render_kw={"autocomplete": "off", "maxlength": LONGEST_TEXT, "spellcheck": "false"}
+        _("Tax number"),
+        [PlainText(), Length(max=LONGEST_TAX_ID, message=TOO_LONG)],
+        render_kw={"autocomplete": "off", "maxlength": LONGEST_TAX_ID, "spellcheck": "false"},
     )
     start = RadioField(
         _("When to start paying"), choices=[SelectChoice(PAY_NOW), SelectChoice(TRIAL)], default=PAY_NOW
@@ -92,9 +102,9 @@ class DetailsForm(FlaskForm):
         for param, message in problems.items():
             name = param.removeprefix("address.")
             if name in self._fields:
-                self[name].errors = [*self[name].errors, message]
+                self[name].errors = [*self[name].errors, translated(message)]
             else:
-                self.form_errors.append(message)
+                self.form_errors.append(translated(message))
 
 
 def details_form(known: BillingDetails | None) -> DetailsForm:

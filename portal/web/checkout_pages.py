@@ -11,7 +11,7 @@ from portal.db import unit_of_work
 from portal.errors import ConflictError, NotFoundError
 from portal.models import BillingDetails, Quote
 from portal.pricing import Selection
-from portal.services import billing_details, quotes
+from portal.services import billing_details, quotes, subscriptions
 from portal.services.checkout import Change, PurchaseState, QuoteChangedError
 from portal.web import current_workspace_id, gateways, settings
 from portal.web.billing_attention import Notice
@@ -24,6 +24,7 @@ from portal.web.checkout_words import (
     tax_words,
     what_comes_next,
 )
+from portal.web.language import translated
 from portal.web.pricing_form import choice_query
 
 
@@ -42,15 +43,30 @@ def stale_page(state: PurchaseState, refusal: ConflictError | None) -> str:
     reasons = change_words(refusal.changes) if isinstance(refusal, QuoteChangedError) else []
     with unit_of_work(current_workspace_id()) as session:
         newer = quotes.latest(session)
+        bought = subscriptions.bought(session) is not None
     return render_template(
         "checkout/stale.html",
         quote=state.quote,
         newer=newer if newer and newer.id != state.quote.id and newer.confirmed_at is None else None,
+        bought=bought,
         title=gettext("This price no longer holds"),
-        body=refusal.message if refusal else state.message,
+        body=translated(refusal.message if refusal else state.message),
         reasons=reasons,
         **links_back(state.quote),
     )
+
+
+def open_quote(session: Session, details: BillingDetails | None) -> Quote | None:
+    """The newest quote that was not confirmed and may still be, or nothing."""
+    newest = quotes.latest(session)
+    if newest is None or details is None or newest.confirmed_at is not None:
+        return None
+    return newest if standing(newest, details) is None else None
+
+
+def resume_page(quote: Quote) -> str:
+    """The way back to a quote that still holds, and the way to another choice."""
+    return render_template("checkout/resume.html", quote=quote, **links_back(quote))
 
 
 def standing(quote: Quote, details: BillingDetails) -> ConflictError | None:
@@ -126,7 +142,7 @@ def _notices(state: PurchaseState, replaced: Quote | None) -> list[Notice]:
     if state.name == "declined":
         body = gettext(
             "%(reason)s You were not charged. Try again below, or use another way to pay.",
-            reason=state.message,
+            reason=translated(state.message),
         )
         found.append(Notice("negative", gettext("The payment did not go through"), body))
     if state.name == "requires_action":

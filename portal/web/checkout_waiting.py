@@ -11,6 +11,7 @@ from portal.services import billing_details, checkout
 from portal.services.checkout import PurchaseState
 from portal.web import current_workspace_id, gateways
 from portal.web.billing_attention import Link
+from portal.web.language import translated
 
 # after so many seconds of waiting Stripe itself is asked, whether or not a webhook came
 ASK_STRIPE_AFTER = 4
@@ -29,26 +30,27 @@ class Outcome:
 
 def outcome(state: PurchaseState) -> Outcome:
     """The waiting page of a purchase: that it is not paid is said only once Stripe has been asked."""
+    said = translated(state.message)
     pay = url_for("checkout.page", quote_id=state.quote.id)
     overview = url_for("billing.overview")
     match state.name:
         case "active" | "trialing":
             welcome = url_for("billing.overview", welcome=state.quote.id)
-            return Outcome(False, gettext("You are live"), state.message, welcome)
+            return Outcome(False, gettext("You are live"), said, welcome)
         case "quoted":
-            return Outcome(False, gettext("The payment is not complete"), state.message, pay)
+            return Outcome(False, gettext("The payment is not complete"), said, pay)
         case "declined" if state.asked:
-            return Outcome(False, gettext("The payment is not complete"), state.message, pay)
+            return Outcome(False, gettext("The payment is not complete"), said, pay)
         case "processing":
             links = [Link(overview, gettext("Go to the overview"))]
-            return Outcome(False, gettext("Your payment is on its way"), state.message, links=links)
+            return Outcome(False, gettext("Your payment is on its way"), said, links=links)
         case "awaiting_payment" | "requires_action" if state.asked:
             links = [Link(pay, gettext("Back to the payment")), Link(overview, gettext("Go to the overview"))]
-            body = gettext("%(state)s You were not charged.", state=state.message)
+            body = gettext("%(state)s You were not charged.", state=said)
             return Outcome(False, gettext("The payment is not complete"), body, links=links)
         case "expired" | "abandoned" | "failed":
             links = [Link(pay, gettext("See the price again")), Link(overview, gettext("Go to the overview"))]
-            return Outcome(False, gettext("This purchase did not go through"), state.message, links=links)
+            return Outcome(False, gettext("This purchase did not go through"), said, links=links)
         case _:
             body = gettext("We wait for Stripe to confirm the payment. This takes a few seconds.")
             return Outcome(True, gettext("Confirming your payment"), body)

@@ -5,7 +5,9 @@ from typing import Any
 from babel import Locale
 from babel.support import Translations
 from flask import Flask, g
-from flask_babel import Babel, Domain, get_locale
+from flask_babel import Babel, Domain, get_locale, gettext
+
+from portal.errors import Text
 
 ENGLISH = Locale("en")
 
@@ -13,6 +15,20 @@ ENGLISH = Locale("en")
 def page_locale() -> Locale:
     """The locale of the page (or mail) that is being made; English outside of one."""
     return get_locale() or ENGLISH
+
+
+def translated(text: str) -> str:
+    """What a service says, in the page's language.
+
+    A text that was marked by ``N_`` is translated with its parameters; one that was stored since is known by
+    its words, and one of somebody else's (Stripe's, a bank's) stays as it is.
+    """
+    if not isinstance(text, Text):
+        return gettext(text) if text else ""
+    params = {
+        name: translated(value) if isinstance(value, Text) else value for name, value in text.params.items()
+    }
+    return gettext(text.template, **params)
 
 
 class PageDomain(Domain):

@@ -31,6 +31,9 @@ ENGLISH_DATETIME = "d MMMM y, HH:mm 'UTC'"
 # a rate may be a fraction of the minor unit ($0.0035); no catalogue has finer steps than this
 RATE_DIGITS = 6
 KEPT_TEXTS = 4096
+# "New York, NY 10001"; and "London", "SW1A 1AA" below it; elsewhere "10119 Berlin"
+STATE_BEFORE_CODE = {"US", "CA", "AU"}
+CODE_ON_ITS_OWN = {"GB"}
 # groupings and placeholders among CLDR's two-letter territories
 NO_COUNTRIES = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
 
@@ -156,10 +159,23 @@ def country(code: str) -> str:
 
 @blueprint.app_template_filter("address")
 def address_lines(address: Mapping[str, str]) -> Markup:
-    """A billing address as lines of text, the country in the page's language, the rest as it was typed."""
-    town = " ".join(filter(None, (address.get("postal_code"), address.get("city"))))
-    region = ", ".join(filter(None, (town, address.get("state"))))
-    parts = [address.get("line1"), address.get("line2"), region]
+    """A billing address as lines of text, in its country's order; the country in the page's language."""
+    parts = [address.get("line1"), address.get("line2"), *_town_lines(address)]
     if address.get("country"):
         parts.append(country(address["country"]))
     return Markup("<br>").join(part for part in parts if part)
+
+
+def _town_lines(address: Mapping[str, str]) -> list[str]:
+    """Town, state and postal code as the post of that country wants them (Universal Postal Union, S42)."""
+    town, state, code = (address.get(name, "") for name in ("city", "state", "postal_code"))
+    home = address.get("country")
+    if home in STATE_BEFORE_CODE:
+        return [_joined(", ", town, _joined(" ", state, code))]
+    if home in CODE_ON_ITS_OWN:
+        return [_joined(", ", town, state), code]
+    return [_joined(", ", _joined(" ", code, town), state)]
+
+
+def _joined(between: str, *parts: str) -> str:
+    return between.join(part for part in parts if part)

@@ -9,6 +9,7 @@ from wtforms import BooleanField, Form, IntegerField, RadioField, SelectChoice, 
 
 from portal.pricing import Catalog, Selection
 from portal.web.presentation import number
+from portal.web.text_rules import PlainText
 
 DEFAULT_SEATS = 5
 # what a person may type on a page; larger teams talk to us
@@ -28,7 +29,7 @@ class CountField(IntegerField):
     """A whole number of 0 or more; empty means ``default`` when there is one, what was typed is kept."""
 
     def __init__(self, label: object, *, minimum: int, maximum: int, **kwargs: Any) -> None:
-        super().__init__(label, **kwargs)
+        super().__init__(label, [PlainText()], **kwargs)
         self.minimum, self.maximum = minimum, maximum
 
     def process_formdata(self, valuelist: list[str]) -> None:

@@ -101,7 +101,7 @@ def test_a_tax_number_of_the_wrong_form_is_refused_before_paying(
     answer = signed_in.submit(CHOICE, IN_BERLIN | {"tax_id_value": "DE123"})
 
     assert answer.status_code == 422
-    assert "It looks like DE136695976." in block(answer, "tax_id_value-error")
+    assert "VAT number: as in DE136695976." in block(answer, "tax_id_value-error")
 
 
 def test_good_details_lead_to_the_binding_quote(selling: Gateways, signed_in: Browser) -> None:
@@ -363,3 +363,30 @@ def test_the_summary_stands_before_the_button_for_who_reads_in_order(
     page = follow(signed_in, signed_in.submit(CHOICE, IN_CALIFORNIA))
 
     assert "Quote Q-" in block(page, "summary-title")
+
+
+def test_coming_back_without_a_choice_offers_the_quote_that_still_holds(
+    shop: Shop, buyer: Browser, customer: Customer
+) -> None:
+    customer.prepare()
+    quote_id = customer.prepare()
+    text = words(buyer.get("/checkout"))
+    shop.advance(hours=24)
+    afterwards = buyer.get("/checkout")
+
+    assert re.search(rf"Your quote {quote_id} still holds until \d+ \w+ \d{{4}}, \d\d:\d\d UTC\.", text)
+    assert "Charged today $13,980.00" in text
+    assert f"Go on with quote {quote_id}" in text
+    assert (afterwards.status_code, afterwards.location) == (303, "/pricing")
+
+
+def test_an_old_quote_of_a_workspace_that_has_bought_leads_to_the_overview(
+    buyer: Browser, customer: Customer
+) -> None:
+    older = customer.prepare()
+    customer.buy()
+    page = buyer.get(f"/checkout/{older}")
+
+    assert "This workspace has a subscription already" in words(page)
+    assert "Show the price of now" not in words(page)
+    assert '<a class="button button-primary button-wide" href="/billing">Go to the overview</a>' in page.text

@@ -1,9 +1,11 @@
 """/billing/invoices: the list, and an invoice that explains itself and proves its quote."""
 
 import re
+from datetime import UTC, datetime
 
+import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.db import unit_of_work
 from portal.models import Invoice, QuoteMatch
@@ -126,3 +128,73 @@ def test_an_invoice_of_another_workspace_does_not_exist(
 
     assert stranger.get(f"/billing/invoices/{only(customer).stripe_id}").status_code == 404
     assert "No invoices yet" in words(stranger.get("/billing/invoices"))
+
+
+def test_a_void_invoice_claims_no_match_and_asks_for_nothing(buyer: Browser, customer: Customer) -> None:
+    customer.buy()
+    invoice = only(customer)
+    with unit_of_work(customer.workspace_id) as session:
+        session.execute(update(Invoice).values(status="void"))
+    listed, page, overview = (
+        words(buyer.get(path))
+        for path in ("/billing/invoices", f"/billing/invoices/{invoice.stripe_id}", "/billing")
+    )
+
+    assert "This invoice is void" in page
+    for text in (listed, page, overview):
+        assert "matched" not in text.lower()
+    assert "Together on this page" not in listed
+
+
+def test_the_list_ends_with_what_the_invoices_come_to(buyer: Browser, customer: Customer) -> None:
+    customer.buy()
+    with unit_of_work(customer.workspace_id) as session:
+        session.execute(update(Invoice).values(status="open"))
+        for position, status in enumerate(("paid", "void")):
+            session.add(
+                Invoice(
+                    stripe_id=f"in_{position}",
+                    status=status,
+                    currency="usd",
+                    subtotal=1001,
+                    discount=0,
+                    tax=0,
+                    total=1001,
+                    amount_due=1001,
+                    amount_paid=0,
+                    starting_balance=0,
+                    lines=[],
+                    billing={},
+                    issued_at=datetime(2026, 1, 1, tzinfo=UTC),
+                    synced_at=datetime(2026, 1, 1, tzinfo=UTC),
+                )
+            )
+    text = words(buyer.get("/billing/invoices"))
+
+    assert "Together on this page, without void invoices $13,990.01" in text
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ([("19", "VAT", "DE", 239058)], ["VAT 19%, Germany"]),
+        (
+            [("7.25", "Sales Tax", "US", 200000), ("1.125", "District Tax", "US", 39058)],
+            ["Sales Tax 7.25%, United States: $2,000.00", "District Tax 1.125%, United States: $390.58"],
+        ),
+        ([("0", "VAT", "DE", 0)], []),
+    ],
+)
+def test_the_tax_names_its_rates(
+    buyer: Browser, customer: Customer, rates: list[tuple[str, str, str, int]], said: list[str]
+) -> None:
+    customer.buy()
+    invoice = only(customer)
+    names = ("percentage", "name", "country", "amount")
+    stored = [dict(zip(names, rate, strict=True)) for rate in rates]
+    with unit_of_work(customer.workspace_id) as session:
+        session.execute(update(Invoice).values(tax=239058, billing=invoice.billing | {"tax_rates": stored}))
+    page = buyer.get(f"/billing/invoices/{invoice.stripe_id}").text
+
+    assert re.findall(r'<span class="detail">([^<]+)</span>', page) == said
+    assert "Tax $2,390.58" in words(page)

@@ -8,7 +8,7 @@ from flask import Flask
 from flask_babel import force_locale
 
 from portal.web.explanations import explain, monthly, units
-from portal.web.presentation import date_text, datetime_text, money, percent, rate, territories
+from portal.web.presentation import address_lines, date_text, datetime_text, money, percent, rate, territories
 
 
 @pytest.fixture(autouse=True)
@@ -101,3 +101,26 @@ def test_a_stored_line_explains_itself_like_a_fresh_one() -> None:
 
 def test_a_line_without_a_trace_explains_nothing() -> None:
     assert explain({"key": "seat", "amount": 5}) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "lines"),
+    [
+        (
+            ("1 Main St", "Apt 2", "New York", "NY", "10001", "US"),
+            "1 Main St|Apt 2|New York, NY 10001|United States",
+        ),
+        (("1 King St", "", "Toronto", "ON", "M5H 1A1", "CA"), "1 King St|Toronto, ON M5H 1A1|Canada"),
+        (("1 Pitt St", "", "Sydney", "NSW", "2000", "AU"), "1 Pitt St|Sydney, NSW 2000|Australia"),
+        (
+            ("10 Downing St", "", "London", "", "SW1A 2AA", "GB"),
+            "10 Downing St|London|SW1A 2AA|United Kingdom",
+        ),
+        (("Torstraße 1", "", "Berlin", "", "10119", "DE"), "Torstraße 1|10119 Berlin|Germany"),
+        (("1 Main St", "", "", "NY", "", "US"), "1 Main St|NY|United States"),
+    ],
+)
+def test_an_address_is_written_as_its_country_writes_it(address: tuple[str, ...], lines: str) -> None:
+    names = ("line1", "line2", "city", "state", "postal_code", "country")
+
+    assert address_lines(dict(zip(names, address, strict=True))).replace("<br>", "|") == lines
