@@ -28,10 +28,14 @@ log = structlog.get_logger("portal.worker")
 queue = App(connector=SyncPsycopgConnector())
 
 
+def conninfo(url: str) -> str:
+    """The database's address as libpq reads it, which decodes %20 but takes a + for a plus."""
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
 def run_worker(settings: Settings, gateways: Gateways, *, until_idle: bool = False) -> None:
     """Work until SIGTERM or SIGINT, then finish what runs; or, with ``until_idle``, until nothing is due."""
-    conninfo = settings.database_url.replace("postgresql+psycopg://", "postgresql://")
-    connector = PsycopgConnector(conninfo=conninfo, min_size=1, max_size=CONNECTIONS)
+    connector = PsycopgConnector(conninfo=conninfo(settings.database_url), min_size=1, max_size=CONNECTIONS)
     with queue.replace_connector(connector) as app:
         app.run_worker(
             concurrency=CONCURRENCY,

@@ -3,6 +3,9 @@
 import os
 import sys
 
+from psycopg import Error as DriverError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
 from portal.development.start import reset, run
 from portal.errors import PortalError
 
@@ -16,9 +19,20 @@ def main(arguments: list[str]) -> int:
             reset(os.environ)
             return 0
         return run(os.environ)
-    except PortalError as error:
-        print(f"\n  {error.message}\n", file=sys.stderr)
+    except (PortalError, SQLAlchemyError, DriverError, OSError) as error:
+        print(f"\n  {_sentence(error)}\n", file=sys.stderr)
         return REFUSED
+
+
+def _sentence(error: Exception) -> str:
+    """What is wrong, without a traceback: nobody has to know our code to start it."""
+    if isinstance(error, PortalError):
+        return error.message
+    if isinstance(error, OSError):
+        return f"This machine refused: {error}."
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    return f"The database cannot be used: {first.rstrip('.')}."
 
 
 if __name__ == "__main__":

@@ -13,6 +13,20 @@ from pathlib import Path
 from portal.errors import PortalError
 
 PORT = 5000
+# the only things that a reset deletes: what a start makes
+FOLDERS = ("postgres", "mail", "logs")
+FILES = (
+    *("postgres.lock", "postgres.log", "processes.json", "secret_key", "webhook_secret"),
+    *("sandbox.sqlite", "sandbox.sqlite-wal", "sandbox.sqlite-shm", "sandbox.sqlite-journal"),
+)
+LOCK = "start.lock"
+PROBE = ".writable"
+MARKER = ".portal"
+MARK = "'make run' of the portal keeps its data here; 'make reset' deletes it.\n"
+# what tests and 'make lock' keep beside it
+BESIDE = ("tests", "lock")
+# mails hold links that sign somebody in; the folder itself stays open, since PostgreSQL may be another user
+PRIVATE_FOLDERS = ("mail", "logs")
 WAYS_OUT = "Make it writable, or use a copy of the project in a folder of your own."
 
 
@@ -46,21 +60,40 @@ class Place:
         return f"http://localhost:{self.sandbox_port}"
 
     def make(self) -> None:
-        """Make the folder, or say why it cannot be."""
+        """Make the folder, private where it must be, or say why it cannot be; a stranger's is refused."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            probe = self.folder / ".writable"
+            self._refuse_strangers()
+            probe = self.folder / PROBE
             probe.touch()
             probe.unlink()
+            (self.folder / MARKER).write_text(MARK)
+            for name in PRIVATE_FOLDERS:
+                (self.folder / name).mkdir(exist_ok=True)
+                (self.folder / name).chmod(0o700)
+            for name in FILES:
+                if (self.folder / name).exists():
+                    (self.folder / name).chmod(0o600)
         except OSError as error:
             raise PlaceError(
                 f"The folder {self.folder} cannot be written ({error.strerror}). {WAYS_OUT}"
             ) from error
 
+    def _refuse_strangers(self) -> None:
+        """A folder is ours if we marked it, found it empty, or an older start left only our things in it."""
+        names = {path.name for path in self.folder.iterdir()} - {*BESIDE, PROBE}
+        strangers = sorted(names - {*FOLDERS, *FILES, LOCK})
+        if MARKER in names or not names or (LOCK in names and not strangers):
+            return
+        raise PlaceError(
+            f"The folder {self.folder} holds other things ({', '.join((strangers or sorted(names))[:3])}), so"
+            " nothing is kept in it or deleted from it. Name an empty or a new folder in PORTAL_DATA_DIR."
+        )
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the folder for one start at a time."""
-        with (self.folder / "start.lock").open("w") as handle:
+        with (self.folder / LOCK).open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -89,13 +122,14 @@ class Place:
         return path.read_text().strip()
 
     def empty(self) -> None:
-        """Delete everything that was kept, but for what tests keep beside it."""
+        """Delete what starts made, by name; whatever else is in the folder stays."""
         try:
-            for path in self.folder.iterdir():
-                if path.is_dir() and path.name != "tests":
+            for name in (*FOLDERS, *FILES):
+                path = self.folder / name
+                if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
-                elif path.is_file() and path.name != "start.lock":
-                    path.unlink()
+                else:
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise PlaceError(
                 f"{error.filename} cannot be deleted ({error.strerror}). Delete it as its owner."
@@ -104,7 +138,7 @@ class Place:
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:
     value = environ.get(name) or str(default)
-    if not value.isdigit() or not 1 <= int(value) <= 65535:
+    if not (value.isascii() and value.isdigit()) or len(value) > 5 or not 1 <= int(value) <= 65535:
         raise PlaceError(f"{name} must be a port between 1 and 65535, not {value}.")
     return int(value)
 

@@ -8,15 +8,19 @@ import fcntl
 import importlib.util
 import os
 import pwd
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from portal.errors import PortalError
 
 SOCKET_PATH_LIMIT = 103
+# pg_ctl and initdb put paths between double quotes of a shell; libpq takes a comma for the end of a folder
+UNFIT = ',"$`\\\n'
 START_SECONDS = 60
 STOP_SECONDS = 60
 LEFTOVER_SECONDS = 10.0
@@ -46,7 +50,7 @@ class EmbeddedPostgres:
         self._bin = _binaries(version)
         self._options = {
             "listen_addresses": "",
-            "unix_socket_directories": str(self.data),
+            "unix_socket_directories": f'"{self.data}"',
             "max_connections": str(max_connections),
             "timezone": "UTC",
             **(options or {}),
@@ -54,8 +58,8 @@ class EmbeddedPostgres:
         self._user = pwd.getpwnam(UNPRIVILEGED) if os.geteuid() == 0 else None
 
     def url(self, user: str, database: str) -> str:
-        """Address for SQLAlchemy; for libpq drop ``+psycopg``."""
-        return f"postgresql+psycopg://{user}@/{database}?host={self.data}"
+        """Address for SQLAlchemy; for libpq drop ``+psycopg``. Both read the path's escapes alike."""
+        return f"postgresql+psycopg://{user}@/{database}?host={quote(str(self.data))}"
 
     def start(self) -> bool:
         """Start, or join a server that runs already; True if this call started it."""
@@ -66,7 +70,10 @@ class EmbeddedPostgres:
             if self.running():
                 return False
             self._clear_stale_pid()
-            options = " ".join(f"-c {name}='{value}'" for name, value in self._options.items())
+            # pg_ctl only appends: the log begins anew, so that it does not grow for ever
+            (self.data / "server.log").unlink(missing_ok=True)
+            pairs = (f"{name}={value}" for name, value in self._options.items())
+            options = " ".join(f"-c {shlex.quote(pair)}" for pair in pairs)
             arguments = ["-w", "-t", str(START_SECONDS), "-l", str(self.data / "server.log"), "-o", options]
             self._run("pg_ctl", "-D", str(self.data), *arguments, "start")
             return True
@@ -89,6 +96,13 @@ class EmbeddedPostgres:
             return None
 
     def _check_paths(self) -> None:
+        for path in (self.data, self._bin):
+            unfit = next((sign for sign in str(path) if sign in UNFIT), None)
+            if unfit:
+                raise EmbeddedPostgresError(
+                    f"The path {str(path)!r} holds {unfit!r}, which PostgreSQL's programs cannot take. Move"
+                    " the project, or name another folder in PORTAL_DATA_DIR."
+                )
         if len(str(self.data / ".s.PGSQL.5432")) > SOCKET_PATH_LIMIT:
             raise EmbeddedPostgresError(
                 f"The path {self.data} is too long for a socket. Move the project to a shorter one."
@@ -191,9 +205,10 @@ def _check_open_to_all(path: Path) -> None:
 
 def _is_postgres(pid: int) -> bool:
     try:
-        return b"postgres" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        program = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
     except OSError:
         return False
+    return program.rsplit(b"/", 1)[-1] == b"postgres"
 
 
 def _is_zombie(pid: int) -> bool:

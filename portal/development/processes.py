@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+# children's files (mails, the sandbox's state) are for their owner only
+UMASK = 0o077
 STOP_SECONDS = 25.0
 LAST_LINES = 12
 
@@ -35,7 +37,7 @@ class Processes:
         return self.folder / "processes.json"
 
     def start(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
-        """Run ``command``; what it prints goes to ``logs/<name>.log``."""
+        """Run ``command``; what it prints goes to ``logs/<name>.log``, which begins anew at each start."""
         log = self.log(name)
         log.parent.mkdir(exist_ok=True)
         with log.open("wb") as output:
@@ -46,6 +48,7 @@ class Processes:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=UMASK,
                 preexec_fn=_die_with_parent,
             )
         pids = {name: [child.pid, _started(child.pid)] for name, child in self.children.items()}

@@ -4,7 +4,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -22,6 +23,7 @@ DATABASE = "portal"
 STRIPE_KEYS = ("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET")
 # what a developer may set although the start has its own idea of it
 KEPT = ("PORTAL_URL", "PORTAL_SECRET_KEY", "PORTAL_ENVIRONMENT")
+BEATEN = text("SELECT EXISTS (SELECT 1 FROM procrastinate_workers WHERE last_heartbeat >= :since)")
 SANDBOX_KEY = "sk_test_sandbox"
 READY_SECONDS = 60.0
 WEB = (
@@ -42,12 +44,13 @@ WELCOME = """\
   Mails that it sent    {url}/development/mail
 {sandbox}
   Try: choose on {url}/pricing, sign up, follow the link of the
-  mail, and pay. Any future date and any CVC will do.
+  mail, and pay.
 {cards}
   Logs are in {logs}. Ctrl-C stops everything; 'make reset' empties it.
 """
 SANDBOX = "  The Stripe sandbox    {url}/_sandbox/  (clock, next payment, webhooks)\n"
 CARDS = """\
+  Cards that the sandbox knows, with any future date and any CVC:
     4242 4242 4242 4242   pays
     4000 0025 0000 3155   asks for 3-D Secure
     4000 0000 0000 9995   is declined: insufficient funds
@@ -65,12 +68,13 @@ def run(environ: Mapping[str, str]) -> int:
     with place.alone():
         processes = Processes(place.folder)
         processes.stop_leftovers()
-        sandbox = not any(environ.get(name) for name in STRIPE_KEYS)
+        sandbox = _sandbox_wanted(environ)
         place.check_ports(sandbox=sandbox)
         postgres = None if environ.get("PORTAL_DATABASE_URL") else EmbeddedPostgres(place.folder / "postgres")
         _listen()
         try:
-            _start(place, processes, postgres, _environment(place, environ, postgres, sandbox=sandbox))
+            environment = _environment(place, environ, postgres, sandbox=sandbox)
+            _start(place, processes, postgres, environment, sandbox=sandbox)
             return _wait(processes)
         except Stopped:
             print("\n  Stopping …", flush=True)
@@ -80,6 +84,17 @@ def run(environ: Mapping[str, str]) -> int:
             processes.stop()
             if postgres:
                 postgres.stop()
+
+
+def _sandbox_wanted(environ: Mapping[str, str]) -> bool:
+    """Whether this start brings a sandbox: it does unless one of Stripe's keys is set."""
+    keys = [name for name in STRIPE_KEYS if environ.get(name)]
+    if keys and environ.get("PORTAL_SANDBOX_URL"):
+        raise PlaceError(
+            f"{keys[0]} and PORTAL_SANDBOX_URL are both set. Unset PORTAL_SANDBOX_URL to use Stripe itself,"
+            " or the STRIPE_ settings to use a sandbox."
+        )
+    return not keys
 
 
 def reset(environ: Mapping[str, str]) -> None:
@@ -115,7 +130,7 @@ def _environment(
     kept = {name: value for name, value in environ.items() if value and name in KEPT}
     environment = {**environ, **own, **kept}
     Settings.from_env(environment)
-    if "PORTAL_MIGRATION_URL" not in environment:
+    if not environment.get("PORTAL_MIGRATION_URL"):
         raise PlaceError(
             "PORTAL_DATABASE_URL is set: set PORTAL_MIGRATION_URL too, the same database as its owner."
         )
@@ -123,11 +138,15 @@ def _environment(
 
 
 def _start(
-    place: Place, processes: Processes, postgres: EmbeddedPostgres | None, environment: dict[str, str]
+    place: Place,
+    processes: Processes,
+    postgres: EmbeddedPostgres | None,
+    environment: dict[str, str],
+    *,
+    sandbox: bool,
 ) -> None:
     python, programs = sys.executable, Path(sys.executable).parent
     flask = [python, "-m", "flask", "--app", "wsgi"]
-    sandbox = "PORTAL_SANDBOX_URL" in environment
     if sandbox:
         webhook = f"{place.url}/webhooks/stripe={environment['STRIPE_WEBHOOK_SECRET']}"
         where = ["--port", str(place.sandbox_port), "--data", str(place.folder / "sandbox.sqlite")]
@@ -141,14 +160,25 @@ def _start(
         _until_answered(processes, place.sandbox_port, "/_sandbox/clock")
     web, *options = WEB
     processes.start("web", [str(programs / web), *options, "--port", str(place.port)], environment)
-    processes.start("worker", [*flask, "worker"], environment)
-    if sandbox:
+    with _beats(environment["PORTAL_MIGRATION_URL"]) as beating:
+        processes.start("worker", [*flask, "worker"], environment)
         _run_to_end(processes, "catalog", [*flask, "catalog", "push"], environment)
-    _until_answered(processes, place.port, "/healthz")
+        _until_answered(processes, place.port, "/healthz")
+        _until_beating(processes, beating)
     told = SANDBOX.format(url=place.sandbox_url) if sandbox else ""
     cards = CARDS if sandbox else ""
     logs = place.folder / "logs"
     print(WELCOME.format(url=place.url, sandbox=told, cards=cards, logs=logs), flush=True)
+
+
+@contextmanager
+def _beats(url: str) -> Iterator[Callable[[], bool]]:
+    """Whether a worker has reported to the database since now; one that was killed before does not count."""
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        since = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        yield lambda: connection.execute(BEATEN, {"since": since}).scalar_one()
+    engine.dispose()
 
 
 def _make_database(postgres: EmbeddedPostgres) -> None:
@@ -191,6 +221,18 @@ def _until_answered(processes: Processes, port: int, path: str) -> None:
     raise PlaceError(
         f"Nothing answered on port {port} within {READY_SECONDS:.0f} seconds; see {processes.folder}/logs."
     )
+
+
+def _until_beating(processes: Processes, beating: Callable[[], bool]) -> None:
+    """Wait for the worker's first report; without one, mails and webhooks would wait unseen."""
+    end = time.monotonic() + READY_SECONDS
+    while not beating():
+        _check(processes)
+        if time.monotonic() > end:
+            raise PlaceError(
+                f"The worker did not begin within {READY_SECONDS:.0f} seconds; see {processes.log('worker')}."
+            )
+        time.sleep(0.05)
 
 
 def _check(processes: Processes) -> None:

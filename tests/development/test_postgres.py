@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+from portal import tasks
 from portal.development.postgres import EmbeddedPostgres, EmbeddedPostgresError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -91,6 +93,37 @@ def test_only_its_owner_may_enter_the_folder_and_no_port_is_open(postgres: Embed
 
     assert stat.S_IMODE(postgres.data.stat().st_mode) == 0o700
     assert listens == ""
+
+
+@pytest.mark.parametrize("name", ["a space", "a+plus'&%20#=?;(x)é"])
+def test_it_runs_in_a_folder_of_any_name(folder: Path, name: str) -> None:
+    postgres = EmbeddedPostgres(folder / name / "data")
+    postgres.start()
+    # as the worker's queue connects, which reads the address with libpq and not with SQLAlchemy
+    with psycopg.connect(tasks.conninfo(postgres.url("postgres", "postgres"))) as connection:
+        [socket] = connection.execute("SHOW unix_socket_directories").fetchone() or []
+    counted = count(postgres)
+    postgres.stop()
+
+    assert counted == 1
+    assert socket == f'"{postgres.data}"'
+
+
+@pytest.mark.parametrize("sign", [",", '"', "$", "`"])
+def test_a_sign_that_the_servers_programs_cannot_take_is_named(folder: Path, sign: str) -> None:
+    with pytest.raises(EmbeddedPostgresError, match="PORTAL_DATA_DIR") as caught:
+        EmbeddedPostgres(folder / f"a{sign}b" / "data").start()
+
+    assert repr(sign) in caught.value.message
+
+
+def test_its_log_begins_anew_at_each_start(postgres: EmbeddedPostgres) -> None:
+    postgres.start()
+    (postgres.data / "server.log").write_text("what an earlier start said\n")
+    postgres.stop()
+    postgres.start()
+
+    assert "earlier start" not in (postgres.data / "server.log").read_text()
 
 
 def test_a_path_too_long_for_a_socket_is_named(folder: Path) -> None:

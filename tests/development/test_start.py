@@ -1,6 +1,7 @@
 """``python -m portal.development`` as a person meets it: it starts, stops, recovers, or says why not."""
 
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,6 +81,20 @@ class Start:
                 found.append(line.replace(b"\0", b" ").decode())
         return found
 
+    def report(self) -> dict[str, Any]:
+        """What /readyz says."""
+        connection = HTTPConnection("localhost", self.port, timeout=10)
+        connection.request("GET", "/readyz")
+        said: dict[str, Any] = json.loads(connection.getresponse().read())
+        connection.close()
+        return said
+
+    def open_to_others(self) -> list[str]:
+        """What another user of the machine could read of mails, logs and the sandbox's state."""
+        private = [self.folder / "mail", self.folder / "logs", *self.folder.glob("sandbox.sqlite*")]
+        assert len(private) >= 3
+        return [path.name for path in private if path.stat().st_mode & 0o077]
+
     def ask(self, path: str) -> int:
         connection = HTTPConnection("localhost", self.port, timeout=10)
         connection.request("GET", path)
@@ -90,7 +106,8 @@ class Start:
 @pytest.fixture
 def start() -> Iterator[Start]:
     """A start in a folder that everybody may enter."""
-    folder = ROOT / ".data" / "tests" / f"start-{os.getpid()}-{time.time_ns()}"
+    # a space, since home folders have them
+    folder = ROOT / ".data" / "tests" / f"start {os.getpid()}-{time.time_ns()}"
     made = Start(folder)
     yield made
     if made.process and made.process.poll() is None:
@@ -100,6 +117,8 @@ def start() -> Iterator[Start]:
 
 def test_it_comes_up_survives_being_killed_keeps_its_data_and_leaves_nothing(start: Start) -> None:
     start.up()
+    assert start.report()["worker"]["running"] == 1
+    assert start.open_to_others() == []
     assert (start.ask("/healthz"), start.ask("/readyz"), start.ask("/pricing")) == (200, 200, 200)
     secret = (start.folder / "secret_key").read_text()
 
@@ -162,13 +181,20 @@ def test_a_database_of_ones_own_needs_its_owner_too(start: Start) -> None:
     assert "set PORTAL_MIGRATION_URL too" in said
 
 
-def test_reset_empties_the_folder(start: Start) -> None:
-    start.folder.mkdir(parents=True)
-    for name in ("mail", "logs"):
-        (start.folder / name).mkdir()
-    (start.folder / "sandbox.sqlite").write_text("state")
-    process = start.run("reset")
-    process.communicate()
+def test_real_keys_beside_a_sandbox_are_refused_before_anything_starts(start: Start) -> None:
+    status, said = start.refused(STRIPE_SECRET_KEY="sk_test_real", PORTAL_SANDBOX_URL="http://localhost:1")
 
-    assert process.returncode == 0
-    assert [path.name for path in start.folder.iterdir()] == ["start.lock"]
+    assert status == 2
+    assert "STRIPE_SECRET_KEY and PORTAL_SANDBOX_URL are both set" in said
+    assert start.left() == []
+
+
+@pytest.mark.parametrize("owner", ["", "postgresql://portal_owner@localhost:1/portal"])
+def test_a_database_that_is_away_or_half_named_is_one_sentence(start: Start, owner: str) -> None:
+    status, said = start.refused(
+        PORTAL_DATABASE_URL="postgresql://portal_app@localhost:1/portal", PORTAL_MIGRATION_URL=owner
+    )
+
+    assert status == 2
+    assert len(said.strip().splitlines()) == 1
+    assert ("the server is away" if owner else "set PORTAL_MIGRATION_URL too") in said
