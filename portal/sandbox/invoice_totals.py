@@ -80,12 +80,33 @@ def _tax(sandbox: Sandbox, invoice: Document, rows: list[Document], customer: Do
     for line in rows:
         taxable = line["amount"] - sum(row["amount"] for row in line["discount_amounts"])
         behavior = "inclusive" if line["_tax_behavior"] == "inclusive" else "exclusive"
-        line["taxes"] = [
-            _tax_row(tax_rates.automatic(sandbox, each, behavior), each, taxable, behavior) for each in found
-        ]
-        if not invoice["automatic_tax"]["enabled"]:
-            rates = line["_tax_rates"] or invoice["default_tax_rates"]
-            line["taxes"] = [_manual_row(rate, taxable) for rate in rates]
+        billed = _billed_line(sandbox, line)
+        if billed is not None:
+            line["taxes"] = [_given_back(sandbox, row, taxable) for row in billed["taxes"]]
+        elif invoice["automatic_tax"]["enabled"]:
+            rates = [(tax_rates.automatic(sandbox, each, behavior), each) for each in found]
+            line["taxes"] = [_tax_row(rate, each, taxable, behavior) for rate, each in rates]
+        else:
+            manual = line["_tax_rates"] or invoice["default_tax_rates"]
+            line["taxes"] = [_manual_row(rate, taxable) for rate in manual]
+
+
+def _billed_line(sandbox: Sandbox, line: Document) -> Document | None:
+    """The line whose time this one credits: a credit goes by its tax, not by today's (flexible mode)."""
+    details = (line["parent"] or {}).get("subscription_item_details") or {}
+    credited = (details.get("proration_details") or {}).get("credited_items") or {}
+    ids = credited.get("invoice_line_items") or [""]
+    return sandbox.store.get(lines.KIND, ids[0])
+
+
+def _given_back(sandbox: Sandbox, charged: Document, taxable: int) -> Document:
+    """A tax of the credited line on the amount that is given back."""
+    rate = sandbox.store.get(tax_rates.KIND, charged["tax_rate_details"]["tax_rate"])
+    applies = rate is not None and charged["taxable_amount"] != 0
+    if rate is None or not applies:
+        return {**charged, "amount": 0, "taxable_amount": 0}
+    amount = tax.amount(taxable, tax_rates.as_tax(rate), charged["tax_behavior"])
+    return {**charged, "amount": amount, "taxable_amount": taxable}
 
 
 def place_taxes(sandbox: Sandbox, customer: Document) -> list[tax.Tax]:

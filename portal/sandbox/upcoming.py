@@ -69,28 +69,53 @@ def _of_verb(sandbox: Sandbox, subscription: Document, details: Document) -> Doc
 
 
 def _renewal(sandbox: Sandbox, subscription: Document) -> Document:
-    status, known = subscription["status"], subscription["latest_invoice"]
-    ends = [item["current_period_end"] for item in subscription["items"]["data"]]
-    at = subscription["trial_end"] if status == "trialing" else min(ends)
-    last = subscription["cancel_at"]
-    if status in (*standing.OVER, "incomplete", "paused") or (last is not None and last <= at):
+    """The invoice of the next period, or of a phase that begins before it."""
+    known = subscription["latest_invoice"]
+    subscription = _pass_phases(sandbox, subscription)
+    if subscription["latest_invoice"] != known:
+        return _latest_invoice(sandbox, subscription)
+    at, last = _renews_at(subscription), subscription["cancel_at"]
+    over = subscription["status"] in (*standing.OVER, "incomplete", "paused")
+    if over or (last is not None and last <= at):
         raise nothing_upcoming(subscription["customer"])
     _stand_at(sandbox, subscription, at)
     with sandbox.clock.standing_at(at):
-        subscription = _enter_phase(sandbox, subscription, at)
-        (trials.end if status == "trialing" else renewals.renew)(sandbox, subscription)
+        end_period = trials.end if subscription["status"] == "trialing" else renewals.renew
+        end_period(sandbox, subscription)
         after = subscriptions.stored(sandbox, subscription)
     if after["latest_invoice"] == known:
         raise nothing_upcoming(subscription["customer"])
-    return sandbox.store.get(invoices.KIND, after["latest_invoice"]) or {}
+    return _latest_invoice(sandbox, after)
 
 
-def _enter_phase(sandbox: Sandbox, subscription: Document, at: int) -> Document:
-    """A phase of the schedule that begins with the period decides what the renewal bills."""
-    schedule = schedules.of_subscription(sandbox, subscription)
-    if schedule and schedule["current_phase"] and schedule_transitions.due_at(schedule) == at:
-        schedule_transitions.advance(sandbox, subscription)
-    return subscriptions.stored(sandbox, subscription)
+def _latest_invoice(sandbox: Sandbox, subscription: Document) -> Document:
+    invoice = sandbox.store.get(invoices.KIND, subscription["latest_invoice"])
+    assert invoice
+    return {**invoice, "status": "draft"}
+
+
+def _renews_at(subscription: Document) -> int:
+    """When the trial or the shortest period ends."""
+    if subscription["status"] == "trialing":
+        return int(subscription["trial_end"])
+    return min(item["current_period_end"] for item in subscription["items"]["data"])
+
+
+def _pass_phases(sandbox: Sandbox, subscription: Document) -> Document:
+    """Enter the phases of its schedule that begin up to the next renewal, until one makes an invoice."""
+    known = subscription["latest_invoice"]
+    while subscription["latest_invoice"] == known and subscription["status"] not in standing.OVER:
+        schedule = schedules.of_subscription(sandbox, subscription)
+        if schedule is None or schedule["current_phase"] is None:
+            break
+        at = schedule_transitions.due_at(schedule)
+        if at > _renews_at(subscription):
+            break
+        _stand_at(sandbox, subscription, at)
+        with sandbox.clock.standing_at(at):
+            schedule_transitions.advance(sandbox, subscription)
+        subscription = subscriptions.stored(sandbox, subscription)
+    return subscription
 
 
 def _stand_at(sandbox: Sandbox, subscription: Document, at: int) -> None:

@@ -159,8 +159,7 @@ def test_a_preview_is_the_invoice_to_the_cent(taxed: bool, path: list[tuple[str,
         walk.take(kind, value)
 
     upcoming = walk.v1.invoices.create_preview({"subscription": walk.id})
-    ends = min(item.current_period_end for item in walk.items)
-    walk.world.sandbox.advance(to=ends + SETTLED)
+    walk.world.sandbox.advance(to=upcoming.created + SETTLED)
     renewal = walk.v1.invoices.retrieve(last_of(walk))
 
     assert summary(upcoming) == summary(renewal)

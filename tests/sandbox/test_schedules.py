@@ -91,6 +91,27 @@ def test_the_preview_of_the_renewal_shows_the_next_phase(world: BillingWorld) ->
     assert world.latest_invoice(subscription).total == preview.total
 
 
+def test_the_preview_passes_the_phases_before_the_next_renewal(world: BillingWorld) -> None:
+    yearly, fee = world.price(30_000, "year"), world.price(4000, interval=None)
+    subscription = world.subscribe(world.customer(), yearly)
+    schedule = attach(world, subscription)
+    phases: Any = [
+        {**current(schedule), "end_date": MONTH_END},
+        {
+            "items": [{"price": yearly, "quantity": 3}],
+            "duration": {"interval": "month", "interval_count": 1},
+            "proration_behavior": "none",
+            "add_invoice_items": [{"price": fee}],
+        },
+    ]
+    world.v1.subscription_schedules.update(schedule.id, {"phases": phases})
+    preview = world.v1.invoices.create_preview({"subscription": subscription.id})
+    world.sandbox.advance(to=START + 365 * DAY + 2 * HOUR)
+
+    assert [line.amount for line in preview.lines.data] == [90_000, 4000]
+    assert world.latest_invoice(subscription).total == preview.total
+
+
 def test_a_year_becomes_months_when_it_ends(world: BillingWorld) -> None:
     yearly, monthly = world.price(30_000, "year"), world.price(3000)
     subscription = world.subscribe(world.customer(), yearly)

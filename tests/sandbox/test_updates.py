@@ -186,6 +186,21 @@ def test_prorations_are_taxed_line_by_line(world: BillingWorld) -> None:
     assert (invoice.total_excluding_tax, invoice.total) == (3000, 3570)
 
 
+def test_a_credit_gives_back_the_tax_that_was_charged_wherever_the_customer_is_now(
+    world: BillingWorld,
+) -> None:
+    customer = world.customer(address=GERMANY)
+    subscription = world.subscribe(customer, world.price(3000), automatic_tax={"enabled": True})
+    world.v1.customers.update(customer.id, {"address": {**GERMANY, "city": "Wien", "country": "AT"}})
+    world.at(HALF)
+    change(world, subscription, item(subscription, quantity=3))
+    invoice = world.latest_invoice(subscription)
+
+    # 19 % of 15.00 come back, and 20 % of 45.00 are charged
+    assert [[tax.amount for tax in line.taxes or []] for line in invoice.lines.data] == [[-285], [900]]
+    assert invoice.total == 3000 + 615
+
+
 def test_a_discounted_period_is_credited_at_its_discounted_price(world: BillingWorld) -> None:
     coupon = world.v1.coupons.create({"percent_off": 20, "duration": "once"})
     subscription = world.subscribe(world.customer(), world.price(3000), discounts=[{"coupon": coupon.id}])
