@@ -21,8 +21,8 @@ A route, for whoever adds one (`catalog.py` is a full example)::
 Where things are:
 
 - the kernel: `app`, `dispatch`, `routes`, `contract`, `forms`, `authentication`, `idempotency`, `expansion`,
-  `lists`, `errors`, `documents`, `state`, `store`, `buckets`, `agenda`, `clock`, `events`, `deliveries`, `webhooks`, `faults`,
-  `background`;
+  `lists`, `errors`, `documents`, `currencies`, `state`, `store`, `buckets`, `agenda`, `clock`, `events`,
+  `deliveries`, `webhooks`, `faults`, `background`;
 - the control page: `control`, `control_pages`, `next_payment`;
 - what is sold and to whom: `catalog`, `prices`, `meters`, `coupons`, `promotion_codes`, `customers`,
   `customer_*`, `tax_ids`, `tax_settings`, `tax`;

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from flask import Blueprint, Flask, redirect
+from werkzeug.exceptions import HTTPException
 
 from portal.sandbox import dispatch
 from portal.sandbox.clock import Clock
@@ -88,11 +89,13 @@ def create_sandbox(
     app.extensions["webhooks"] = Webhooks(current, send)
     app.extensions["faults"] = Faults()
     app.extensions["in_flight"] = InFlight()
-    methods = ["GET", "POST", "DELETE"]
+    # Stripe knows no others; refusing them is the dispatcher's, in Stripe's words
+    methods = ["GET", "POST", "DELETE", "PUT", "PATCH"]
     app.add_url_rule(
         "/v1/<path:path>", "api", dispatch.serve, methods=methods, provide_automatic_options=False
     )
     app.add_url_rule("/v2/<path:path>", "later", dispatch.unrecognized, methods=methods)
+    app.register_error_handler(HTTPException, dispatch.refused)
     app.add_url_rule("/", "root", lambda: redirect("/_sandbox/", 303))
     app.add_url_rule("/v1/<path:path>", "preflight", dispatch.preflight, methods=["OPTIONS"])
     for name in MODULES:

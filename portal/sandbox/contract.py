@@ -22,6 +22,7 @@ from stripe._request_options import RequestOptions
 from stripe._stripe_context import StripeContext
 from stripe._stripe_object import UntypedStripeObject
 
+from portal.sandbox.currencies import checked_currency
 from portal.sandbox.enums import described
 from portal.sandbox.errors import StripeError, invalid, missing_param
 from portal.sandbox.forms import join_name
@@ -35,8 +36,14 @@ MAX_METADATA_KEYS = 50
 MAX_METADATA_KEY = 40
 MAX_METADATA_VALUE = 500
 MAX_DECIMAL_PLACES = 12
-_INTEGER = re.compile(r"[+-]?\d{1,18}")
-_DECIMAL = re.compile(rf"[+-]?\d{{1,18}}(\.\d{{1,{MAX_DECIMAL_PLACES}}})?")
+# docs.stripe.com/currencies#minimum-and-maximum-charge-amounts: eight digits in minor units
+MAX_AMOUNT = 99_999_999
+AMOUNTS = frozenset(
+    f"{name}{suffix}" for name in ("amount", "unit_amount", "flat_amount") for suffix in ("", "_decimal")
+) | {"amount_off"}
+MAX_INDEX_DIGITS = 4
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_DECIMAL = re.compile(rf"[+-]?[0-9]{{1,18}}(\.[0-9]{{1,{MAX_DECIMAL_PLACES}}})?")
 
 
 class NoParams(te.TypedDict):
@@ -59,9 +66,10 @@ def validate(params_type: type, raw: dict[str, Any]) -> dict[str, Any]:
 def reader_of(params_type: type) -> Reader:
     """The compiled reader of a TypedDict."""
     fields: dict[str, Reader] = {}
-    for name, hint in _hints(params_type).items():
-        if not (name in OPTION_KEYS and _takes_options(params_type)):
-            fields[name] = _lazily(name, hint)
+    hints = _hints(params_type)
+    for name in hints:
+        if name in known_names(params_type):
+            fields[name] = _lazily(name, hints[name])
     required = [name for name in fields if name in params_type.__required_keys__]  # type: ignore[attr-defined]
 
     def read(raw: Any, path: list[str]) -> dict[str, Any]:
@@ -82,6 +90,7 @@ def reader_of(params_type: type) -> Reader:
     return read
 
 
+@cache
 def known_names(params_type: type) -> frozenset[str]:
     """The parameters that the SDK sends for this type, options such as `api_key` left out."""
     options = OPTION_KEYS if _takes_options(params_type) else frozenset()
@@ -103,7 +112,7 @@ def _lazily(name: str, hint: Any) -> Reader:
 
     def read(raw: Any, path: list[str]) -> Any:
         if not compiled:
-            compiled.append(_metadata(_compile(hint)) if name == "metadata" else _compile(hint))
+            compiled.append(_WITH_LIMITS.get(name, _as_it_is)(_compile(hint)))
         return compiled[0](raw, path)
 
     return read
@@ -152,7 +161,7 @@ def _nested_reader(members: list[Any]) -> Reader:
     read_hash = _hash_reader(hashes[0]) if hashes else None
 
     def read(raw: Any, path: list[str]) -> Any:
-        if isinstance(raw, dict) and read_list and (not read_hash or all(key.isdigit() for key in raw)):
+        if isinstance(raw, dict) and read_list and (not read_hash or all(map(_is_index, raw))):
             return read_list(raw, path)
         if isinstance(raw, dict) and read_hash:
             return read_hash(raw, path)
@@ -167,11 +176,15 @@ def _list_reader(hint: Any) -> Reader:
     read_item = _lazily("", hint)
 
     def read(raw: dict[str, Any], path: list[str]) -> list[Any]:
-        if not all(key.isdigit() for key in raw):
+        if not all(map(_is_index, raw)):
             raise invalid("Invalid array", join_name(path))
         return [read_item(raw[key], [*path, key]) for key in sorted(raw, key=int)]
 
     return read
+
+
+def _is_index(key: str) -> bool:
+    return key.isascii() and key.isdigit() and len(key) <= MAX_INDEX_DIGITS
 
 
 def _hash_reader(hint: Any) -> Reader:
@@ -203,6 +216,46 @@ def _metadata(read: Reader) -> Reader:
         return dict(raw)
 
     return limited
+
+
+def _currency(read: Reader) -> Reader:
+    """A code that Stripe knows, in whichever case it was sent."""
+
+    def known(raw: Any, path: list[str]) -> Any:
+        value = read(raw, path)
+        if isinstance(value, str) and value:
+            checked_currency(value, join_name(path))
+        return value
+
+    return known
+
+
+def _currencies(read: Reader) -> Reader:
+    """A hash whose keys are currencies."""
+
+    def known(raw: Any, path: list[str]) -> Any:
+        for code in raw if isinstance(raw, dict) else ():
+            checked_currency(code, join_name(path))
+        return read(raw, path)
+
+    return known
+
+
+def _amount(read: Reader) -> Reader:
+    """An amount of money in minor units, of at most eight digits."""
+
+    def limited(raw: Any, path: list[str]) -> Any:
+        value = read(raw, path)
+        if isinstance(value, int | str) and value != "" and abs(Decimal(value)) > MAX_AMOUNT:
+            message = "Amount must be no more than $999,999.99"
+            raise invalid(message, join_name(path), code="amount_too_large")
+        return value
+
+    return limited
+
+
+def _as_it_is(read: Reader) -> Reader:
+    return read
 
 
 def _cannot_unset(path: list[str]) -> StripeError:
@@ -246,6 +299,12 @@ def _read_float(raw: Any, path: list[str]) -> float:
     return float(raw)
 
 
+_WITH_LIMITS: dict[str, Callable[[Reader], Reader]] = {
+    "metadata": _metadata,
+    "currency": _currency,
+    "currency_options": _currencies,
+    **dict.fromkeys(AMOUNTS, _amount),
+}
 _SCALARS: dict[Any, Reader] = {
     int: _read_integer,
     bool: _read_boolean,

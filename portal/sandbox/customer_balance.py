@@ -11,10 +11,10 @@ from stripe.params import (
 )
 
 from portal.sandbox import lists
+from portal.sandbox.currencies import checked_currency
 from portal.sandbox.dispatch import route
 from portal.sandbox.documents import merged_metadata
 from portal.sandbox.errors import invalid, missing
-from portal.sandbox.prices import checked_currency
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 

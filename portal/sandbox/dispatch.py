@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, current_app, request
+from werkzeug.exceptions import HTTPException
 
 from portal.sandbox import contract, expansion, forms, idempotency
 from portal.sandbox.authentication import (
@@ -22,7 +23,7 @@ from portal.sandbox.authentication import (
     refuse_connect,
     refuse_publishable,
 )
-from portal.sandbox.errors import StripeError
+from portal.sandbox.errors import INVALID_REQUEST, StripeError
 from portal.sandbox.events import API_VERSION, public
 from portal.sandbox.faults import Faults
 from portal.sandbox.routes import Route, find, refuse_unsupported, route, unknown_url
@@ -31,6 +32,7 @@ from portal.sandbox.state import Request, Sandbox, random_text, sandbox
 __all__ = ["route", "serve"]
 
 MAX_BODY = 1_000_000
+API_ROOTS = ("v1", "v2")
 log = logging.getLogger(__name__)
 
 
@@ -66,8 +68,21 @@ def serve(path: str) -> Response:
 
 def unrecognized(path: str) -> Response:
     """Refuse the endpoints of API v2, of which this sandbox has none."""
+    return _refusal(unknown_url(request.method, f"/v2/{path}"))
+
+
+def refused(error: HTTPException) -> HTTPException | Response:
+    """What the web framework refuses by itself; under the API's addresses in Stripe's envelope."""
+    if request.path.split("/")[1] not in API_ROOTS:
+        return error
+    if error.code in (404, 405):
+        return _refusal(unknown_url(request.method, request.path))
+    message = error.description or error.name
+    return _refusal(StripeError(error.code or 400, INVALID_REQUEST, message, logged=False))
+
+
+def _refusal(error: StripeError) -> Response:
     asked = Request(id=f"req_{random_text(14)}")
-    error = unknown_url(request.method, f"/v2/{path}")
     response = Response(_envelope(error, asked.id), error.status, content_type="application/json")
     _add_headers(response, asked, Answer(error.status, ""))
     return response

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from portal.sandbox.errors import StripeError, invalid
 
 MAX_FIELDS = 2000
+MAX_DEPTH = 20
 _PART = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -39,6 +40,9 @@ def decode(encoded: str) -> dict[str, Any]:
 
 
 def _insert(root: dict[str, Any], name: str, value: str) -> None:
+    if name.count("[") > MAX_DEPTH:
+        outer = name.partition("[")[0]
+        raise refused(f"Invalid parameter: {outer} is nested deeper than {MAX_DEPTH} levels.", outer)
     parts = split_name(name)
     node = root
     for part in parts[:-1]:

@@ -80,7 +80,10 @@ def in_range(value: int, wanted: int | dict[str, int]) -> bool:
 def _slice(
     sandbox: Sandbox, kind: str, rows: list[Document], params: dict[str, Any]
 ) -> tuple[list[Document], bool]:
-    limit = min(max(params.get("limit", DEFAULT_LIMIT), 1), MAX_LIMIT)
+    asked = params.get("limit", DEFAULT_LIMIT)
+    if asked < 0:
+        raise invalid("Invalid non-negative integer", "limit", code="parameter_invalid_integer")
+    limit = min(max(asked, 1), MAX_LIMIT)
     after, before = params.get("starting_after"), params.get("ending_before")
     if after and before:
         raise invalid("You may only specify one of these parameters: starting_after, ending_before.")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import Any
 
 from stripe.params import PriceCreateParams, PriceListParams, PriceRetrieveParams, PriceUpdateParams
 
 from portal.sandbox import lists
+from portal.sandbox.currencies import checked_currency
 from portal.sandbox.dispatch import route
 from portal.sandbox.documents import assign, in_body, in_path, merged_metadata
 from portal.sandbox.errors import invalid, missing_param
@@ -80,13 +80,6 @@ def build(sandbox: Sandbox, params: dict[str, Any], product: str) -> Document:
     }
     price["_currency_options"] = _currency_options(params, price)
     return price
-
-
-def checked_currency(text: str) -> str:
-    """The lower-case code, or a refusal."""
-    if not re.fullmatch("[A-Za-z]{3}", text):
-        raise invalid(f"Invalid currency: {text}. A currency is a three-letter ISO code.", "currency")
-    return text.lower()
 
 
 def _amounts(params: dict[str, Any]) -> Document:

@@ -15,10 +15,10 @@ from stripe.params import (
 
 from portal.sandbox import lists
 from portal.sandbox.clock import Action, on_tick
+from portal.sandbox.currencies import checked_currency
 from portal.sandbox.dispatch import route
 from portal.sandbox.documents import assign, in_body, in_path, merged_metadata
 from portal.sandbox.errors import invalid, missing_param, past_time
-from portal.sandbox.prices import checked_currency
 from portal.sandbox.state import Sandbox, random_text
 from portal.sandbox.store import Document
 

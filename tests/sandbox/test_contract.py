@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from babel.numbers import list_currencies
 from stripe.params import (
     CouponCreateParams,
     CustomerCreateParams,
     CustomerListParams,
+    InvoiceCreateParams,
+    PaymentIntentCreateParams,
     PriceCreateParams,
     ProductCreateParams,
     SubscriptionCreateParams,
@@ -16,6 +19,7 @@ from stripe.params import (
 )
 
 from portal.sandbox.contract import validate
+from portal.sandbox.currencies import SUPPORTED
 from portal.sandbox.errors import StripeError
 from portal.sandbox.forms import decode
 
@@ -100,6 +104,7 @@ def test_an_empty_string_reaches_the_handler_to_unset() -> None:
             "items[0][pricee]",
         ),
         (CustomerListParams, "limit=abc", "Invalid integer: abc", "parameter_invalid_integer", "limit"),
+        (CustomerListParams, "limit=٣", "Invalid integer: ٣", "parameter_invalid_integer", "limit"),
         (CustomerListParams, "limit=", "Invalid integer: ", "parameter_invalid_integer", "limit"),
         (
             CustomerListParams,
@@ -140,7 +145,10 @@ def test_an_empty_string_reaches_the_handler_to_unset() -> None:
             "status",
         ),
         (ProductCreateParams, "name=x&images=a", "Invalid array", None, "images"),
+        (CouponCreateParams, "percent_off=٣", "Invalid decimal: ٣", None, "percent_off"),
         (ProductCreateParams, "name=x&images[a]=b", "Invalid array", None, "images"),
+        (ProductCreateParams, "name=x&images[²]=b", "Invalid array", None, "images"),
+        (ProductCreateParams, f"name=x&images[{'9' * 5000}]=b", "Invalid array", None, "images"),
         (CustomerCreateParams, "invoice_settings=x", "Invalid object", None, "invoice_settings"),
     ],
 )
@@ -176,3 +184,67 @@ def test_metadata_has_limits(form: str) -> None:
 def test_a_name_that_is_both_a_value_and_a_hash_is_refused() -> None:
     with pytest.raises(StripeError, match="both a value and a hash"):
         decode("a=1&a[b]=2")
+
+
+@pytest.mark.parametrize(
+    ("params", "form", "param"),
+    [
+        (PriceCreateParams, "product=p&currency=zzz&unit_amount=1", "currency"),
+        (PriceCreateParams, "currency=usd&currency_options[zzz][unit_amount]=1", "currency_options"),
+        (PaymentIntentCreateParams, "amount=100&currency=zzz", "currency"),
+        (InvoiceCreateParams, "customer=c&currency=zzz", "currency"),
+    ],
+)
+def test_a_currency_that_stripe_does_not_take_is_refused(params: type, form: str, param: str) -> None:
+    error = refused(params, form)
+
+    assert error.message.startswith(
+        "Invalid currency: zzz. Stripe currently supports these currencies: usd, aed, afn, all, amd, "
+    )
+    assert error.message.endswith(", zar, zmw")
+    assert error.param == param
+
+
+def test_every_supported_currency_is_one_of_iso_4217() -> None:
+    known = {code.lower() for code in list_currencies()}
+
+    assert len(SUPPORTED) > 135
+    assert set(SUPPORTED) - known == set()
+
+
+def test_a_currency_may_come_in_capitals() -> None:
+    assert read(PaymentIntentCreateParams, "amount=100&currency=USD") == {"amount": 100, "currency": "USD"}
+
+
+@pytest.mark.parametrize(
+    ("params", "form", "param"),
+    [
+        (PriceCreateParams, "currency=usd&unit_amount=99999999999999", "unit_amount"),
+        (PriceCreateParams, "currency=usd&unit_amount=100000000", "unit_amount"),
+        (PriceCreateParams, "currency=usd&unit_amount_decimal=99999999.5", "unit_amount_decimal"),
+        (PriceCreateParams, "currency=usd&tiers[0][flat_amount]=100000000", "tiers[0][flat_amount]"),
+        (CouponCreateParams, "currency=usd&amount_off=100000000", "amount_off"),
+        (PaymentIntentCreateParams, "currency=usd&amount=-100000000", "amount"),
+    ],
+)
+def test_an_amount_has_eight_digits_at_most(params: type, form: str, param: str) -> None:
+    error = refused(params, form)
+
+    assert (error.message, error.code, error.param) == (
+        "Amount must be no more than $999,999.99",
+        "amount_too_large",
+        param,
+    )
+
+
+def test_the_largest_amount_is_read() -> None:
+    assert read(PriceCreateParams, "currency=usd&unit_amount=99999999")["unit_amount"] == 99_999_999
+
+
+def test_a_name_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(StripeError) as caught:
+        decode("a" + "[b]" * 2000 + "=1")
+    error = caught.value
+
+    assert (error.status, error.param) == (400, "a")
+    assert error.message == "Invalid parameter: a is nested deeper than 20 levels."

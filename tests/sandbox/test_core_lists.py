@@ -88,3 +88,10 @@ def test_filters_that_name_unknown_ids_give_nothing(client: stripe.StripeClient)
 
     assert client.v1.products.list({"ids": ["prod_nope"]}).data == []
     assert client.v1.prices.list({"product": "prod_nope"}).data == []
+
+
+def test_a_negative_limit_is_refused(client: stripe.StripeClient, made: list[str]) -> None:
+    error = refusal(lambda: client.v1.customers.list({"limit": -1}))
+
+    assert (error.http_status, error.code, error.param) == (400, "parameter_invalid_integer", "limit")
+    assert error.user_message == "Invalid non-negative integer"

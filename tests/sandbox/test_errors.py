@@ -129,3 +129,38 @@ def test_an_error_inside_the_sandbox_is_a_500_with_nothing_written(
 
     assert (error.http_status, error.json_body["error"]["type"]) == (500, "api_error")
     assert client.v1.customers.list().data == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/v1/customers/cus_1"),
+        ("PATCH", "/v1/customers"),
+        ("TRACE", "/v1/customers"),
+        ("GET", "/v1"),
+        ("POST", "/v1/"),
+        ("PUT", "/v2/core/events"),
+    ],
+)
+def test_what_the_api_has_not_is_refused_in_the_envelope(app: Flask, method: str, path: str) -> None:
+    answer = app.test_client().open(path, method=method, headers={"Authorization": "Bearer sk_test_x"})
+    error = answer.json["error"]
+
+    assert (answer.status_code, answer.content_type) == (404, "application/json")
+    assert error["type"] == "invalid_request_error"
+    assert error["message"].startswith(f"Unrecognized request URL ({method}: {path}). ")
+    assert answer.headers["Request-Id"].startswith("req_")
+
+
+def test_a_parameter_that_is_nested_too_deeply_is_refused_in_the_envelope(app: Flask) -> None:
+    answer = app.test_client().post(
+        "/v1/customers", data=f"a{'[b]' * 2000}=1", headers={"Authorization": "Bearer sk_test_x"}
+    )
+
+    assert (answer.status_code, answer.json["error"]["param"]) == (400, "a")
+
+
+def test_pages_of_people_keep_their_own_errors(app: Flask) -> None:
+    answer = app.test_client().get("/invoice/none")
+
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
