@@ -24,7 +24,6 @@ blueprint = Blueprint("control", __name__, url_prefix="/_sandbox")
 
 ROWS = 100
 MAX_ADVANCE = 5 * 366 * 86_400
-MAX_UNIX = 253_402_300_799
 Answer = Callable[..., Any]
 
 
@@ -56,15 +55,17 @@ def changes(view: Answer) -> Answer:
 
 
 def body() -> dict[str, Any]:
-    """The fields of the request, JSON or form; ValueError when the JSON is broken."""
+    """The fields of the request, JSON or form; ValueError when it is neither."""
     raw = request.get_data()
-    if not raw.lstrip().startswith(b"{"):
+    if not raw.lstrip().startswith((b"{", b"[")) and (request.form or not raw):
         return {name: value for name, value in request.form.items() if name != "back"}
     try:
         given = json.loads(raw)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"The body is not JSON: {error}") from error
-    return dict(given)
+    if not isinstance(given, dict):
+        raise ValueError("The body must be a JSON object, as {} with the fields inside.")
+    return given
 
 
 def whole(name: str, value: Any) -> int:
@@ -115,9 +116,11 @@ def chosen_payment() -> Response:
 @changes
 def choose_payment() -> Response:
     """`{"outcome": "card_declined"}`; null or "" lets payments end by themselves again."""
-    current = sandbox()
+    current, given = sandbox(), body()
+    if "outcome" not in given:
+        raise ValueError('outcome is missing; {"outcome": null} lets payments end by themselves again.')
     with current.work():
-        next_payment.order(current, body().get("outcome") or None)
+        next_payment.order(current, given["outcome"] or None)
     return chosen_payment()
 
 

@@ -166,3 +166,35 @@ def test_the_log_address_of_an_error_leads_to_the_page(
     address = error.json_body["error"]["request_log_url"]
 
     assert browser.get(address.removeprefix("http://sandbox.test")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "said"),
+    [
+        ("next-payment", "[]", "The body must be a JSON object, as {} with the fields inside."),
+        (
+            "next-payment",
+            "{}",
+            'outcome is missing; {"outcome": null} lets payments end by themselves again.',
+        ),
+        ("next-payment", "", 'outcome is missing; {"outcome": null} lets payments end by themselves again.'),
+        ("next-payment", "null", "The body must be a JSON object, as {} with the fields inside."),
+        ("faults", '"500"', "The body must be a JSON object, as {} with the fields inside."),
+        ("clock", "[" * 100_000, "The body is not JSON: "),
+        ("webhooks", "{delay", "The body is not JSON: "),
+    ],
+)
+def test_a_body_without_what_is_needed_is_refused(
+    browser: FlaskClient, path: str, sent: str, said: str
+) -> None:
+    answer = browser.post(f"/_sandbox/{path}", data=sent, content_type="application/json")
+
+    assert answer.status_code == 400
+    assert answer.json["error"]["message"].startswith(said)
+
+
+def test_a_last_step_of_dunning_that_there_is_not_is_refused(browser: FlaskClient) -> None:
+    answer = browser.post("/_sandbox/dunning", json={"last_step": "forgive"})
+
+    assert answer.status_code == 400
+    assert answer.json["error"]["message"].startswith("last_step must be one of ")
