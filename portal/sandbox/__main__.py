@@ -15,6 +15,7 @@ from portal.sandbox.app import create_sandbox
 from portal.sandbox.background import Background
 
 THREADS = 8
+HIGHEST_PORT = 65_535
 
 
 def endpoint(text: str) -> tuple[str, str]:
@@ -27,12 +28,29 @@ def endpoint(text: str) -> tuple[str, str]:
     return url, secret
 
 
+def port(text: str) -> int:
+    """A TCP port that others can be told: 0 would listen where nobody knows."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= HIGHEST_PORT):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 1 to {HIGHEST_PORT}")
+    return int(text)
+
+
+def data_file(text: str) -> Path:
+    """A file in a folder that is there: a folder made for a misspelt path would hide the mistake."""
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"the folder {path.parent} does not exist: make it, or give another")
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is a folder: name a file in it")
+    return path
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     result = argparse.ArgumentParser(prog="python -m portal.sandbox", description=__doc__)
     result.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    result.add_argument("--port", type=int, required=True, help="port to listen on")
-    result.add_argument("--data", type=Path, help="SQLite file for the state; without it nothing is kept")
+    result.add_argument("--port", type=port, required=True, help="port to listen on")
+    result.add_argument("--data", type=data_file, help="SQLite file for the state; without it nothing stays")
     result.add_argument("--webhook", type=endpoint, action="append", default=[], metavar="URL=SECRET")
     return result
 

@@ -222,7 +222,6 @@ class Store:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=LOCK_SECONDS)
     # The documents live in memory: a second process on the same file would overwrite what this one knows.
     database.execute("PRAGMA locking_mode=EXCLUSIVE")

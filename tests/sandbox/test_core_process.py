@@ -149,7 +149,7 @@ def test_two_processes_cannot_share_their_data_or_port(start: Start, port: int, 
     data = tmp_path / "sandbox.sqlite"
     start("--port", port, "--data", data)
     wait_until_up(port)
-    same_data = start("--port", 0, "--data", data)
+    same_data = start("--port", port, "--data", data)
     same_port = start("--port", port, "--data", tmp_path / "other.sqlite")
 
     assert f"another sandbox uses {data}. Stop it, or give another --data." in refused(same_data)
@@ -173,3 +173,31 @@ def test_a_webhook_without_a_secret_is_refused(start: Start, port: int) -> None:
 
     assert process.returncode == 2
     assert "is not URL=SECRET" in said
+
+
+@pytest.mark.parametrize("given", ["-1", "0", "99999", "٨٠٨٠", "eighty"])
+def test_a_port_that_there_is_not_is_refused(start: Start, given: str) -> None:
+    process = start(f"--port={given}")
+    _, said = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 2
+    assert f"'{given}' is no port: give a number from 1 to 65535" in said
+    assert "Traceback" not in said
+
+
+def test_data_in_a_folder_that_is_not_there_is_refused(start: Start, port: int, tmp_path: Path) -> None:
+    folder = tmp_path / "missing"
+    process = start("--port", port, "--data", folder / "sandbox.sqlite")
+    _, said = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 2
+    assert f"the folder {folder} does not exist: make it, or give another" in said
+    assert not folder.exists()
+
+
+def test_data_that_is_a_folder_is_refused(start: Start, port: int, tmp_path: Path) -> None:
+    process = start("--port", port, "--data", tmp_path)
+    _, said = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 2
+    assert f"{tmp_path} is a folder: name a file in it" in said
