@@ -29,6 +29,8 @@ def violations(value: dict[str, Any], path: str = PATH) -> str:
 def test_a_right_answer_passes(coupon: dict[str, Any]) -> None:
     response_schema.check("GET", PATH, 200, json.dumps(coupon))
 
+    assert (coupon["object"], coupon["id"], coupon["percent_off"]) == ("coupon", "WELCOME", 10.0)
+
 
 @pytest.mark.parametrize(
     ("change", "found"),

@@ -8,6 +8,7 @@ from flask import Flask
 from portal.sandbox import routes
 from portal.sandbox.app import create_sandbox
 from portal.sandbox.contract import known_names, reader_of
+from portal.sandbox.errors import StripeError
 from tests.sandbox import response_schema
 
 
@@ -18,6 +19,13 @@ def app() -> Flask:
 
 def every_route() -> list[routes.Route]:
     return [route for known in routes._routes.values() for route in known]
+
+
+def answer_to_unknown(params: type) -> str:
+    """What the reader of a type says to a parameter that no type has."""
+    with pytest.raises(StripeError) as caught:
+        reader_of(params)({"no_such_thing": "1"}, [])
+    return caught.value.message
 
 
 def address(route: routes.Route) -> str:
@@ -50,9 +58,15 @@ def test_every_supported_name_is_a_parameter(app: Flask) -> None:
 
 
 def test_every_parameter_type_can_be_read(app: Flask) -> None:
-    for route in every_route():
-        if route.params is not None:
-            reader_of(route.params)
+    types = {route.params for route in every_route() if route.params is not None}
+    unreadable = {
+        params.__name__: error
+        for params in types
+        if (error := answer_to_unknown(params)) != "Received unknown parameter: no_such_thing"
+    }
+
+    assert len(types) > 80
+    assert unreadable == {}
 
 
 def test_every_id_in_a_path_is_an_argument_of_its_handler(app: Flask) -> None:
