@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 NEVER, ON_SESSION, UNLESS_SET_UP, ALWAYS = "never", "on_session", "unless_set_up", "always"
 TOKEN_EXPIRY = (12, 2034)
-NETWORKS = {"amex": "amex", "diners": "diners", "discover": "discover", "jcb": "jcb", "unionpay": "unionpay"}
 
 
 @dataclass(frozen=True)
