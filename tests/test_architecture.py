@@ -122,7 +122,7 @@ def test_no_function_is_longer_than_a_screen() -> None:
 def test_a_route_parses_calls_and_answers() -> None:
     long = {
         f"{path.relative_to(ROOT)}:{node.name}": length(node)
-        for path in sources("portal/web")
+        for path in sources("portal/web", "portal/sandbox")
         for node in functions(path)
         if is_route(node) and length(node) > LONGEST_ROUTE
     }

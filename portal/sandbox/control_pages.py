@@ -13,7 +13,7 @@ from portal.sandbox import calendar_steps, deliveries, dispute_outcomes, dunning
 from portal.sandbox.events import API_VERSION, public
 from portal.sandbox.expansion import KIND_BY_PREFIX
 from portal.sandbox.routes import registered
-from portal.sandbox.state import sandbox
+from portal.sandbox.state import Sandbox, sandbox
 
 blueprint = Blueprint("control_pages", __name__, url_prefix="/_sandbox", template_folder="templates")
 
@@ -106,28 +106,30 @@ def common() -> dict[str, Any]:
 
 @blueprint.get("/")
 def overview() -> str:
-    current = sandbox()
-    with current.lock:
-        return render_template(
-            "control.html",
-            steps=calendar_steps.STEPS,
-            outcome=next_payment.waiting(current),
-            outcomes=next_payment.OUTCOMES,
-            debits=len(current.store.find("payment_intent", status="processing")),
-            controls=deliveries.controls(current),
-            last_step=dunning.last_step(current),
-            last_steps=dunning.LAST_STEPS,
-            retry_days=dunning.RETRY_DAYS,
-            disputes=current.store.find("dispute", lambda row: row["status"] in dispute_outcomes.OPEN)[
-                :LATEST
-            ],
-            faults=current_app.extensions["faults"],
-            moments=faults.MOMENTS,
-            events=current.store.find("event")[:LATEST],
-            attempts=current.store.find("_attempt")[:LATEST],
-            pending=deliveries.pending(current),
-            asked=request.args.get("request"),
-        )
+    with sandbox().lock:
+        return render_template("control.html", asked=request.args.get("request"), **_shown(sandbox()))
+
+
+def _shown(current: Sandbox) -> dict[str, Any]:
+    """What the page shows, besides what every page does."""
+    return {
+        "steps": calendar_steps.STEPS,
+        "outcome": next_payment.waiting(current),
+        "outcomes": next_payment.OUTCOMES,
+        "debits": len(current.store.find("payment_intent", status="processing")),
+        "controls": deliveries.controls(current),
+        "last_step": dunning.last_step(current),
+        "last_steps": dunning.LAST_STEPS,
+        "retry_days": dunning.RETRY_DAYS,
+        "disputes": current.store.find("dispute", lambda row: row["status"] in dispute_outcomes.OPEN)[
+            :LATEST
+        ],
+        "faults": current_app.extensions["faults"],
+        "moments": faults.MOMENTS,
+        "events": current.store.find("event")[:LATEST],
+        "attempts": current.store.find("_attempt")[:LATEST],
+        "pending": deliveries.pending(current),
+    }
 
 
 @blueprint.get("/browse/<kind>")

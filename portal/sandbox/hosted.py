@@ -31,13 +31,14 @@ def show(token: str) -> Response:
         invoice = _invoice(current, token)
         statement = statements.read(current, invoice)
         secret = invoice_payments.confirmation_secret(current, invoice) or {}
-    payable = invoice["status"] == "open" and secret
-    html = render_template(
-        "hosted/invoice.html",
-        statement=statement,
-        pdf_url=f"{request.path}/pdf",
-        client_secret=secret.get("client_secret") if payable else None,
-    )
+    payable = secret.get("client_secret") if invoice["status"] == "open" else None
+    pdf_url = f"{request.path}/pdf"
+    html = render_template("hosted/invoice.html", statement=statement, pdf_url=pdf_url, client_secret=payable)
+    return _private_page(html)
+
+
+def _private_page(html: str) -> Response:
+    """A page for whoever has its link, and for nobody who gets it from a cache or a referrer."""
     response = Response(html, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Referrer-Policy"] = "no-referrer"
