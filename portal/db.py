@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
+from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction, sessionmaker
 
 SYSTEM_ROLE = "portal_system"
 
@@ -72,6 +72,12 @@ def enter_user(session: Session, user_id: int) -> None:
     session.info["user_id"] = user_id
     if session.in_transaction():
         session.execute(SCOPE, _scope(session))
+
+
+def new_key(session: Session, model: type[DeclarativeBase]) -> int:
+    """The next key of ``model``'s table, for a row whose writer may not read it back."""
+    sequence = func.pg_get_serial_sequence(model.__tablename__, "id")
+    return int(session.execute(select(func.nextval(sequence))).scalar_one())
 
 
 @contextmanager

@@ -2,13 +2,22 @@
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from portal.db import SessionLocal, enter_workspace, unit_of_work
 from portal.migrations.check import owned_tables
-from portal.models import AuditEntry, Base, BillingDetails, Member, QuoteMatch, Workspace
+from portal.models import (
+    AuditEntry,
+    Base,
+    BillingDetails,
+    Incident,
+    Mail,
+    Member,
+    QuoteMatch,
+    Workspace,
+)
 from tests import factories
 
 # of no workspace: logins, queues, what arrives before its workspace is known
@@ -16,9 +25,7 @@ GLOBAL = {
     "alembic_version",
     "catalog_price",
     "inbox_event",
-    "incident",
     "login_session",
-    "mail",
     "poll_cursor",
     "procrastinate_events",
     "procrastinate_jobs",
@@ -29,7 +36,6 @@ GLOBAL = {
     "roles_users",
     "user_account",
     "webauthn",
-    "workspace",
 }
 
 TABLES = text(
@@ -204,3 +210,104 @@ def test_workspaces_are_listed_by_no_join_that_forgets_its_filter(
         ).all()
 
     assert names == ["Acme Ltd"]
+
+
+@pytest.fixture
+def sent_out(workspace: factories.Account, other: factories.Account) -> None:
+    """A mail and an incident of each company, and of none."""
+    for workspace_id in (workspace.workspace_id, other.workspace_id, None):
+        with unit_of_work(workspace_id) as session:
+            facts = {"kind": "test", "workspace_id": workspace_id}
+            link = f"https://billing.example/reset/{workspace_id}"
+            mail = insert(Mail).values(**facts, recipient="a@acme.example", subject="Link", text_body=link)
+            incident = insert(Incident).values(
+                **facts, dedupe_key=str(workspace_id), summary="Look", details={}
+            )
+            session.execute(mail.inline())
+            session.execute(incident.inline())
+
+
+@pytest.mark.parametrize("table", [Mail, Incident])
+def test_mails_and_incidents_are_read_by_their_workspace_only(
+    workspace: factories.Account, sent_out: None, table: type[Mail] | type[Incident]
+) -> None:
+    seen = {}
+    for name, scope in {"inside": workspace.workspace_id, "outside": None}.items():
+        with unit_of_work(scope) as session:
+            seen[name] = session.scalars(select(table.workspace_id)).all()
+    with unit_of_work(user_id=workspace.user_id) as session:
+        seen["signed in"] = session.scalars(select(table.workspace_id)).all()
+
+    assert seen == {"inside": [workspace.workspace_id], "outside": [], "signed in": []}
+
+
+@pytest.mark.parametrize("scope", ["own", "none"])
+def test_nobody_writes_a_mail_or_an_incident_of_another_workspace(
+    workspace: factories.Account, other: factories.Account, scope: str
+) -> None:
+    foreign = {"kind": "test", "workspace_id": other.workspace_id}
+    for statement in (
+        insert(Mail).values(**foreign, recipient="a@acme.example", subject="Hello", text_body="Hello"),
+        insert(Incident).values(**foreign, dedupe_key="1", summary="Look", details={}),
+    ):
+        with (
+            pytest.raises(DBAPIError, match="row-level security policy"),
+            unit_of_work(workspace.workspace_id if scope == "own" else None) as session,
+        ):
+            session.execute(statement.inline())
+
+
+def test_the_application_settles_no_mail_and_no_incident(
+    sent_out: None, workspace: factories.Account
+) -> None:
+    for change in (update(Mail).values(sent_at=func.now()), update(Incident).values(resolved_at=func.now())):
+        with (
+            pytest.raises(DBAPIError, match="permission denied"),
+            unit_of_work(workspace.workspace_id) as session,
+        ):
+            session.execute(change)
+
+
+def test_the_system_settles_mails_and_incidents_and_writes_nothing_else_of_them(sent_out: None) -> None:
+    with unit_of_work(system=True) as session:
+        session.execute(update(Mail).values(sent_at=func.now(), text_body=""))
+        session.execute(update(Incident).values(resolved_at=func.now()))
+        left = session.scalar(select(func.count()).select_from(Mail).where(Mail.text_body != ""))
+    for change in (
+        update(Mail).values(recipient="evil@evil.example"),
+        update(Incident).values(summary="Nothing"),
+        delete(Mail),
+        delete(Incident),
+    ):
+        with pytest.raises(DBAPIError, match="permission denied"), unit_of_work(system=True) as session:
+            session.execute(change)
+
+    assert left == 0
+
+
+def test_companies_are_seen_from_inside_and_by_their_members(
+    workspace: factories.Account, other: factories.Account
+) -> None:
+    names = select(Workspace.name).order_by(Workspace.id)
+    with unit_of_work() as session:
+        outside = session.scalars(names).all()
+    with unit_of_work(workspace.workspace_id) as session:
+        inside = session.scalars(names).all()
+    with unit_of_work(user_id=other.user_id) as session:
+        member = session.scalars(names).all()
+    with unit_of_work(system=True) as session:
+        system = session.scalars(names).all()
+
+    assert (outside, inside, member) == ([], ["Acme Ltd"], ["Oak Inc"])
+    assert system == ["Acme Ltd", "Oak Inc"]
+
+
+def test_a_company_is_renamed_from_inside_only(
+    workspace: factories.Account, other: factories.Account
+) -> None:
+    with unit_of_work(workspace.workspace_id, user_id=other.user_id) as session:
+        session.execute(update(Workspace).values(name="Mine"))
+    with unit_of_work(system=True) as session:
+        names = session.scalars(select(Workspace.name).order_by(Workspace.id)).all()
+
+    assert names == ["Mine", "Oak Inc"]

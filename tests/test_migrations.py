@@ -38,9 +38,10 @@ def test_the_schema_and_a_first_workspace_on_both_servers_of_the_wheel(version: 
         with engine.begin() as connection:
             number = connection.execute(text("SHOW server_version_num")).scalar_one()
             new = connection.execute(
-                text("INSERT INTO workspace (name) VALUES ('Acme') RETURNING id")
+                text("SELECT nextval(pg_get_serial_sequence('workspace', 'id'))")
             ).scalar_one()
             connection.execute(text("SELECT set_config('app.workspace_id', :id, true)"), {"id": str(new)})
+            connection.execute(text("INSERT INTO workspace (id, name) VALUES (:id, 'Acme')"), {"id": new})
             insert = text(
                 "INSERT INTO billing_details (company_name, email) VALUES ('A', 'a@b.c')"
                 " RETURNING workspace_id"

@@ -6,7 +6,7 @@ from sqlalchemy.pool import NullPool
 
 from portal.config import Settings
 from portal.migrations import runner
-from portal.models import Base, WorkspaceOwned
+from portal.models import Base, Isolated
 
 ROLE = text(
     "SELECT rolname, rolsuper, rolbypassrls,"
@@ -22,11 +22,11 @@ UNPROTECTED = text(
 
 
 def owned_tables() -> set[str]:
-    """The tables whose rows belong to workspaces."""
+    """The tables under row-level security."""
     return {
         str(mapper.local_table.name)
         for mapper in Base.registry.mappers
-        if issubclass(mapper.class_, WorkspaceOwned)
+        if issubclass(mapper.class_, Isolated)
     }
 
 

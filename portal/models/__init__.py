@@ -1,7 +1,7 @@
-"""Every table. Ledgers (audit_entry, quote_match) only grow; WorkspaceOwned is under row-level security."""
+"""Every table. Ledgers (audit_entry, quote_match) only grow; Isolated is under row-level security."""
 
 from portal.models.accounts import BillingDetails, LoginSession, Member, Role, User, WebAuthn, Workspace
-from portal.models.base import Base, WorkspaceOwned
+from portal.models.base import Base, Isolated, WorkspaceOwned
 from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch, Subscription
 from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimit
 from portal.models.purchases import Attempt, Quote
@@ -15,6 +15,7 @@ __all__ = [
     "InboxEvent",
     "Incident",
     "Invoice",
+    "Isolated",
     "LoginSession",
     "Mail",
     "Member",

@@ -6,7 +6,7 @@ from flask_security.models import sqla
 from sqlalchemy import BigInteger, ForeignKey, Identity, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.models.base import JSON, Base, WorkspaceOwned, now_column
+from portal.models.base import JSON, Base, Isolated, WorkspaceOwned, now_column
 
 sqla.FsModels.set_db_info(  # type: ignore[no-untyped-call]
     base_model=Base,
@@ -52,8 +52,8 @@ class LoginSession(Base):
     user_agent: Mapped[str | None]
 
 
-class Workspace(Base):
-    """The customer's company. Not under row-level security itself; all it owns is."""
+class Workspace(Isolated, Base):
+    """The customer's company; seen by those who have entered it, its name by its members."""
 
     __tablename__ = "workspace"
 

@@ -31,7 +31,11 @@ class Base(DeclarativeBase):
     }
 
 
-class WorkspaceOwned:
+class Isolated:
+    """A row under row-level security, by whatever policy its table has."""
+
+
+class WorkspaceOwned(Isolated):
     """A row under row-level security: it is seen and written only while its workspace is entered.
 
     ``workspace_id`` defaults to the entered workspace (the SQL function ``app_workspace_id()``),

@@ -1,11 +1,14 @@
-"""What comes in and goes out: webhooks, mails, incidents. None is under row-level security."""
+"""What comes in and goes out: webhooks, mails, incidents.
+
+Mails and incidents may belong to a workspace or to none; they are delivered and settled by the system role.
+"""
 
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.models.base import JSON, Base, now_column
+from portal.models.base import JSON, Base, Isolated, now_column
 
 
 class InboxEvent(Base):
@@ -45,8 +48,11 @@ class PollCursor(Base):
     updated_at: Mapped[datetime] = now_column()
 
 
-class Mail(Base):
-    """A mail to be sent: a row in the transaction that wants it, then a job, then a sweeper."""
+class Mail(Isolated, Base):
+    """A mail to be sent: a row in the transaction that wants it, then a job, then a sweeper.
+
+    Its bodies hold live links and are emptied once it is sent.
+    """
 
     __tablename__ = "mail"
     __table_args__ = (Index("ix_mail_sweep", "sent_at", "next_try_at"),)
@@ -66,7 +72,7 @@ class Mail(Base):
     error: Mapped[str | None]
 
 
-class Incident(Base):
+class Incident(Isolated, Base):
     """Something that a person at the vendor should look at; one row per ``dedupe_key``."""
 
     __tablename__ = "incident"

@@ -44,7 +44,7 @@ def _not_finalized(gateways: Gateways, invoice_id: str) -> Handled:
     workspace_id = billing_details.workspace_of(invoice.customer_id)
     if workspace_id is None:
         return Handled(projections.NOT_OURS, ours=False)
-    with unit_of_work() as session:
+    with unit_of_work(workspace_id) as session:
         incidents.report(
             session,
             gateways,

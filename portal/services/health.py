@@ -57,7 +57,7 @@ _watch = _Watch()
 def report(gateways: Gateways) -> dict[str, Any]:
     """{"database": "ok" | "away", "worker": {…} | None, "stripe": "ok" | "away" | "unknown"}."""
     try:
-        with unit_of_work() as session:
+        with unit_of_work(system=True) as session:
             row = session.execute(WORK, {"beat": WORKER_BEAT_SECONDS}).one()
     except SQLAlchemyError:
         return {"database": "away", "worker": None, "stripe": "unknown"}

@@ -7,6 +7,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from portal.db import new_key
 from portal.gateways import Gateways
 from portal.models import Incident
 from portal.services import letters
@@ -28,14 +29,22 @@ def report(
 
     ``dedupe_key`` names the cause: the same one is reported once, whatever repeats it.
     """
+    incident_id = new_key(session, Incident)
     statement = (
         insert(Incident)
-        .values(kind=kind, dedupe_key=dedupe_key, summary=summary, details=details, workspace_id=workspace_id)
-        .on_conflict_do_nothing(index_elements=[Incident.dedupe_key])
-        .returning(Incident.id)
+        .values(
+            id=incident_id,
+            kind=kind,
+            dedupe_key=dedupe_key,
+            summary=summary,
+            details=details,
+            workspace_id=workspace_id,
+        )
+        # by no key and returning nothing: an incident of no workspace cannot be read back
+        .on_conflict_do_nothing()
+        .execution_options(preserve_rowcount=True)
     )
-    incident_id: int | None = session.execute(statement).scalar_one_or_none()
-    if incident_id is None:
+    if not session.execute(statement).rowcount:  # type: ignore[attr-defined]
         return False
     log.error("incident", kind=kind, incident=incident_id, workspace=workspace_id, summary=summary)
     letters.send(
@@ -51,14 +60,14 @@ def report(
 
 
 def unresolved(session: Session) -> list[Incident]:
-    """Open incidents, newest first."""
+    """Open incidents of all workspaces, newest first; ``session`` is the system's."""
     return list(
         session.scalars(select(Incident).where(Incident.resolved_at.is_(None)).order_by(Incident.id.desc()))
     )
 
 
 def resolve(session: Session, incident_id: int) -> datetime | None:
-    """Close an incident; the time, or nothing when it is unknown or closed."""
+    """Close an incident; the time, or nothing when it is unknown or closed. ``session`` is the system's."""
     return session.scalar(
         update(Incident)
         .where(Incident.id == incident_id, Incident.resolved_at.is_(None))

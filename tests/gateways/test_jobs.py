@@ -7,7 +7,7 @@ from sqlalchemy import select, text
 
 from portal.db import unit_of_work
 from portal.gateways.jobs import Jobs
-from portal.models import Workspace
+from portal.models import PollCursor
 from tests.database import TestDatabase
 
 WAITING = text("SELECT task_name, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id")
@@ -40,12 +40,12 @@ def test_a_queueing_lock_keeps_one_waiting_and_the_transaction_whole(committing:
         first = Jobs().defer(session, "inbox.process", queueing_lock="evt_1", event_id="evt_1")
     with unit_of_work() as session:
         second = Jobs().defer(session, "inbox.process", queueing_lock="evt_1", event_id="evt_1")
-        session.add(Workspace(name="Acme"))
+        session.add(PollCursor(name="acme", value=1))
 
     assert (first, second) == (True, False)
     assert len(waiting()) == 1
     with unit_of_work() as session:
-        assert session.scalars(select(Workspace.name)).all() == ["Acme"]
+        assert session.scalars(select(PollCursor.name)).all() == ["acme"]
 
 
 def test_a_later_job_is_not_due_yet(committing: TestDatabase) -> None:

@@ -84,12 +84,12 @@ class Customer:
 
     def mails(self, kind: str) -> int:
         """How many mails of that kind were queued for this workspace."""
-        with unit_of_work() as session:
+        with unit_of_work(system=True) as session:
             return session.scalar(
                 select(func.count()).where(Mail.kind == kind, Mail.workspace_id == self.workspace_id)
             )
 
     def incidents(self) -> list[str]:
         """The kinds of the incidents so far."""
-        with unit_of_work() as session:
+        with unit_of_work(system=True) as session:
             return list(session.scalars(select(Incident.kind).order_by(Incident.id)))

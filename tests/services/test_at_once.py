@@ -88,7 +88,7 @@ def test_an_event_delivered_twenty_times_at_once_has_one_effect(open_shop: tuple
 
     assert statuses == [200] * DELIVERIES
     assert sorted(map(str, states)) == ["busy", "busy", "busy", "done"]
-    assert count(Mail, Mail.kind == "receipt") == 1
+    assert count(Mail, Mail.kind == "receipt", workspace_id=customer.workspace_id) == 1
     assert count(QuoteMatch, workspace_id=customer.workspace_id) == 2
     assert customer.state(quote_id) == "active"
 
@@ -104,7 +104,7 @@ def test_all_events_worked_on_at_once_end_in_stripes_state(open_shop: tuple[Flas
 
     assert set(states) <= {"done", "ignored"}
     assert customer.state(quote_id) == "active"
-    assert count(Mail, Mail.kind == "receipt") == 1
+    assert count(Mail, Mail.kind == "receipt", workspace_id=customer.workspace_id) == 1
 
 
 def test_saving_details_twice_at_once_makes_one_customer(open_shop: tuple[Flask, Customer]) -> None:

@@ -38,7 +38,7 @@ def queue(gateways: Gateways, **changes: str) -> int | None:
 
 
 def sent(mail_id: int | None) -> Mail:
-    with unit_of_work() as session:
+    with unit_of_work(system=True) as session:
         return session.get_one(Mail, mail_id)
 
 
@@ -51,6 +51,21 @@ def test_a_queued_mail_goes_out(
     assert ran == ["mails.deliver"]
     assert [mail["Subject"] for _, mail in mailbox.read()] == ["Receipt"]
     assert sent(mail_id).sent_at is not None
+
+
+def test_what_was_sent_keeps_no_text_and_what_waits_does(
+    gateways: Gateways, mailbox: FolderMail, down: Down
+) -> None:
+    mail_id = queue(gateways, html="<p>Paid.</p>") or 0
+    mails.deliver(down, mail_id)
+    waits = sent(mail_id)
+    with unit_of_work(system=True) as session:
+        session.execute(update(Mail).values(next_try_at=func.clock_timestamp()))
+    mails.deliver(mailbox, mail_id)
+    gone = sent(mail_id)
+
+    assert (waits.text_body, waits.html_body) == ("Paid.", "<p>Paid.</p>")
+    assert (gone.text_body, gone.html_body) == ("", None)
 
 
 def test_a_mail_of_a_transaction_that_fails_never_existed(
@@ -86,7 +101,7 @@ def test_a_mail_that_could_not_be_handed_over_waits_with_its_reason(gateways: Ga
     assert mail_id is not None
     mails.deliver(down, mail_id)
     mail = sent(mail_id)
-    with unit_of_work() as session:
+    with unit_of_work(system=True) as session:
         wait = session.scalars(select(Mail.next_try_at - func.clock_timestamp())).one()
 
     assert (mail.sent_at, mail.tries, mail.error) == (None, 1, "SMTPServerDisconnected: gone")
@@ -100,7 +115,7 @@ def test_the_sweeper_queues_what_is_due_and_leaves_the_rest(
     assert mail_id is not None
     mails.deliver(down, mail_id)
     too_early = mails.sweep(gateways)
-    with unit_of_work() as session:
+    with unit_of_work(system=True) as session:
         session.execute(update(Mail).values(next_try_at=func.clock_timestamp()))
     due = mails.sweep(gateways)
     run_jobs()
@@ -112,7 +127,7 @@ def test_the_sweeper_queues_what_is_due_and_leaves_the_rest(
 def test_sweeping_twice_queues_one_job(gateways: Gateways, run_jobs: Callable[[], list[str]]) -> None:
     queue(gateways)
     run_jobs()
-    with unit_of_work() as session:
+    with unit_of_work(system=True) as session:
         session.execute(update(Mail).values(next_try_at=func.clock_timestamp(), sent_at=None))
     mails.sweep(gateways)
     mails.sweep(gateways)
@@ -133,7 +148,7 @@ def test_a_repeated_mail_carries_the_same_message_id(gateways: Gateways, mailbox
     mail_id = queue(gateways)
     assert mail_id is not None
     mails.deliver(mailbox, mail_id)
-    with unit_of_work() as session:
+    with unit_of_work(system=True) as session:
         session.execute(update(Mail).values(sent_at=None))
     mails.deliver(mailbox, mail_id)
 

@@ -42,7 +42,7 @@ def test_a_renewal_that_fails_is_mailed_and_work_goes_on(customer: Customer) -> 
 
     assert (customer.subscription().status, customer.access()) == ("past_due", "active")
     assert customer.mails("payment_failed") == 1
-    with unit_of_work() as session:
+    with unit_of_work(system=True) as session:
         subject = session.scalar(select(Mail.subject).where(Mail.kind == "payment_failed"))
     assert subject.startswith("Payment for invoice ")
 

@@ -58,10 +58,32 @@ DETAILS = {
     "tax_id_value": "",
     "start": "now",
 }
-READ = (
-    "tier seats interval copilot resolution instead_of changed waited redirect_status ask_stripe before welcome"
-    " next theme promotion_code email password new_password company_name country line1 state tax_id_value start"
-).split()
+READ = [
+    "tier",
+    "seats",
+    "interval",
+    "copilot",
+    "resolution",
+    "instead_of",
+    "changed",
+    "waited",
+    "redirect_status",
+    "ask_stripe",
+    "before",
+    "welcome",
+    "next",
+    "theme",
+    "promotion_code",
+    "email",
+    "password",
+    "new_password",
+    "company_name",
+    "country",
+    "line1",
+    "state",
+    "tax_id_value",
+    "start",
+]
 
 
 def routes(app: Flask) -> Iterator[tuple[Rule, str]]:

@@ -25,13 +25,10 @@ OWNED = (
 SHARED = (
     "catalog_price",
     "inbox_event",
-    "incident",
-    "mail",
     "poll_cursor",
     "rate_limit",
     "role",
     "user_account",
-    "workspace",
     "login_session",
     "roles_users",
     "webauthn",
@@ -43,6 +40,9 @@ def upgrade() -> None:
     create_tables()
     for table in OWNED:
         rows.isolate(table, readable=rows.OWN_MEMBERSHIPS if table == "member" else rows.OWN_ROWS)
+    rows.isolate_workspaces()
+    rows.isolate_outgoing("mail", settled="tries, next_try_at, sent_at, error, text_body, html_body")
+    rows.isolate_outgoing("incident", settled="resolved_at")
     for table in SHARED:
         rows.share(table)
     for table in ("audit_entry", "quote_match"):
