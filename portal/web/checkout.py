@@ -155,10 +155,8 @@ def renew(quote_id: str) -> Response:
     try:
         new = _prepare(selection, promotion_code=code, trial=trial)
     except PromotionCodeError as error:
-        taken_off = gettext(
-            "Promotion %(code)s was taken off: %(why)s", code=code, why=translated(error.message)
-        )
-        flash(taken_off, "warning")
+        why = translated(error.message)
+        flash(gettext("Promotion %(code)s was taken off: %(why)s", code=code, why=why), "warning")
         new = _prepare(selection, trial=trial)
     except (AlreadySubscribedError, TrialUsedError) as error:
         flash(translated(error.message), "info")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import EmailField, RadioField, SelectChoice, SelectField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import AnyOf, InputRequired, Length
 
 from portal.models import BillingDetails
 from portal.services import tax_ids
@@ -50,8 +50,9 @@ class DetailsForm(FlaskForm):
     )
     country = SelectField(
         _("Country"),
-        [InputRequired(_("Country: choose one."))],
+        [InputRequired(_("Country: choose one.")), AnyOf(COUNTRIES, _("Country: choose one."))],
         choices=country_choices,
+        validate_choice=False,
         render_kw={"autocomplete": "billing country"},
     )
     line1 = StringField(
@@ -83,7 +84,11 @@ class DetailsForm(FlaskForm):
         render_kw={"autocomplete": "off", "maxlength": LONGEST_TAX_ID, "spellcheck": "false"},
     )
     start = RadioField(
-        _("When to start paying"), choices=[SelectChoice(PAY_NOW), SelectChoice(TRIAL)], default=PAY_NOW
+        _("When to start paying"),
+        [AnyOf((PAY_NOW, TRIAL), _("Choose to pay today or to try it first."))],
+        choices=[SelectChoice(PAY_NOW), SelectChoice(TRIAL)],
+        default=PAY_NOW,
+        validate_choice=False,
     )
 
     def details(self) -> Details:

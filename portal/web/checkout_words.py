@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask_babel import gettext, lazy_gettext, ngettext
+from flask_babel import gettext, ngettext
+from flask_babel import lazy_gettext as _
 
 from portal.models import BillingDetails, Quote
 from portal.services.quotes import Change
@@ -15,11 +16,11 @@ from portal.web.presentation import date_text, money, percent
 
 MONTHS = {"month": 1, "year": 12}
 BILLING_WORDS = {
-    "company_name": lazy_gettext("The company name was changed."),
-    "email": lazy_gettext("The e-mail address was changed."),
-    "address": lazy_gettext("The billing address was changed."),
-    "tax_id_type": lazy_gettext("The tax number was changed."),
-    "tax_id_value": lazy_gettext("The tax number was changed."),
+    "company_name": _("The company name was changed."),
+    "email": _("The e-mail address was changed."),
+    "address": _("The billing address was changed."),
+    "tax_id_type": _("The tax number was changed."),
+    "tax_id_value": _("The tax number was changed."),
 }
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flask import Blueprint, current_app, redirect, request, url_for
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext as _
 from flask_login import current_user
 from werkzeug import Response
 
@@ -18,10 +18,10 @@ YEAR = 365 * 24 * 3600
 
 # endpoint, label; what later issues add goes here, so that there is never a dead link
 MEMBER_ENTRIES = (
-    ("billing.overview", lazy_gettext("Overview")),
-    ("invoices.listing", lazy_gettext("Invoices")),
+    ("billing.overview", _("Overview")),
+    ("invoices.listing", _("Invoices")),
 )
-GUEST_ENTRIES = (("pricing.page", lazy_gettext("Pricing")),)
+GUEST_ENTRIES = (("pricing.page", _("Pricing")),)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flask_babel import gettext, lazy_gettext
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
 from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, Form, IntegerField, RadioField, SelectChoice, ValidationError
 
@@ -17,11 +18,11 @@ MAX_SEATS = 5_000
 MAX_USAGE = 100_000_000
 MAX_DIGITS = 12
 
-INTERVAL_LABELS = {"month": lazy_gettext("Pay by the month"), "year": lazy_gettext("Pay by the year")}
+INTERVAL_LABELS = {"month": _("Pay by the month"), "year": _("Pay by the year")}
 
 WRONG_CHOICE = {
-    "tier": lazy_gettext("Choose one of the tiers."),
-    "interval": lazy_gettext("Choose to pay by the month or by the year."),
+    "tier": _("Choose one of the tiers."),
+    "interval": _("Choose to pay by the month or by the year."),
 }
 
 
@@ -60,9 +61,9 @@ def _fields(catalog: Catalog) -> dict[str, object]:
     tiers = [SelectChoice(tier.key, tier.name) for tier in catalog.tiers.values()]
     intervals = [SelectChoice(each, INTERVAL_LABELS[each]) for each in catalog.intervals]
     fields: dict[str, object] = {
-        "tier": RadioField(lazy_gettext("Tier"), choices=tiers),
-        "interval": RadioField(lazy_gettext("Billing"), choices=intervals),
-        "seats": CountField(lazy_gettext("Seats"), minimum=1, maximum=MAX_SEATS),
+        "tier": RadioField(_("Tier"), choices=tiers),
+        "interval": RadioField(_("Billing"), choices=intervals),
+        "seats": CountField(_("Seats"), minimum=1, maximum=MAX_SEATS),
     }
     for add_on in catalog.add_ons.values():
         fields[add_on.key] = (

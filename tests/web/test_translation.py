@@ -1,0 +1,215 @@
+"""No text reaches a person untranslated: every page in a language whose texts all stand in ⟦brackets⟧.
+
+The catalogue is made from the texts that ``pybabel extract`` finds, so a text that is not marked stands bare.
+"""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import stripe
+from babel import Locale
+from babel.messages.catalog import Catalog
+from babel.messages.frontend import CommandLineInterface
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from portal.pricing import current_catalog
+from portal.services import checkout
+from tests.browsing import Browser
+from tests.services.buying import Customer
+from tests.shop import BERLIN, Shop
+from tests.web.reading import SILENT
+from tests.web.test_checkout import CHOICE, IN_BERLIN, confirm
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+# no other test makes pages in it, so nothing of it is remembered elsewhere
+LANGUAGE = "en_GB"
+PARTS = re.compile(r"(%\(\w+\)[sd]|<[^>]+>)")
+TRANSLATED = re.compile(r"⟦[^⟧]*⟧")
+# names and what was typed, which no catalogue of texts changes: of companies, places, what is sold, taxes
+SOLD = current_catalog()
+NAMES = [
+    *("Acme Ltd", "Acme GmbH", "Acme Inc", "San Francisco", "Townsend St", "DE VAT", "Advanced seat"),
+    *(each.name for each in (*SOLD.tiers.values(), *SOLD.add_ons.values(), *SOLD.usage.values())),
+    *Locale.parse(LANGUAGE).territories.values(),
+]
+NAME = re.compile("|".join(map(re.escape, sorted(NAMES, key=len, reverse=True))))
+WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '’]+[^\W\d_]{2,})+")
+SPOKEN = {"aria-label", "alt", "title", "placeholder", "content", "data-working"}
+
+
+def bracketed(text: str) -> str:
+    """Every stretch of words between placeholders and tags in brackets, so that what is put in stays bare."""
+    return "".join(
+        part if not part.strip() or PARTS.fullmatch(part) else f"⟦{part}⟧" for part in PARTS.split(text)
+    )
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of translations, made from every text that is marked."""
+    folder = tmp_path_factory.mktemp("translations")
+    command = [
+        "pybabel",
+        "-q",
+        "extract",
+        "-F",
+        str(ROOT / "pyproject.toml"),
+        "-o",
+        str(folder / "texts.pot"),
+    ]
+    CommandLineInterface().run([*command, str(ROOT / "portal"), str(ROOT / "templates")])
+    with (folder / "texts.pot").open("rb") as found:
+        catalog: Catalog = read_po(found)
+    for message in catalog:
+        if message.id:
+            plural = message.pluralizable
+            message.string = tuple(map(bracketed, message.id)) if plural else bracketed(message.id)
+    compiled = folder / LANGUAGE / "LC_MESSAGES" / "messages.mo"
+    compiled.parent.mkdir(parents=True)
+    with compiled.open("wb") as file:
+        write_mo(file, catalog, use_fuzzy=True)
+    return folder
+
+
+@pytest.fixture
+def app(app: Flask, texts: Path) -> Flask:
+    """The portal in that language."""
+    babel = app.extensions["babel"]
+    babel.translation_directories = [str(texts)]
+    babel.locale_selector = lambda: LANGUAGE
+    return app
+
+
+class _Spoken(HTMLParser):
+    """What a page says: its texts, and the attributes that are read out or shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._silent = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._silent += tag in SILENT - {"noscript"}
+        given = dict(attrs)
+        spoken = given if given.get("id") == "pay-words" else given.keys() & SPOKEN
+        if tag != "meta" or given.get("name") == "description":
+            self.found += [given[name] or "" for name in spoken]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent -= tag in SILENT - {"noscript"}
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.found.append(data)
+
+
+def untranslated(answer: TestResponse) -> list[str]:
+    """The texts of two words or more that are not in brackets."""
+    if answer.is_json:
+        found = [str(value) for value in (answer.json or {}).values()]
+    else:
+        reader = _Spoken()
+        reader.feed(answer.text)
+        found = reader.found
+    bare = [NAME.sub("|", TRANSLATED.sub("|", text)) for text in found]
+    return [text.strip() for text in bare if WORDS.search(text)]
+
+
+def test_a_bare_sentence_would_be_found(app: Flask, client: Browser) -> None:
+    app.add_url_rule("/bare", "bare", lambda: "<p>⟦Pay⟧ You were not charged.</p>")
+
+    assert untranslated(client.get("/bare")) == ["| You were not charged."]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/pricing",
+        "/pricing?seats=0&interval=year",
+        "/pricing?tier=x&interval=week&copilot=9&sms=1",
+        "/nowhere",
+    ],
+)
+def test_what_a_guest_sees(client: Browser, address: str) -> None:
+    answer = client.get(address)
+
+    assert "⟦" in answer.text
+    assert untranslated(answer) == []
+
+
+def test_the_details_and_their_refusals(buyer: Browser) -> None:
+    pages = [
+        buyer.get(CHOICE),
+        buyer.submit(CHOICE, {"country": "ZZ"}),
+        buyer.submit(CHOICE, IN_BERLIN | {"tax_id_value": "DE12", "email": "nobody"}),
+        buyer.submit(CHOICE, IN_BERLIN | {"tax_id_value": "FR40303265045", "line1": "x" * 201}),
+    ]
+
+    assert [untranslated(page) for page in pages] == [[], [], [], []]
+
+
+def test_a_quote_and_its_refused_promotion_code(shop: Shop, buyer: Browser, customer: Customer) -> None:
+    shop.promotion("LAUNCH10", percent_off=10)
+    shop.promotion("ONCE", percent_off=10, duration="once")
+    checkout.save_details(customer.gateways, customer.workspace_id, customer.account.user_id, BERLIN)
+    plain, reduced = customer.prepare(), customer.prepare(promotion_code="LAUNCH10")
+    trial = customer.prepare(trial=True)
+    page = f"/checkout/{trial}"
+    refused = [
+        buyer.submit(f"{page}/promotion", {"promotion_code": code}, page=page) for code in ("NOSUCH", "ONCE")
+    ]
+    pages = [buyer.get(page), *refused, buyer.get("/checkout"), buyer.get(f"/checkout/{plain}")]
+    reduced = customer.prepare(promotion_code="LAUNCH10")
+    pages.append(buyer.get(f"/checkout/{reduced}?instead_of={trial}"))
+
+    assert [answer.status_code for answer in pages] == [200, 422, 422, 200, 200, 200]
+    assert [untranslated(answer) for answer in pages] == [[]] * 6
+
+
+def test_a_quote_that_no_longer_holds(shop: Shop, buyer: Browser, customer: Customer) -> None:
+    older, newer = customer.prepare(), customer.prepare()
+    refused = confirm(buyer, newer), buyer.get(f"/checkout/{older}")
+    shop.advance(hours=24)
+    expired = customer.prepare()
+    shop.advance(hours=24)
+    pages = [*refused, buyer.get(f"/checkout/{expired}"), buyer.get(f"/checkout/{newer}")]
+
+    assert [untranslated(page) for page in pages[1:]] == [[], [], []]
+
+
+def test_waiting_and_a_declined_card(shop: Shop, buyer: Browser, customer: Customer) -> None:
+    quote_id = customer.prepare()
+    secret = customer.confirm(quote_id).client_secret or ""
+    pages = [buyer.get(f"/checkout/{quote_id}/{page}") for page in ("done", "done?waited=11", "state")]
+    with pytest.raises(stripe.CardError) as declined:
+        shop.pay(secret, "pm_card_visa_chargeDeclinedInsufficientFunds")
+    customer.settle()
+    answer = buyer.get(f"/checkout/{quote_id}")
+    said = str(declined.value.user_message)
+
+    assert [untranslated(page) for page in pages] == [[], [], []]
+    # the bank's reason is Stripe's to translate
+    assert [text.replace(said, "") for text in untranslated(answer)] == ["|"]
+
+
+def test_what_was_bought(buyer: Browser, customer: Customer) -> None:
+    empty = [buyer.get("/billing"), buyer.get("/billing/invoices")]
+    older = customer.prepare()
+    quote_id = customer.buy()
+    listing = buyer.get("/billing/invoices")
+    invoice = re.search(r"/billing/invoices/in_\w+", listing.text)
+    assert invoice
+    pages = [
+        *empty,
+        listing,
+        buyer.get(invoice.group()),
+        buyer.get("/billing", query_string={"welcome": quote_id}),
+    ]
+    pages += [buyer.get(f"/checkout/{older}"), buyer.get("/billing/invoices/in_nowhere")]
+
+    assert [untranslated(page) for page in pages] == [[]] * 7
