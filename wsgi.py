@@ -6,6 +6,10 @@ import os
 import signal
 import sys
 
+import click
+from flask import Flask
+
+from portal import cli
 from portal.app import create_app
 from portal.config import Settings, SettingsError
 from portal.db import connect
@@ -21,10 +25,18 @@ if parent is not None:
     if os.getppid() != parent.pid:
         os._exit(1)
 
+
+def make() -> Flask:
+    """The portal; or, for a command of flask's, what runs without all settings."""
+    try:
+        settings = Settings.from_env()
+    except SettingsError as error:
+        if click.get_current_context(silent=True) is None:
+            sys.exit(error.message)
+        return cli.app_without(error)
+    connect(settings.database_url)
+    return create_app(settings)
+
+
 configure_logs()
-try:
-    settings = Settings.from_env()
-except SettingsError as error:
-    sys.exit(error.message)
-connect(settings.database_url)
-app = create_app(settings)
+app = make()

@@ -1,20 +1,16 @@
 """Settings: read once from the environment, checked all at once, frozen, safe to print."""
 
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from portal import parsing
 from portal.errors import PortalError
 
 ENVIRONMENTS = ("development", "production", "test")
-SECRET_KEY_BYTES = 32
-LIMIT = re.compile(r"^\d+ per (?:\d+ )?(second|minute|hour|day)s?$")
-COLOUR = re.compile(r"^#[0-9a-fA-F]{6}$")
 HIDDEN = "…"
 
 
@@ -28,98 +24,13 @@ class SettingsError(PortalError):
         self.problems = problems
 
 
-def _text(value: str) -> str:
-    return value
-
-
-def _number(value: str) -> int:
-    if not value.isdigit():
-        raise ValueError("must be a whole number")
-    return int(value)
-
-
-def _port(value: str) -> int:
-    if not value.isdigit() or not 1 <= int(value) <= 65535:
-        raise ValueError("must be a port between 1 and 65535")
-    return int(value)
-
-
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if value not in allowed:
-            raise ValueError(f"must be one of {', '.join(allowed)}")
-        return value
-
-    return parse
-
-
-def _flag(value: str) -> bool:
-    if value.lower() not in {"1", "true", "yes", "0", "false", "no"}:
-        raise ValueError("must be yes or no")
-    return value.lower() in {"1", "true", "yes"}
-
-
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _origin(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise ValueError("must be an origin such as https://billing.example.com, without a path")
-    return value.rstrip("/")
-
-
-def _database(value: str) -> str:
-    if value.startswith("postgres://"):
-        value = "postgresql://" + value.removeprefix("postgres://")
-    if value.startswith("postgresql://"):
-        value = "postgresql+psycopg://" + value.removeprefix("postgresql://")
-    if not value.startswith("postgresql+psycopg://"):
-        raise ValueError("must be a PostgreSQL address, postgresql://user:password@host/database")
-    return value
-
-
-def _prefixed(*prefixes: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if not value.startswith(prefixes):
-            raise ValueError(f"must start with {' or '.join(prefixes)}")
-        return value
-
-    return parse
-
-
-def _secrets(value: str) -> tuple[str, ...]:
-    found = _list(value)
-    if not found or not all(secret.startswith("whsec_") for secret in found):
-        raise ValueError("must be one or more signing secrets (whsec_…), separated by commas")
-    return found
-
-
-def _secret_key(value: str) -> str:
-    if len(value.encode()) < SECRET_KEY_BYTES:
-        raise ValueError(f"must be at least {SECRET_KEY_BYTES} bytes long")
-    return value
-
-
-def _colour(value: str) -> str:
-    if not COLOUR.match(value):
-        raise ValueError("must be a colour such as #1f4fd8")
-    return value
-
-
-def _limit(value: str) -> str:
-    if not all(LIMIT.match(part) for part in _list(value.replace(";", ","))):
-        raise ValueError("must be limits such as '6 per minute; 30 per hour'")
-    return value
-
-
-def _days(value: str) -> timedelta:
-    return timedelta(days=_number(value))
-
-
 def _setting(
-    name: str, help: str, parse: Callable[[str], Any] = _text, *, default: Any = MISSING, secret: bool = False
+    name: str,
+    help: str,
+    parse: Callable[[str], Any] = parsing.text,
+    *,
+    default: Any = MISSING,
+    secret: bool = False,
 ) -> Any:
     return field(
         default=default,
@@ -133,63 +44,78 @@ class Settings:
     """Everything that differs between one installation and another. Printing it shows no secret."""
 
     database_url: str = _setting(
-        "PORTAL_DATABASE_URL", "PostgreSQL 16 or later, as the role portal_app", _database, secret=True
+        "PORTAL_DATABASE_URL", "PostgreSQL 16 or later, as the role portal_app", parsing.database, secret=True
     )
     secret_key: str = _setting(
         "PORTAL_SECRET_KEY",
         "signs cookies and mailed links; 32 random bytes or more",
-        _secret_key,
+        parsing.secret_key,
         secret=True,
     )
     stripe_secret_key: str = _setting(
         "STRIPE_SECRET_KEY",
         "Stripe's secret key",
-        _prefixed("sk_test_", "sk_live_", "rk_test_", "rk_live_"),
+        parsing.prefixed("sk_test_", "sk_live_", "rk_test_", "rk_live_"),
         secret=True,
     )
     stripe_publishable_key: str = _setting(
-        "STRIPE_PUBLISHABLE_KEY", "Stripe's publishable key", _prefixed("pk_test_", "pk_live_")
+        "STRIPE_PUBLISHABLE_KEY", "Stripe's publishable key", parsing.prefixed("pk_test_", "pk_live_")
     )
     stripe_webhook_secrets: tuple[str, ...] = _setting(
         "STRIPE_WEBHOOK_SECRET",
         "signing secret of the webhook endpoint; two, with a comma, while rotating",
-        _secrets,
+        parsing.signing_secrets,
         secret=True,
     )
     base_url: str = _setting(
-        "PORTAL_URL", "the address that people use, also in mails", _origin, default="http://localhost:5000"
+        "PORTAL_URL",
+        "the address that people use, also in mails",
+        parsing.origin,
+        default="http://localhost:5000",
     )
     environment: str = _setting(
-        "PORTAL_ENVIRONMENT", "development, production or test", _choice(*ENVIRONMENTS), default="production"
+        "PORTAL_ENVIRONMENT",
+        "development, production or test",
+        parsing.choice(*ENVIRONMENTS),
+        default="production",
     )
     migration_url: str | None = _setting(
         "PORTAL_MIGRATION_URL",
         "the same database as its owner; only for flask db",
-        _database,
+        parsing.database,
         default=None,
         secret=True,
     )
     trusted_hosts: tuple[str, ...] = _setting(
-        "PORTAL_TRUSTED_HOSTS", "further host names that may be asked for, with commas", _list, default=()
+        "PORTAL_TRUSTED_HOSTS",
+        "further host names that may be asked for, with commas",
+        parsing.words,
+        default=(),
     )
     proxies: int = _setting(
-        "PORTAL_PROXIES", "how many proxies stand in front and set X-Forwarded-*", _number, default=0
+        "PORTAL_PROXIES",
+        "how many proxies stand in front and set X-Forwarded-*",
+        parsing.whole(0, parsing.MOST_PROXIES),
+        default=0,
     )
     previous_secret_keys: tuple[str, ...] = _setting(
         "PORTAL_PREVIOUS_SECRET_KEYS",
         "older secret keys that are still accepted",
-        _list,
+        parsing.secret_keys,
         default=(),
         secret=True,
     )
     stripe_account: str | None = _setting(
         "STRIPE_ACCOUNT",
         "the account's id; events of other accounts are refused",
-        _prefixed("acct_"),
+        parsing.prefixed("acct_"),
         default=None,
     )
     sandbox_url: str | None = _setting(
-        "PORTAL_SANDBOX_URL", "where the Stripe sandbox runs; unset for Stripe itself", _origin, default=None
+        "PORTAL_SANDBOX_URL",
+        "where the Stripe sandbox runs; unset for Stripe itself",
+        parsing.origin,
+        default=None,
     )
     data_dir: Path = _setting(
         "PORTAL_DATA_DIR", "folder for mails when no SMTP server is set", Path, default=Path(".data")
@@ -197,7 +123,7 @@ class Settings:
     smtp_host: str | None = _setting(
         "PORTAL_SMTP_HOST", "SMTP server; mails go to a folder without it", default=None
     )
-    smtp_port: int = _setting("PORTAL_SMTP_PORT", "port of the SMTP server", _port, default=587)
+    smtp_port: int = _setting("PORTAL_SMTP_PORT", "port of the SMTP server", parsing.port, default=587)
     smtp_user: str | None = _setting("PORTAL_SMTP_USER", "login at the SMTP server", default=None)
     smtp_password: str | None = _setting(
         "PORTAL_SMTP_PASSWORD", "password at the SMTP server", default=None, secret=True
@@ -205,74 +131,91 @@ class Settings:
     smtp_tls: str = _setting(
         "PORTAL_SMTP_TLS",
         "starttls, implicit or none",
-        _choice("starttls", "implicit", "none"),
+        parsing.choice("starttls", "implicit", "none"),
         default="starttls",
     )
     mail_sender: str = _setting(
-        "PORTAL_MAIL_SENDER", "sender of all mails", default="billing@localhost.localdomain"
+        "PORTAL_MAIL_SENDER",
+        "sender of all mails",
+        parsing.mail_sender,
+        default="billing@localhost.localdomain",
     )
     support_email: str = _setting(
         "PORTAL_SUPPORT_EMAIL",
         "shown to customers; incidents are mailed to it",
+        parsing.mail_address,
         default="support@localhost.localdomain",
     )
     brand_name: str = _setting("PORTAL_BRAND_NAME", "the vendor's name", default="Billing")
-    brand_logo: str | None = _setting("PORTAL_BRAND_LOGO", "path of a logo below static/", default=None)
+    brand_logo: str | None = _setting(
+        "PORTAL_BRAND_LOGO", "path of a logo below static/", parsing.static_file, default=None
+    )
     brand_accent: str | None = _setting(
-        "PORTAL_BRAND_ACCENT", "accent colour, #rrggbb", _colour, default=None
+        "PORTAL_BRAND_ACCENT", "accent colour, #rrggbb", parsing.colour, default=None
     )
     legal_footer: str | None = _setting(
         "PORTAL_LEGAL_FOOTER", "line at the foot of pages and mails", default=None
     )
     default_catalog: str = _setting(
-        "PORTAL_CATALOG", "the catalogue that new customers buy from", default="2026-11"
+        "PORTAL_CATALOG", "the catalogue that new customers buy from", parsing.catalog, default="2026-11"
     )
     grace: timedelta = _setting(
         "PORTAL_GRACE_DAYS",
         "days of access after a renewal's payment failed",
-        _days,
+        parsing.days(0),
         default=timedelta(days=7),
     )
     session_idle: timedelta = _setting(
         "PORTAL_SESSION_IDLE_DAYS",
         "days after which an unused sign-in ends",
-        _days,
+        parsing.days(1),
         default=timedelta(days=7),
     )
     session_absolute: timedelta = _setting(
-        "PORTAL_SESSION_DAYS", "days after which every sign-in ends", _days, default=timedelta(days=30)
+        "PORTAL_SESSION_DAYS",
+        "days after which every sign-in ends",
+        parsing.days(1),
+        default=timedelta(days=30),
     )
     limit_sign_in: str = _setting(
         "PORTAL_LIMIT_SIGN_IN",
         "sign-in attempts per address, and per login",
-        _limit,
+        parsing.limit,
         default="6 per minute; 30 per hour",
     )
     limit_sign_up: str = _setting(
-        "PORTAL_LIMIT_SIGN_UP", "sign-ups per address", _limit, default="5 per minute; 20 per hour"
+        "PORTAL_LIMIT_SIGN_UP", "sign-ups per address", parsing.limit, default="5 per minute; 20 per hour"
     )
     limit_reset: str = _setting(
         "PORTAL_LIMIT_RESET",
         "mailed links asked for, per address and per login",
-        _limit,
+        parsing.limit,
         default="5 per minute; 20 per hour",
     )
     limit_quote: str = _setting(
         "PORTAL_LIMIT_QUOTE",
         "quotes and confirmations per workspace",
-        _limit,
+        parsing.limit,
         default="20 per minute; 200 per hour",
     )
-    limits_enabled: bool = _setting("PORTAL_LIMITS", "rate limits, yes or no", _flag, default=True)
-    tax_enabled: bool = _setting("PORTAL_TAX", "Stripe Tax, yes or no", _flag, default=True)
+    limits_enabled: bool = _setting("PORTAL_LIMITS", "rate limits, yes or no", parsing.flag, default=True)
+    tax_enabled: bool = _setting("PORTAL_TAX", "Stripe Tax, yes or no", parsing.flag, default=True)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Read every setting; raise SettingsError with all that is wrong, not only the first."""
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, only: Collection[str] | None = None
+    ) -> "Settings":
+        """Read every setting; raise SettingsError with all that is wrong, not only the first.
+
+        ``only`` names the fields that a command needs: the others are not looked at, and have their default
+        or None.
+        """
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         problems: list[str] = []
         for item in fields(cls):
+            if only is not None and item.name not in only:
+                continue
             try:
                 _read(item, environ, values)
             except ValueError as error:
@@ -280,7 +223,8 @@ class Settings:
         problems += _contradictions(values)
         if problems:
             raise SettingsError(problems)
-        return cls(**values)
+        rest = {f.name: None if f.default is MISSING else f.default for f in fields(cls)}
+        return cls(**{**rest, **values})
 
     @classmethod
     def described(cls) -> list[tuple[str, str, bool]]:
@@ -337,6 +281,6 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     if values.get("environment") == "production" and not values.get("sandbox_url"):
         if not values.get("base_url", "https://").startswith("https://"):
             problems.append("PORTAL_URL must start with https:// in production")
-        if not values.get("smtp_host"):
+        if "smtp_host" in values and not values["smtp_host"]:
             problems.append("PORTAL_SMTP_HOST is not set, and mails must leave the house in production")
     return problems

@@ -87,13 +87,80 @@ def test_every_mistake_is_named_with_what_to_do() -> None:
         ("STRIPE_WEBHOOK_SECRET", ","),
         ("STRIPE_ACCOUNT", "1234"),
         ("PORTAL_SMTP_TLS", "yes"),
+        ("PORTAL_GRACE_DAYS", "99999999999"),
+        ("PORTAL_GRACE_DAYS", "٣"),
+        ("PORTAL_SMTP_PORT", "²"),
+        ("PORTAL_SMTP_PORT", "9" * 5000),
+        ("PORTAL_PROXIES", "11"),
+        ("PORTAL_CATALOG", "nope"),
+        ("PORTAL_SESSION_DAYS", "0"),
+        ("PORTAL_SESSION_IDLE_DAYS", "0"),
+        ("PORTAL_LIMIT_QUOTE", ";"),
+        ("PORTAL_LIMIT_QUOTE", "0 per minute"),
+        ("PORTAL_LIMIT_QUOTE", "6 per 0 minute"),
+        ("PORTAL_URL", "https://billing.example.com:99999"),
+        ("PORTAL_URL", "https://billing.example.com:0"),
+        ("PORTAL_URL", "https://user:pw@billing.example.com"),
+        ("PORTAL_URL", "https://billing.example.com#top"),
+        ("PORTAL_URL", "https://billing example.com"),
+        ("PORTAL_URL", "https://[half"),
+        ("PORTAL_PREVIOUS_SECRET_KEYS", "a"),
+        ("PORTAL_BRAND_LOGO", "../../etc/passwd"),
+        ("PORTAL_BRAND_LOGO", "/etc/passwd"),
+        ("PORTAL_BRAND_LOGO", "no-such.svg"),
+        ("PORTAL_BRAND_NAME", "Acme\nBcc: all"),
+        ("PORTAL_DATABASE_URL", "postgresql://"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal_app@db"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal_app@db:notaport/db"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal_app@db:70000/db"),
+        ("PORTAL_MIGRATION_URL", "postgresql://"),
+        ("STRIPE_SECRET_KEY", "sk_live_"),
+        ("STRIPE_SECRET_KEY", "sk_live_a b"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_"),
+        ("PORTAL_MAIL_SENDER", "billing@acme.example\nBcc: all@acme.example"),
+        ("PORTAL_MAIL_SENDER", "billing"),
+        ("PORTAL_MAIL_SENDER", "a@acme.example, b@acme.example"),
+        ("PORTAL_SUPPORT_EMAIL", "nobody"),
     ],
 )
 def test_a_wrong_value_is_refused_and_named(name: str, value: str) -> None:
     problems = refused(**{name: value})
 
     assert len(problems) == 1
-    assert problems[0].startswith(f"{name} ")
+    assert problems[0].startswith(f"{name} must ")
+    assert not [word for word in ("invalid literal", "int()", "out of range") if word in problems[0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORTAL_URL", "http://localhost:5000"),
+        ("PORTAL_SANDBOX_URL", "http://[::1]:5001"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal_app@/portal?host=/var/run/a%20folder"),
+        ("PORTAL_DATABASE_URL", "postgresql+psycopg://portal_app:p%40ss@db:5432/portal?sslmode=require"),
+        ("PORTAL_LIMIT_QUOTE", "1 per second; 100 per 5 minutes"),
+        ("PORTAL_GRACE_DAYS", "0"),
+        ("PORTAL_MAIL_SENDER", "Acme Billing <billing@acme.example>"),
+        ("PORTAL_MAIL_SENDER", '"Acme, Inc." <billing@acme.example>'),
+        ("PORTAL_BRAND_LOGO", "css/base.css"),
+        ("PORTAL_CATALOG", "2023-11"),
+        ("PORTAL_PREVIOUS_SECRET_KEYS", "an older planted secret that is long enough to pass"),
+    ],
+)
+def test_a_right_value_is_taken(name: str, value: str) -> None:
+    changed = {**GOOD, "PORTAL_ENVIRONMENT": "development", "STRIPE_SECRET_KEY": "sk_test_1"}
+
+    assert Settings.from_env({**changed, "STRIPE_PUBLISHABLE_KEY": "pk_test_1", name: value})
+
+
+def test_a_command_that_needs_little_is_told_only_of_that() -> None:
+    url = {"PORTAL_DATABASE_URL": "postgresql://portal_app@db/portal", "PORTAL_SMTP_PORT": "x"}
+    settings = Settings.from_env(url, only={"database_url"})
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(url, only={"database_url", "stripe_secret_key"})
+
+    assert settings.database_url == "postgresql+psycopg://portal_app@db/portal"
+    assert caught.value.problems == ["STRIPE_SECRET_KEY is not set (Stripe's secret key)"]
 
 
 def test_keys_of_different_modes_are_refused() -> None:
