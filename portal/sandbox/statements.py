@@ -217,6 +217,8 @@ def _totals(sandbox: Sandbox, invoice: Document, found: list[Document]) -> list[
     paid = invoice["status"] == "paid"
     label, amount = ("Amount paid", invoice["amount_paid"]) if paid else ("Amount due", invoice["amount_due"])
     totals.append(Total(label, f"{_money(invoice, amount)} {invoice['currency'].upper()}", strong=True))
+    if credited := invoice["post_payment_credit_notes_amount"]:
+        totals.append(Total("Credited after payment", _money(invoice, -credited)))
     return totals
 
 

@@ -238,6 +238,22 @@ def test_a_note_has_a_pdf(world: BillingWorld) -> None:
     assert world.app.test_client().get("/credit_note/nope/pdf").status_code == 404
 
 
+def test_the_invoices_page_shows_what_was_credited(world: BillingWorld) -> None:
+    invoice = paid(world)
+    credit(world, invoice, line(invoice, quantity=1), refund_amount=3000)
+    waiting = opened(world)
+    credit(world, waiting, amount=2000)
+    pages = [
+        world.app.test_client().get(str(each.hosted_invoice_url).split("sandbox.test", 1)[1]).text
+        for each in (invoice, waiting)
+    ]
+
+    assert "Credited after payment" in pages[0]
+    assert "−$30.00" in pages[0]
+    assert "−$20.00" in pages[1]
+    assert "$30.00 USD" in pages[1]
+
+
 @pytest.mark.parametrize("state", ["draft", "void"])
 def test_only_final_invoices_are_credited(world: BillingWorld, state: str) -> None:
     invoice = opened(world)
