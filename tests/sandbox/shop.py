@@ -179,7 +179,9 @@ class Buyer:
 
     def _hear(self, type: str, text: str) -> None:
         # refusals are answers with a status of 4xx, which Chromium writes to the console
-        if type == "error" and "the server responded with a status of 40" not in text:
+        # a message for a frame that is not there yet is lost, and only a warning tells
+        lost = "postMessage" in text
+        if lost or (type == "error" and "the server responded with a status of 40" not in text):
             self.complaints.append(text)
 
     def has_link_account(self, email: str) -> None:

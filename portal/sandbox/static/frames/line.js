@@ -1,8 +1,8 @@
 /**
  * The line to the page around the frame: answers its calls and tells it what happens.
  *
- * The page hands over a MessagePort in its first message; after that nothing else is listened to. What goes out:
- * events, validation results, intents. Never a card number, an expiry date or a security code.
+ * The frame tells the page that it is there, and the page hands over a MessagePort; nothing else is listened to.
+ * What goes out on it: events, validation results, intents. Never a card number, an expiry date or a security code.
  */
 
 /** @typedef {Record<string, (argument: any) => unknown>} Methods */
@@ -23,6 +23,8 @@ export function answer(methods) {
     port.onmessage = ({ data }) => void reply(methods, data);
     tell("connected");
   });
+  // whichever page this is: the message says nothing but that the frame is there
+  window.parent.postMessage({ sandbox: "ready" }, "*");
   watchSize();
   watchFocus();
 }

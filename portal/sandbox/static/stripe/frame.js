@@ -1,6 +1,7 @@
 import { Emitter } from "./emitter.js";
 import { ORIGIN } from "./origin.js";
 
+const PATIENCE_MS = 10_000;
 let count = 0;
 
 /**
@@ -8,6 +9,7 @@ let count = 0;
  *
  * What is typed into it stays in it: the page gets validation results, events and intents, never card data. The line
  * is a MessagePort handed to the frame's window under the sandbox's origin only, so no other origin can listen in.
+ * The frame asks for it: before that its window may still hold the empty document of the page's own origin.
  */
 export class Frame {
   /**
@@ -29,24 +31,30 @@ export class Frame {
     this.calls = 0;
     /** @type {MessagePort | null} */
     this.port = null;
+    this.listening = new AbortController();
     this.connected = new Promise((resolve, reject) => {
-      this.iframe.addEventListener("load", () => this.connect(resolve, reject));
+      const late = () => reject(new Error("The payment form did not load."));
+      this.iframe.addEventListener("load", () => setTimeout(late, PATIENCE_MS), { once: true });
+      window.addEventListener(
+        "message",
+        ({ data, origin, source }) => {
+          if (source === this.iframe.contentWindow && origin === ORIGIN && data?.sandbox === "ready") {
+            this.connect(resolve);
+          }
+        },
+        { signal: this.listening.signal },
+      );
     });
     this.connected.catch(() => undefined);
   }
 
-  /**
-   * @param {(value?: unknown) => void} resolve
-   * @param {(reason: Error) => void} reject
-   */
-  connect(resolve, reject) {
+  /** @param {(value?: unknown) => void} resolve */
+  connect(resolve) {
     const channel = new MessageChannel();
     this.port?.close();
     this.port = channel.port1;
-    const timer = setTimeout(() => reject(new Error("The payment form did not load.")), 10_000);
     channel.port1.onmessage = (message) => {
       if (message.data.event === "connected") {
-        clearTimeout(timer);
         resolve();
       } else {
         this.receive(message.data);
@@ -88,6 +96,7 @@ export class Frame {
 
   /** Take the frame out of the page. */
   remove() {
+    this.listening.abort();
     this.port?.close();
     this.iframe.remove();
     for (const { reject } of this.waiting.values()) {
