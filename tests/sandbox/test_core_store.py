@@ -101,7 +101,7 @@ def test_remembers_the_place_of_a_deleted_document(store: Store) -> None:
 
 
 def test_a_file_gives_everything_back_after_a_restart(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "sandbox.sqlite"
+    path = tmp_path / "sandbox.sqlite"
     first = Store(path)
     put(first, "a", "b", "c")
     put(first, "a")
