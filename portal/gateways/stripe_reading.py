@@ -1,5 +1,6 @@
 """Reading Stripe's objects: from the SDK's documents into our words."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -24,10 +25,24 @@ from portal.gateways.stripe_words import (
 
 Document = Mapping[str, Any]
 
+# JSON can spell these characters, PostgreSQL's jsonb and text refuse them; a customer's name may hold them
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
+
 
 def plain(obj: stripe.StripeObject) -> dict[str, Any]:
     """The object as dicts and lists; ``StripeObject`` is no mapping any more."""
-    return obj.to_dict()
+    document: dict[str, Any] = storable(obj.to_dict())
+    return document
+
+
+def storable(value: Any) -> Any:
+    """A JSON value in which no text holds a character that the database refuses."""
+    if isinstance(value, str):
+        return UNSTORABLE.sub(REPLACEMENT, value)
+    if isinstance(value, dict):
+        return {storable(key): storable(part) for key, part in value.items()}
+    return [storable(part) for part in value] if isinstance(value, list) else value
 
 
 def identity(value: Any) -> str | None:

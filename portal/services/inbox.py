@@ -77,6 +77,8 @@ def receive(gateways: Gateways, event: Event) -> bool:
         return _refuse(gateways, event, outcome or "")
     with autocommit() as connection:
         row = _row(event, WEBHOOK) | {"state": state, "outcome": outcome}
+        if state == IGNORED:
+            row["payload"] = {"id": event.id, "type": event.type, "object_id": event.object_id}
         stored = connection.execute(_storing(with_job=state == RECEIVED), row).first()
         if stored is not None and state == RECEIVED:
             gateways.jobs.wake(connection)

@@ -16,7 +16,7 @@ from portal.errors import PortalError
 from portal.gateways.stripe import API_VERSION
 from portal.gateways.stripe_webhooks import WebhookDoor
 from portal.models import AuditEntry, InboxEvent
-from portal.services import inbox
+from portal.services import inbox, invoices
 from tests.services.buying import Customer
 from tests.shop import TWELVE_BY_THE_MONTH
 
@@ -100,7 +100,42 @@ def test_an_event_of_no_use_is_kept_without_a_job(customer: Customer, post: Call
     assert rows(InboxEvent.state, InboxEvent.outcome) == [("ignored", "no use for this type")]
 
 
-HOUR = 3600
+def test_of_an_event_of_no_use_only_its_name_is_kept(customer: Customer, post: Callable[..., int]) -> None:
+    post(event(type="product.created", data={"object": {"id": "prod_1", "name": "long " * 1000}}))
+
+    assert rows(InboxEvent.payload) == [({"id": "evt_1", "type": "product.created", "object_id": "prod_1"},)]
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "a\udc00b"], ids=["NUL", "high half", "low half"])
+@pytest.mark.parametrize("type", ["customer.subscription.updated", "product.created"])
+def test_what_the_database_cannot_hold_is_replaced_and_the_event_kept(
+    customer: Customer, post: Callable[..., int], type: str, text: str
+) -> None:
+    status = post(event(type=type, data={"object": {"id": "sub_gone", text: [text], "smile": "\U0001f600"}}))
+    [(payload,)] = rows(InboxEvent.payload)
+
+    assert status == 200
+    if type == "customer.subscription.updated":
+        assert payload["data"]["object"] == {
+            "id": "sub_gone",
+            "a\ufffdb": ["a\ufffdb"],
+            "smile": "\U0001f600",
+        }
+
+
+def test_a_name_with_a_nul_at_stripe_does_not_stop_a_purchase(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    with customer.shop.sandbox.work():
+        [invoice] = customer.shop.sandbox.store.find("invoice")
+        customer.shop.sandbox.store.put("invoice", invoice | {"customer_name": "Ac\0me"})
+    with unit_of_work() as session:
+        [event_id] = session.scalars(select(InboxEvent.id).where(InboxEvent.type == "invoice.paid"))
+    state = inbox.replay(customer.gateways, event_id)
+    with unit_of_work(customer.workspace_id) as session:
+        [kept] = invoices.listing(session)
+
+    assert state == "done"
+    assert kept.billing["name"] == "Ac\ufffdme"
 
 
 @pytest.mark.parametrize(
