@@ -8,6 +8,8 @@ savepoint, so what is not set anew may be somebody else's.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction, sessionmaker
@@ -24,9 +26,41 @@ SessionLocal: sessionmaker[Session] = sessionmaker(expire_on_commit=False)
 _open = threading.local()
 
 
-def connect(url: str, *, pool_size: int = 5, max_overflow: int = 5) -> Engine:
+@dataclass(frozen=True)
+class Patience:
+    """For how many seconds each thing of the database is waited for, before the answer is "try again"."""
+
+    connect: int = 5
+    pool: float = 5.0
+    lock: float = 5.0
+    statement: float = 15.0
+    # no unit of work waits for a neighbour, so a transaction that does nothing was forgotten
+    idle_in_transaction: float = 30.0
+
+    def arguments(self) -> dict[str, Any]:
+        """As libpq takes them when connecting; the server keeps to them, whatever becomes of the client."""
+        limits = {
+            "lock_timeout": self.lock,
+            "statement_timeout": self.statement,
+            "idle_in_transaction_session_timeout": self.idle_in_transaction,
+        }
+        options = " ".join(f"-c {name}={int(seconds * 1000)}" for name, seconds in limits.items())
+        return {"connect_timeout": self.connect, "options": options}
+
+
+PATIENCE = Patience()
+
+
+def connect(url: str, *, pool_size: int = 5, max_overflow: int = 5, patience: Patience = PATIENCE) -> Engine:
     """Make the engine of ``url`` (``postgresql+psycopg://…``) and bind all sessions to it."""
-    engine = create_engine(url, pool_size=pool_size, max_overflow=max_overflow, pool_pre_ping=True)
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=max_overflow,
+        pool_pre_ping=True,
+        pool_timeout=patience.pool,
+        connect_args=patience.arguments(),
+    )
     SessionLocal.configure(bind=engine)
     return engine
 

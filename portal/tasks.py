@@ -12,6 +12,7 @@ from procrastinate.middleware import AsyncCallNext
 from procrastinate.worker import Worker
 
 from portal.config import Settings
+from portal.db import PATIENCE
 from portal.gateways import Gateways
 from portal.services import attempt_states, housekeeping, inbox, mails, notices, polling, sweeping
 
@@ -35,7 +36,12 @@ def conninfo(url: str) -> str:
 
 def run_worker(settings: Settings, gateways: Gateways, *, until_idle: bool = False) -> None:
     """Work until SIGTERM or SIGINT, then finish what runs; or, with ``until_idle``, until nothing is due."""
-    connector = PsycopgConnector(conninfo=conninfo(settings.database_url), min_size=1, max_size=CONNECTIONS)
+    connector = PsycopgConnector(
+        conninfo=conninfo(settings.database_url),
+        min_size=1,
+        max_size=CONNECTIONS,
+        kwargs=PATIENCE.arguments(),
+    )
     with queue.replace_connector(connector) as app:
         app.run_worker(
             concurrency=CONCURRENCY,
