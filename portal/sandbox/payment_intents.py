@@ -25,7 +25,6 @@ from portal.sandbox.store import Document
 # US minimum charges per currency (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).
 MINIMUM = {"usd": 50, "eur": 50, "gbp": 30, "cad": 50, "aud": 50, "chf": 50, "jpy": 50}
 DEFAULT_MINIMUM = 50
-MAXIMUM = 99_999_999
 TOO_SMALL = (
     "The amount must be greater than or equal to the minimum charge amount allowed for your account and "
     "the currency "
@@ -111,12 +110,10 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
 
 
 def check_amount(amount: int, currency: str) -> None:
-    """Refuse an amount outside Stripe's limits; the message for zero is recorded."""
+    """Refuse an amount below Stripe's minimum (the parameters' types have the maximum); recorded for zero."""
     if amount < MINIMUM.get(currency.lower(), DEFAULT_MINIMUM):
         code = "parameter_invalid_integer" if amount < 1 else "amount_too_small"
         raise invalid(TOO_SMALL, "amount", code)
-    if amount > MAXIMUM:
-        raise invalid("Amount must be no more than $999,999.99", "amount", "amount_too_large")
 
 
 @route("GET", "/v1/payment_intents/{id}", params=PaymentIntentRetrieveParams, publishable=True)
