@@ -2,7 +2,7 @@
 
 import sys
 
-from portal.pricing.program import main
+from portal.pricing.program import run
 
-# A closed standard input is None.
-sys.exit(main(sys.argv[1:], sys.stdin.buffer if sys.stdin else None, sys.stdout))
+# A closed standard stream is None.
+sys.exit(run(sys.argv[1:], sys.stdin.buffer if sys.stdin else None, sys.stdout, sys.stderr))

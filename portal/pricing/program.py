@@ -7,6 +7,7 @@ line.
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import BinaryIO, NoReturn, TextIO
 
 from portal.pricing.checks import one_of, shown
@@ -23,23 +24,55 @@ from portal.pricing.usage import bands_from, rate
 MAX_INPUT_BYTES = 1_000_000
 # Longer integers are out of every range; they are not read, so that their size costs nothing.
 MAX_INTEGER_DIGITS = 30
-SUCCESS, BAD_INPUT = 0, 2
+SUCCESS, BAD_INPUT, NOT_WRITTEN = 0, 2, 2
 
 
 def main(arguments: Sequence[str], source: BinaryIO | None, target: TextIO) -> int:
     """Answer the JSON object on ``source`` with one on ``target``; return the exit status, 0 or 2.
 
     Bad input is answered with ``{"error": {"message", "param"}}`` and 2. ``source`` is None if standard
-    input is closed, which counts as empty. Arguments are not taken.
+    input is closed, which counts as empty. Arguments are not taken. Raises OSError for a full target.
     """
     try:
         if arguments:
             raise PricingError("No arguments are taken: give one JSON object on standard input.")
-        answer, status = _answer(_parsed(source.read(MAX_INPUT_BYTES + 1) if source else b"")), SUCCESS
+        answer, status = _answer(_parsed(_read(source))), SUCCESS
     except PricingError as error:
         answer, status = {"error": {"message": error.message, "param": error.param}}, BAD_INPUT
     target.write(json.dumps(answer, default=decimal_text) + "\n")
+    target.flush()
     return status
+
+
+def run(
+    arguments: Sequence[str], source: BinaryIO | None, target: TextIO | None, complaints: TextIO | None
+) -> int:
+    """As ``main``, for a process: an answer that cannot be written is one line on ``complaints`` and 2.
+
+    A stream that is closed is None.
+    """
+    try:
+        if target is None:
+            raise OSError("it is closed")
+        return main(arguments, source, target)
+    except OSError as error:
+        with suppress(OSError):
+            if complaints is not None:
+                why = error.strerror or error
+                complaints.write(f"The answer cannot be written to standard output: {why}.\n")
+                complaints.flush()
+        with suppress(OSError):
+            if target is not None:
+                # else the interpreter would try again to write at its end, and complain
+                target.close()
+        return NOT_WRITTEN
+
+
+def _read(source: BinaryIO | None) -> bytes:
+    try:
+        return source.read(MAX_INPUT_BYTES + 1) if source else b""
+    except OSError as error:
+        raise PricingError(f"The input cannot be read: {error.strerror}.") from None
 
 
 def _parsed(raw: bytes) -> object:
