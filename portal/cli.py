@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -97,7 +98,7 @@ def account() -> Gateways:
     """As ``gateways``, for what is done before everything is set: prices, meters, the webhook endpoint."""
     if "portal" in current_app.extensions:
         return gateways()
-    found = settings(*FOR_STRIPE)
+    found = replace(settings(*FOR_STRIPE), stripe_webhook_secrets=())
     connect(found.database_url)
     return connect_gateways(found, TemplateLetters(current_app))
 

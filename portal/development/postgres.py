@@ -47,7 +47,7 @@ class EmbeddedPostgres:
     ) -> None:
         self.data = data.absolute()
         self._version = version
-        self._bin = _binaries(version)
+        self.programs = _binaries(version)
         self._options = {
             "listen_addresses": "",
             "unix_socket_directories": f'"{self.data}"',
@@ -96,7 +96,7 @@ class EmbeddedPostgres:
             return None
 
     def _check_paths(self) -> None:
-        for path in (self.data, self._bin):
+        for path in (self.data, self.programs):
             unfit = next((sign for sign in str(path) if sign in UNFIT), None)
             if unfit:
                 raise EmbeddedPostgresError(
@@ -108,7 +108,7 @@ class EmbeddedPostgres:
                 f"The path {self.data} is too long for a socket. Move the project to a shorter one."
             )
         if self._user:
-            for path in (self.data.parent, self._bin):
+            for path in (self.data.parent, self.programs):
                 _check_open_to_all(path)
         try:
             self.data.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +163,7 @@ class EmbeddedPostgres:
         output = self.data.with_name(self.data.name + ".log")
         with output.open("wb") as log:
             done = subprocess.run(
-                [self._bin / program, *arguments],
+                [self.programs / program, *arguments],
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=log,
