@@ -16,7 +16,7 @@ from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
 
 from portal.config import Settings
-from portal.web import db_session
+from portal.web import db_session, same_browser
 
 # of the threads of a process at most so many hash passwords
 HASHING_AT_ONCE = 2
@@ -45,6 +45,7 @@ def install(app: Flask, settings: Settings) -> None:
     for endpoint in HASHING:
         app.view_functions[endpoint] = _bounded(app.view_functions[endpoint], hashing)
     app.view_functions["security.register"] = _once(app.view_functions["security.register"])
+    same_browser.install(app)
     if settings.environment != "test":
         # registered first, so that it runs last, when all is committed
         app.after_request_funcs.setdefault(None, []).insert(0, steady)
@@ -77,7 +78,10 @@ def _once(view: Callable[..., Any]) -> Callable[..., Any]:
             return redirect(url_for("accounts.check_mail"), code=303)
         # not to where the guest wants to go: the address has to be confirmed first
         done = guest and request.method == "POST" and not isinstance(answer, str)
-        return redirect(url_for("accounts.check_mail"), code=303) if done else answer
+        if not done:
+            return answer
+        same_browser.remember()
+        return redirect(url_for("accounts.check_mail"), code=303)
 
     return once
 

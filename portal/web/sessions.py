@@ -18,7 +18,7 @@ from werkzeug import Response as AnyResponse
 from portal.config import Settings
 from portal.models import Role, User, WebAuthn
 from portal.services import accounts, sign_ins
-from portal.web import account_words, db_session
+from portal.web import account_words, db_session, same_browser
 from portal.web.account_forms import FORMS
 from portal.web.account_mail import DeferredMail, PasswordRules
 from portal.web.accounts import draft_selection
@@ -32,6 +32,7 @@ ARGON2_IN_TESTS = {"argon2__rounds": 1, "argon2__memory_cost": 8, "argon2__paral
 SIGN_IN = "sign_in"
 USER = "sign_in_user"
 CSRF = "csrf_token"
+STARTS_A_PURCHASE = "checkout.details"
 
 SECURITY = {
     "PASSWORD_HASH": "argon2",
@@ -124,9 +125,13 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def ask_to_sign_in() -> AnyResponse:
-    """Send a guest to the sign-in page, and back afterwards: to this page, or to the one with the form."""
+    """Send a guest to the sign-in page, and back afterwards: to this page, or to the one with the form.
+
+    Whoever starts a purchase is new here, mostly, and signs up; that page leads to signing in as well.
+    """
     back = request.full_path.rstrip("?") if request.method == "GET" else _referring_path()
-    return redirect(url_for("security.login", next=back), code=303)
+    starts = request.method == "GET" and request.endpoint == STARTS_A_PURCHASE
+    return redirect(url_for("security.register" if starts else "security.login", next=back), code=303)
 
 
 def _referring_path() -> str | None:
@@ -175,6 +180,7 @@ def _registered(app: Flask, user: User, form_data: dict[str, Any], **_kwargs: An
     accounts.open_workspace(
         db_session(), user, form_data["company_name"], draft_selection=draft_selection(form_data.get("next"))
     )
+    same_browser.registered(user)
 
 
 def _password_changed(app: Flask, user: Any, **_kwargs: Any) -> None:

@@ -60,12 +60,98 @@ def test_the_confirmation_link_lets_the_new_login_in(
     client.submit("/signup", SIGN_UP)
     too_early = client.submit("/login", {"email": "ada@birch.example", "password": PASSWORD})
 
-    client.get(link_in_mail(mailbox, run_jobs))
-    answer = client.sign_in("ada@birch.example", PASSWORD)
+    answer = client.get(link_in_mail(mailbox, run_jobs))
 
     assert "Confirm your e-mail address first" in too_early.text
-    assert answer.location == "/start"
+    assert (answer.status_code, answer.location) == (303, "/start")
     assert client.get("/start").location == "/billing"
+    assert "Your e-mail address is confirmed." in client.get("/account").text
+
+
+def another_browser(app: Flask) -> Browser:
+    made = app.test_client()
+    assert isinstance(made, Browser)
+    return made
+
+
+def test_the_confirmation_link_in_another_browser_asks_to_sign_in_first(
+    app: Flask, client: Browser, mailbox: FolderMail, run_jobs: Callable[[], list[str]]
+) -> None:
+    client.submit("/signup", SIGN_UP)
+    another = another_browser(app)
+    another.submit("/signup", {**SIGN_UP, "email": "eve@birch.example"})
+    run_jobs()
+    link = next(
+        LINK.search(mail.get_body(preferencelist=("plain",)).get_content()).group(1)  # type: ignore[union-attr]
+        for _, mail in mailbox.read()
+        if mail["To"] == "ada@birch.example"
+    )
+    answer = another.get(link)
+
+    assert urlsplit(answer.location).path == "/login"
+    assert another.get("/account").status_code == 303
+    assert another.sign_in("ada@birch.example", PASSWORD).location == "/start"
+
+
+def test_a_link_that_a_mail_scanner_has_opened_still_lets_its_browser_go_on_once(
+    app: Flask, client: Browser, mailbox: FolderMail, run_jobs: Callable[[], list[str]]
+) -> None:
+    client.submit("/signup", SIGN_UP)
+    link = link_in_mail(mailbox, run_jobs)
+    another_browser(app).get(link)
+    first = client.get(link)
+    client.submit("/logout", page="/account")
+    second = client.get(link)
+
+    assert first.location == "/start"
+    assert second.location != "/start"
+    assert client.get("/account").status_code == 303
+
+
+def test_the_cookie_after_signing_up_does_not_tell_whether_the_address_was_known(
+    app: Flask, client: Browser, workspace: factories.Account
+) -> None:
+    shapes = []
+    for email in (workspace.email, "nobody@birch.example"):
+        browser = another_browser(app)
+        browser.submit("/signup", {**SIGN_UP, "email": email})
+        with browser.session_transaction() as kept:
+            shapes.append({name: len(str(value)) for name, value in kept.items() if name != "_flashes"})
+
+    assert shapes[0] == shapes[1]
+    assert shapes[0]["signed_up"] == 64
+
+
+def test_signing_up_with_a_known_address_lets_nobody_in(
+    app: Flask, client: Browser, mailbox: FolderMail, run_jobs: Callable[[], list[str]]
+) -> None:
+    client.submit("/signup", SIGN_UP)
+    link = link_in_mail(mailbox, run_jobs)
+    thief = another_browser(app)
+    thief.submit("/signup", {**SIGN_UP, "password": "quite another password"})
+    thief.get(link)
+
+    assert thief.get("/account").status_code == 303
+
+
+def test_a_guest_who_starts_a_purchase_signs_up_and_goes_on_to_it(
+    client: Browser, mailbox: FolderMail, run_jobs: Callable[[], list[str]]
+) -> None:
+    start = client.get(CHOICE)
+    page = client.get(start.location)
+    client.submit(start.location, {**SIGN_UP, "next": CHOICE})
+    client.get(link_in_mail(mailbox, run_jobs))
+    leads_to = urlsplit(client.get("/start").location)
+
+    assert (start.status_code, urlsplit(start.location).path) == (303, "/signup")
+    assert "What you chose is kept" in page.text
+    assert re.search(r'href="/login\?next=/checkout\?[^"]*seats(=|%3D)12', page.text)
+    assert leads_to.path == "/checkout"
+    assert sorted(leads_to.query.split("&")) == ["copilot=5", "interval=year", "seats=12", "tier=advanced"]
+
+
+def test_a_guest_who_returns_to_a_quote_signs_in(client: Browser) -> None:
+    assert client.get("/checkout/Q-0000000000").location == "/login?next=/checkout/Q-0000000000"
 
 
 def test_a_choice_made_before_signing_up_waits_in_any_browser(
