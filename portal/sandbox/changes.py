@@ -10,17 +10,31 @@ from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
 
-def full_price(sandbox: Sandbox, subscription: Document, item: Document) -> Fraction:
-    """What the item costs for a whole period, the discounts that still last taken off."""
-    exact = amounts.for_quantity(item["price"], item.get("quantity") or 0)
+def full_price(sandbox: Sandbox, subscription: Document, item: Document, beside: list[Document]) -> Fraction:
+    """What the item, one of `beside`, costs for a whole period, the discounts that still last taken off.
+
+    A discount of the whole subscription is shared with the items that are billed together with it
+    (docs.stripe.com/billing/subscriptions/billing-mode/compare).
+    """
     now = sandbox.now(subscription["customer"])
-    own, order = (
-        tuple(reduction(sandbox, id) for id in lasting(sandbox, held["discounts"], now))
-        for held in (item, subscription)
-    )
-    row = discounts.Row(amounts.whole(exact), lines.product_id(item["price"]), True, own)
-    taken = discounts.take([row], order)
-    return exact - sum(amount for _, amount in taken[0])
+    together = [row for row in beside if row["id"] == item["id"] or _billed_together(row, item)]
+    place = [row["id"] for row in together].index(item["id"])
+    order = [reduction(sandbox, id) for id in lasting(sandbox, subscription["discounts"], now)]
+    taken = discounts.take([_priced(sandbox, row, now) for row in together], order)
+    exact = amounts.for_quantity(item["price"], item.get("quantity") or 0)
+    return exact - sum(amount for _, amount in taken[place])
+
+
+def _billed_together(one: Document, other: Document) -> bool:
+    intervals = [row["price"]["recurring"] for row in (one, other)]
+    same = intervals[0]["interval"] == intervals[1]["interval"]
+    return same and not items.is_metered(one) and not items.is_metered(other)
+
+
+def _priced(sandbox: Sandbox, item: Document, now: int) -> discounts.Row:
+    exact = amounts.for_quantity(item["price"], item.get("quantity") or 0)
+    own = tuple(reduction(sandbox, id) for id in lasting(sandbox, item["discounts"], now))
+    return discounts.Row(amounts.whole(exact), lines.product_id(item["price"]), True, own)
 
 
 def credit_items(sandbox: Sandbox, subscription: Document, item: Document, at: int) -> list[Document]:
@@ -52,10 +66,12 @@ def _credit_item(
     )
 
 
-def debit_item(sandbox: Sandbox, subscription: Document, item: Document, at: int) -> Document:
+def debit_item(
+    sandbox: Sandbox, subscription: Document, item: Document, at: int, beside: list[Document]
+) -> Document:
     """The pending item that charges the rest of the item's current period, not stored yet."""
     start, end = item["current_period_start"], item["current_period_end"]
-    amount = proration.rest(full_price(sandbox, subscription, item), start=start, end=end, at=at)
+    amount = proration.rest(full_price(sandbox, subscription, item, beside), start=start, end=end, at=at)
     quantity = item.get("quantity") or 0
     return _proration_item(
         sandbox, subscription, item, item["price"], "Remaining", amount, quantity, (at, end), None
@@ -112,10 +128,12 @@ def store_pending(sandbox: Sandbox, rows: list[Document]) -> None:
         sandbox.emit("invoiceitem.created", row)
 
 
-def added_time(sandbox: Sandbox, subscription: Document, item: Document, old_end: int) -> Document:
+def added_time(
+    sandbox: Sandbox, subscription: Document, item: Document, old_end: int, beside: list[Document]
+) -> Document:
     """The pending item for the time that a restarted period adds; recorded, also where it comes to 0."""
     start, end = item["current_period_start"], item["current_period_end"]
-    full = full_price(sandbox, subscription, item)
+    full = full_price(sandbox, subscription, item, beside)
     quantity = item.get("quantity") or 0
     amount = proration.rest(full, start=start, end=end, at=old_end)
     return _proration_item(

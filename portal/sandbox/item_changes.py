@@ -155,9 +155,9 @@ def prorations(sandbox: Sandbox, subscription: Document, outcome: ItemChanges, a
         rows += _credits(sandbox, subscription, item, at)
     for before, after in outcome.changed:
         rows += _credits(sandbox, subscription, before, at)
-        rows += _debits(sandbox, subscription, after, at)
+        rows += _debits(sandbox, subscription, after, at, outcome.rows)
     for item in outcome.added:
-        rows += _debits(sandbox, subscription, item, at)
+        rows += _debits(sandbox, subscription, item, at, outcome.rows)
     return rows
 
 
@@ -165,9 +165,11 @@ def _credits(sandbox: Sandbox, subscription: Document, item: Document, at: int) 
     return [] if items.is_metered(item) else changes.credit_items(sandbox, subscription, item, at)
 
 
-def _debits(sandbox: Sandbox, subscription: Document, item: Document, at: int) -> list[Document]:
+def _debits(
+    sandbox: Sandbox, subscription: Document, item: Document, at: int, beside: list[Document]
+) -> list[Document]:
     if items.is_metered(item):
         return []
-    row = changes.debit_item(sandbox, subscription, item, at)
+    row = changes.debit_item(sandbox, subscription, item, at, beside)
     billed.replace(item, row)
     return [row]

@@ -172,7 +172,8 @@ def _resumed(
     if behavior == "none":
         return []
     debits = [
-        changes.debit_item(sandbox, after, item, params.get("proration_date", now)) for item in licensed
+        changes.debit_item(sandbox, after, item, params.get("proration_date", now), licensed)
+        for item in licensed
     ]
     for item, row in zip(licensed, debits, strict=True):
         billed.replace(item, row)

@@ -104,7 +104,7 @@ def restart(sandbox: Sandbox, subscription: Document, outcome: ItemChanges, aske
     licensed = [item for item in outcome.rows if not items.is_metered(item)]
     if not outcome.bills:
         for item in licensed:
-            row = changes.added_time(sandbox, subscription, item, ends[item["id"]])
+            row = changes.added_time(sandbox, subscription, item, ends[item["id"]], licensed)
             billed.extend(item, row)
             added.append(row)
         changes.store_pending(sandbox, added)

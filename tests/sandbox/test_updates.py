@@ -210,6 +210,20 @@ def test_a_discounted_period_is_credited_at_its_discounted_price(world: BillingW
     assert amounts(world, subscription) == [-1200, 3000]
 
 
+def test_an_amount_off_the_whole_is_shared_by_the_items(world: BillingWorld) -> None:
+    coupon = world.v1.coupons.create({"amount_off": 800, "currency": "usd", "duration": "forever"})
+    subscription = world.subscribe(
+        world.customer(), world.price(3000), world.price(1000), discounts=[{"coupon": coupon.id}]
+    )
+    first = world.latest_invoice(subscription).total
+    world.at(HALF)
+    change(world, subscription, item(subscription, quantity=2))
+
+    # of the 8.00, 6.00 were taken off the first item; beside two of it, 6.85 are
+    assert first == 3200
+    assert amounts(world, subscription) == [-1200, 2657]
+
+
 def test_discounts_of_an_item_are_replaced_or_cleared(world: BillingWorld) -> None:
     ten, half = (
         world.v1.coupons.create({"percent_off": percent, "duration": "forever"}) for percent in (10, 50)
