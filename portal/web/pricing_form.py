@@ -1,6 +1,7 @@
 """The choice on /pricing: a form that lives in the address, made from what the catalogue sells."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from flask_babel import gettext
@@ -130,7 +131,6 @@ def _selection(form: ChoiceForm) -> Selection:
 
 def choice_form(arguments: MultiDict[str, str], catalog: Catalog) -> ChoiceForm:
     """Read the choice from the address: what is left out has its default, what is wrong is kept to mend."""
-    shape = type("CatalogChoiceForm", (ChoiceForm,), {**_fields(catalog), "catalog": catalog})
     defaults = {
         "tier": list(catalog.tiers)[len(catalog.tiers) // 2],
         "interval": catalog.intervals[0],
@@ -138,7 +138,13 @@ def choice_form(arguments: MultiDict[str, str], catalog: Catalog) -> ChoiceForm:
     }
     defaults |= {add_on.key: 0 for add_on in catalog.add_ons.values() if add_on.per == "seat"}
     defaults |= dict.fromkeys(catalog.usage, 0)
-    return shape(arguments or None, data=defaults)
+    return _shape(catalog)(arguments or None, data=defaults)
+
+
+@lru_cache
+def _shape(catalog: Catalog) -> type[ChoiceForm]:
+    """The form's class; its texts are lazy, so it is the same in every language."""
+    return type("CatalogChoiceForm", (ChoiceForm,), {**_fields(catalog), "catalog": catalog})
 
 
 def choice_query(selection: Selection) -> dict[str, str]:
