@@ -1,7 +1,7 @@
 """The quote is the invoice: the comparison that proves it, to the cent, and where it is kept."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 from portal import pricing
 from portal.errors import N_
 from portal.gateways.stripe_words import Invoice, InvoiceLine
+from portal.models import Invoice as StoredInvoice
 from portal.models import Quote, QuoteMatch
 
 BEFORE_PAYMENT = "before_payment"
 FINAL = "final"
-TRIAL_REASONS = {"subscription_create"}
 
 REASONS = {
     "missing": N_("The invoice lacks this line."),
@@ -91,6 +91,26 @@ def quoted(quote: Quote, *, after_trial: bool = False) -> Expected:
     # the balance of the day on which a trial ends was never promised
     due = None if quote.trial_days else quote.amount_due
     return Expected(quote.currency, tuple(lines), quote.tax, due)
+
+
+def without_usage(invoice: Invoice, metered: Collection[str]) -> Invoice:
+    """The invoice as it would be without its metered lines, which no quote promises.
+
+    ``metered``: Stripe's price ids. The first invoice after a trial bills the usage during the trial as well.
+    """
+    usage = [line for line in invoice.lines if line.price_id in metered]
+    amount, discount, tax = (
+        sum(getattr(line, name) for line in usage) for name in ("amount", "discount", "tax")
+    )
+    return replace(
+        invoice,
+        lines=tuple(line for line in invoice.lines if line not in usage),
+        subtotal=invoice.subtotal - amount,
+        discount=invoice.discount - discount,
+        tax=invoice.tax - tax,
+        total=invoice.total - (amount - discount + tax),
+        amount_due=invoice.amount_due - (amount - discount + tax),
+    )
 
 
 def differences(expected: Expected, invoice: Invoice, keys: Mapping[str, str]) -> list[Difference]:
@@ -188,10 +208,11 @@ def of_invoice(session: Session, invoice_id: str) -> list[QuoteMatch]:
 
 
 def of_invoices(session: Session, invoice_ids: Sequence[str]) -> dict[str, QuoteMatch]:
-    """The last comparison of each of these invoices; an invoice without a quote is not among the keys."""
+    """The last comparison of each of these invoices; one without a quote, or void, is not among the keys."""
+    void = select(StoredInvoice.stripe_id).where(StoredInvoice.status == "void")
     statement = (
         select(QuoteMatch)
-        .where(QuoteMatch.stripe_invoice_id.in_(invoice_ids))
+        .where(QuoteMatch.stripe_invoice_id.in_(invoice_ids), QuoteMatch.stripe_invoice_id.not_in(void))
         .order_by(QuoteMatch.compared_at)
     )
     return {row.stripe_invoice_id: row for row in session.scalars(statement)}

@@ -2,15 +2,19 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+import structlog
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
-from portal.models import BillingDetails, Invoice, Quote, Subscription
+from portal.models import BillingDetails, Invoice, Mail, Quote, Subscription
 from portal.services import letters, subscriptions
 
 TRIAL_REMINDER = timedelta(days=3)
+BATCH = 100
+
+log = structlog.get_logger()
 
 
 def about_invoice(
@@ -51,24 +55,36 @@ def remind(session: Session, gateways: Gateways, details: BillingDetails, subscr
 
 
 def sweep_trials(gateways: Gateways) -> int:
-    """Remind of every trial that ends within three days, should Stripe's word of it have been lost."""
+    """Remind of trials that end within three days, should Stripe's word of them have been lost.
+
+    A batch at a time of those not yet reminded; one that fails does not keep the others from theirs.
+    """
     now = gateways.clock.now()
     with unit_of_work(system=True) as session:
         due = session.execute(
-            select(Subscription.workspace_id, Subscription.stripe_id).where(
+            select(Subscription.workspace_id, Subscription.stripe_id)
+            .where(
                 Subscription.status == "trialing",
                 Subscription.access == subscriptions.ACTIVE,
                 Subscription.trial_end > now,
                 Subscription.trial_end <= now + TRIAL_REMINDER,
+                ~exists().where(Mail.dedupe_key == func.concat("trial_reminder:", Subscription.stripe_id)),
             )
+            .order_by(func.random())  # none that always fails can stand in the way of the others
+            .limit(BATCH)
         ).all()
-    sent = 0
-    for workspace_id, stripe_id in due:
+    return sum(_remind_one(gateways, workspace_id, stripe_id) for workspace_id, stripe_id in due)
+
+
+def _remind_one(gateways: Gateways, workspace_id: int, stripe_id: str) -> bool:
+    try:
         with unit_of_work(workspace_id) as session:
             row = session.scalars(select(Subscription).where(Subscription.stripe_id == stripe_id)).one()
             details = session.scalars(select(BillingDetails)).one()
-            sent += remind(session, gateways, details, row)
-    return sent
+            return remind(session, gateways, details, row)
+    except Exception:
+        log.exception("reminder_failed", subscription=stripe_id)
+        return False
 
 
 def _trial_ends_soon(subscription: Subscription, now: datetime) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from portal import pricing
 from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, NotFoundError
 from portal.gateways import Gateways
@@ -89,6 +90,8 @@ def refresh_invoice(gateways: Gateways, invoice_id: str) -> Outcome:
     if latest.invoice_id == invoice.id:
         return latest
     outcome = _write(gateways, workspace_id, _read_more(gateways, read_at, None, invoice))
+    # whether an older invoice is still owed decides on access
+    latest = refresh_subscription(gateways, invoice.subscription_id)
     return Outcome(f"{outcome.text}; {latest.text}", workspace_id)
 
 
@@ -198,6 +201,11 @@ def _compare(session: Session, gateways: Gateways, invoice: Invoice, prices: dic
     elif invoice.billing_reason != "subscription_create":
         return
     keys = {price_id: row.key for price_id, row in prices.items()}
+    if after_trial:
+        usage = {
+            price_id for price_id, row in prices.items() if row.key in pricing.catalog(quote.catalog).usage
+        }
+        invoice = matches.without_usage(invoice, usage)
     found = matches.differences(matches.quoted(quote, after_trial=after_trial), invoice, keys)
     if matches.record(session, quote.id, invoice.id, matches.FINAL, found) and found:
         incidents.report(
@@ -241,6 +249,7 @@ def _write_subscription(
         payment=facts.payment,
         setup=facts.setup,
         before=known.access if known else subscriptions.NONE,
+        owed_since=subscriptions.owed_since(session, subscription.id),
         now=gateways.clock.now(),
         grace=gateways.settings.grace,
     )

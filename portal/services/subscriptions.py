@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from portal.gateways import stripe_words as words
-from portal.models import CatalogPrice, Subscription
+from portal.models import CatalogPrice, Invoice, Subscription
 
 LIVE = ("trialing", "active", "past_due", "unpaid", "paused")
 ENDED = ("canceled", "incomplete_expired")
@@ -47,6 +47,26 @@ def other_live(session: Session, stripe_id: str) -> str | None:
     return session.scalars(statement).first()
 
 
+def owed_since(session: Session, stripe_id: str) -> datetime | None:
+    """When the oldest of its invoices that is still owed became final; nothing while none is.
+
+    The first purchase does not count, it has not begun before it is paid; neither does a debit on its way.
+    """
+    statement = select(Invoice).where(
+        Invoice.stripe_subscription_id == stripe_id,
+        Invoice.status == "open",
+        Invoice.billing_reason != "subscription_create",
+        Invoice.issued_at.is_not(None),
+    )
+    owed = [row for row in session.scalars(statement) if _failed(row)]
+    return min((row.issued_at for row in owed if row.issued_at), default=None)
+
+
+def _failed(invoice: Invoice) -> bool:
+    payment = invoice.payment or {}
+    return payment.get("state") != "processing" and payment.get("error") is not None
+
+
 def access(
     subscription: words.Subscription,
     *,
@@ -54,13 +74,15 @@ def access(
     payment: words.Intent | None,
     setup: words.Intent | None,
     before: str,
+    owed_since: datetime | None = None,
     now: datetime,
     grace: timedelta,
 ) -> str:
     """Who may work: none, active, payment_pending, limited or ended.
 
     ``invoice`` is the subscription's latest, ``payment`` its intent, ``setup`` the pending setup intent,
-    ``before`` the access so far. A first purchase by bank debit works while the debit is on its way; nothing
+    ``before`` the access so far, ``owed_since`` the age of the oldest failed invoice: an empty or paid usage
+    invoice after a failed renewal begins no new days of grace, even if it makes Stripe say active. A first purchase by bank debit works while the debit is on its way; nothing
     else is active before it is paid. Source: docs.stripe.com/billing/subscriptions/overview.
     """
     status = subscription.status
@@ -73,9 +95,11 @@ def access(
     if status == "incomplete":
         return PAYMENT_PENDING if payment is not None and payment.status == "processing" else NONE
     if status == "past_due":
-        since = datetime.fromtimestamp(invoice.created, UTC) if invoice else now
+        since = owed_since or (datetime.fromtimestamp(invoice.created, UTC) if invoice else now)
         return ACTIVE if now < since + grace else LIMITED
     if status in ("unpaid", "paused"):
+        return LIMITED
+    if owed_since is not None and now >= owed_since + grace:
         return LIMITED
     if before == NONE and setup is not None and setup.status != "succeeded":
         return NONE  # trial or nothing due: it begins when a way to pay is there

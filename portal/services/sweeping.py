@@ -3,13 +3,13 @@
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.gateways import Gateways
-from portal.models import Attempt, Subscription
+from portal.models import Attempt, Invoice, Subscription
 from portal.services import attempt_states as states
 from portal.services import attempts, projections, subscriptions, undoing
 
@@ -39,19 +39,44 @@ def sweep_attempts(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BE
 
 
 def sweep_grace(gateways: Gateways) -> int:
-    """Look again at every subscription whose renewal failed: no event tells that its grace is over."""
+    """Look again at subscriptions whose renewal failed: no event tells that their grace is over.
+
+    A batch at a time, in any order, so that none that always fails stands in the way; returns how many.
+    """
     with unit_of_work(system=True) as session:
         late = session.scalars(
-            select(Subscription.stripe_id).where(
-                Subscription.status == "past_due", Subscription.access == subscriptions.ACTIVE
+            select(Subscription.stripe_id)
+            .where(
+                or_(Subscription.status == "past_due", _owes(gateways)),
+                Subscription.status.in_(subscriptions.LIVE),
+                Subscription.access == subscriptions.ACTIVE,
             )
+            .order_by(func.random())
+            .limit(BATCH)
         ).all()
     for stripe_id in late:
-        try:
-            projections.refresh_subscription(gateways, stripe_id)
-        except PortalError as error:
-            log.warning("grace_waits", subscription=stripe_id, reason=str(error))
+        _look_again(gateways, stripe_id)
     return len(late)
+
+
+def _owes(gateways: Gateways) -> ColumnElement[bool]:
+    """An invoice is open for longer than the grace, whatever the subscription's status."""
+    return exists().where(
+        Invoice.workspace_id == Subscription.workspace_id,
+        Invoice.stripe_subscription_id == Subscription.stripe_id,
+        Invoice.status == "open",
+        Invoice.issued_at <= gateways.clock.now() - gateways.settings.grace,
+    )
+
+
+def _look_again(gateways: Gateways, stripe_id: str) -> None:
+    """One that fails, whatever the reason, does not keep the others from their turn."""
+    try:
+        projections.refresh_subscription(gateways, stripe_id)
+    except PortalError as error:
+        log.warning("grace_waits", subscription=stripe_id, reason=str(error))
+    except Exception:
+        log.exception("grace_failed", subscription=stripe_id)
 
 
 def _unfinished(session: Session, left_behind_after: timedelta) -> list[tuple[int, str]]:

@@ -92,6 +92,15 @@ def test_a_renewal_that_fails_leaves_the_days_of_grace(age: int, expected: str) 
     assert access("past_due", "active", invoice=late) == expected
 
 
+@pytest.mark.parametrize("status", ["past_due", "active"])
+@pytest.mark.parametrize(("age", "expected"), [(7 * DAY - 1, "active"), (7 * DAY, "limited")])
+def test_a_newer_invoice_begins_no_new_days_of_grace(status: str, age: int, expected: str) -> None:
+    newer = invoice(SEAT, billing_reason="subscription_cycle", created=int(NOW.timestamp()), status="paid")
+    owed_since = NOW - timedelta(seconds=age)
+
+    assert access(status, "active", invoice=newer, owed_since=owed_since) == expected
+
+
 def test_an_open_renewal_takes_nothing_away() -> None:
     renewal = invoice(SEAT, billing_reason="subscription_cycle")
 

@@ -106,7 +106,7 @@ def test_of_an_event_of_no_use_only_its_name_is_kept(customer: Customer, post: C
     assert rows(InboxEvent.payload) == [({"id": "evt_1", "type": "product.created", "object_id": "prod_1"},)]
 
 
-@pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "a\udc00b"], ids=["NUL", "high half", "low half"])
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"], ids=["NUL", "half a pair"])
 @pytest.mark.parametrize("type", ["customer.subscription.updated", "product.created"])
 def test_what_the_database_cannot_hold_is_replaced_and_the_event_kept(
     customer: Customer, post: Callable[..., int], type: str, text: str

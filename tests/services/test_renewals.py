@@ -1,13 +1,13 @@
 """After the first purchase: renewals that are paid, that fail, and whose days of grace run out."""
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from portal.db import unit_of_work
-from portal.models import InboxEvent, Mail
+from portal.models import BillingDetails, InboxEvent, Mail
 from portal.services import inbox, notices, sweeping
 from tests.services.buying import Customer
-from tests.shop import TWELVE_BY_THE_MONTH
+from tests.shop import TWELVE_BY_THE_MONTH, TWELVE_BY_THE_YEAR
 
 
 def renew(customer: Customer, **delta: int) -> None:
@@ -59,6 +59,59 @@ def test_when_the_grace_is_over_access_is_limited_without_an_event(customer: Cus
 
     assert (looked, during) == (1, "active")
     assert customer.access() == "limited"
+
+
+def test_usage_invoices_after_a_failed_yearly_renewal_begin_no_new_grace(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_YEAR)
+    for _month in range(11):
+        renew(customer, days=30)
+    card_that_stops_working(customer)
+    renew(customer, days=36)
+    at_first = customer.access()
+    seen = []
+    for _week in range(8):
+        renew(customer, days=7, hours=12)
+        sweeping.sweep_grace(customer.gateways)
+        seen.append(customer.access())
+
+    assert at_first == "active"
+    assert set(seen) == {"limited"}
+
+
+def test_paying_the_old_invoice_gives_access_again(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    card_that_stops_working(customer)
+    renew(customer, days=31, hours=2)
+    customer.shop.sandbox.clock.offset += 8 * 24 * 3600
+    sweeping.sweep_grace(customer.gateways)
+    limited = customer.access()
+    [owed] = [each for each in customer.shop.client.v1.invoices.list().data if each.status == "open"]
+    customer.shop.client.v1.invoices.pay(owed.id, {"payment_method": "pm_card_visa"})
+    customer.settle()
+
+    assert (limited, customer.access()) == ("limited", "active")
+
+
+def test_a_subscription_that_stripe_refuses_to_tell_is_looked_at_again(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    card_that_stops_working(customer)
+    renew(customer, days=31, hours=2)
+    customer.shop.faults.fail("refuse", "/v1/subscriptions/*", method="GET")
+    looked = [sweeping.sweep_grace(customer.gateways), sweeping.sweep_grace(customer.gateways)]
+
+    assert looked == [1, 1]
+    assert customer.access() == "active"
+
+
+def test_a_reminder_that_cannot_be_written_stops_nothing(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH, trial=True)
+    customer.shop.sandbox.clock.offset += 11 * 24 * 3600 + 60
+    with unit_of_work(customer.workspace_id) as session:
+        session.execute(delete(BillingDetails))
+    sent = notices.sweep_trials(customer.gateways)
+
+    assert sent == 0
+    assert customer.mails("trial_reminder") == 0
 
 
 def test_the_trials_reminder_is_sent_once_even_if_stripes_word_was_lost(customer: Customer) -> None:
