@@ -39,6 +39,7 @@ MODULES = (
     "subscription_updates",
     "schedule_routes",
     "item_routes",
+    "older_data",
     "invoice_routes",
     "invoice_drafts",
     "invoice_line_routes",
