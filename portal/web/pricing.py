@@ -1,14 +1,21 @@
 """/pricing: compare the tiers, choose, see what it costs. Public; the whole choice is in the address."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 
-from flask import Blueprint, Response, make_response, render_template, request
+from babel import Locale
+from flask import Blueprint, Response, current_app, make_response, render_template, request
+from markupsafe import Markup
 
 from portal.pricing import Catalog, catalog, quote
 from portal.web import public, settings
+from portal.web.language import page_locale
 from portal.web.pricing_form import ChoiceForm, choice_form
 
 blueprint = Blueprint("pricing", __name__)
+
+KEPT_CHOICES = 256
 
 
 def offered_catalog() -> Catalog:
@@ -21,19 +28,41 @@ def year_saving(prices: Mapping[str, int]) -> int:
     return 12 * prices["month"] - prices["year"] if "year" in prices else 0
 
 
-def _page(template: str, form: ChoiceForm) -> Response:
-    estimate = None
-    if form.validate() and form.selection:
-        estimate = quote(form.selection, catalog=form.catalog, currency=form.catalog.currency)
-    response = make_response(
+@dataclass(frozen=True)
+class _Choice:
+    """What the changing part of the page is made from; nothing in it is about who asks."""
+
+    catalog: Catalog
+    typed: tuple[tuple[str, tuple[str, ...]], ...]
+    locale: Locale
+    root: str
+    form: ChoiceForm = field(compare=False)
+
+
+def _rendered(chosen: _Choice) -> Markup:
+    form, catalog = chosen.form, chosen.catalog
+    estimate = quote(form.selection, catalog=catalog, currency=catalog.currency) if form.selection else None
+    return Markup(  # noqa: S704 - the template has escaped what was typed
         render_template(
-            template,
-            form=form,
-            catalog=form.catalog,
-            estimate=estimate,
-            year_saving=year_saving,
+            "pricing/_choice.html", form=form, catalog=catalog, estimate=estimate, year_saving=year_saving
         )
     )
+
+
+# most who come see one of a few choices; only what can be priced is kept
+_kept = lru_cache(KEPT_CHOICES)(_rendered)
+
+
+def _choice() -> Markup:
+    form = choice_form(request.args, offered_catalog())
+    priced = form.validate()
+    typed = tuple((each.name, tuple(each.raw_data or ())) for each in form)
+    chosen = _Choice(form.catalog, typed, page_locale(), request.script_root, form)
+    return _kept(chosen) if priced and not current_app.debug else _rendered(chosen)
+
+
+def _answer(page: str) -> Response:
+    response = make_response(page)
     # the browser may keep it for Back, and asks again before it shows it anew
     response.headers["Cache-Control"] = "private, no-cache"
     return response
@@ -43,11 +72,11 @@ def _page(template: str, form: ChoiceForm) -> Response:
 @public
 def page() -> Response:
     """The page, with what the address chooses."""
-    return _page("pricing/page.html", choice_form(request.args, offered_catalog()))
+    return _answer(render_template("pricing/page.html", choice=_choice()))
 
 
 @blueprint.get("/pricing/choice")
 @public
 def choice() -> Response:
     """The changing part of the page alone, for the script that updates it as the person types."""
-    return _page("pricing/_choice.html", choice_form(request.args, offered_catalog()))
+    return _answer(_choice())

@@ -171,3 +171,17 @@ def test_the_chosen_colours_are_in_the_page_itself(client: Browser, theme: str) 
 
     assert (answer.status_code, answer.location) == (303, "/pricing?seats=7")
     assert f'data-theme="{theme}"' in client.get("/pricing").text
+
+
+def test_a_choice_seen_before_is_shown_as_it_was_typed_and_never_in_place_of_another(client: Browser) -> None:
+    addresses = [
+        f"/pricing?tier=advanced&interval=year&seats={seats}" for seats in ("12", "1%202", "13", "12")
+    ]
+    values, totals = [], []
+    for address in addresses:
+        page = client.get(address)
+        values.append(re.findall(r'name="seats" value="([^"]*)"', page.text))
+        totals.append(re.findall(r"Charged today (\S+)", words(page))[0])
+
+    assert values == [["12"], ["1 2"], ["13"], ["12"]]
+    assert totals == ["$12,240.00", "$12,240.00", "$13,260.00", "$12,240.00"]
