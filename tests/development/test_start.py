@@ -107,7 +107,7 @@ class Start:
 def start() -> Iterator[Start]:
     """A start in a folder that everybody may enter."""
     # a space, since home folders have them
-    folder = ROOT / ".data" / "tests" / f"start {os.getpid()}-{time.time_ns()}"
+    folder = ROOT / ".data" / "tests" / f"s {os.getpid()}-{time.time_ns() % 10**6}"
     made = Start(folder)
     yield made
     if made.process and made.process.poll() is None:
