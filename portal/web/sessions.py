@@ -127,10 +127,10 @@ def install(app: Flask, settings: Settings) -> None:
 def ask_to_sign_in() -> AnyResponse:
     """Send a guest to the sign-in page, and back afterwards: to this page, or to the one with the form.
 
-    Whoever starts a purchase is new here, mostly, and signs up; that page leads to signing in as well.
+    Whoever comes with a choice to buy mostly is new here and signs up; that page leads to signing in, too.
     """
     back = request.full_path.rstrip("?") if request.method == "GET" else _referring_path()
-    starts = request.method == "GET" and request.endpoint == STARTS_A_PURCHASE
+    starts = request.method == "GET" and request.endpoint == STARTS_A_PURCHASE and bool(request.args)
     return redirect(url_for("security.register" if starts else "security.login", next=back), code=303)
 
 
