@@ -74,6 +74,8 @@ class Attempt(WorkspaceOwned, Base):
     step: Mapped[str]
     # whoever carries the attempt out holds it until then (the database's time); a crash frees it
     claimed_until: Mapped[datetime | None]
+    # when a waiting page last had Stripe asked (the database's time)
+    asked_at: Mapped[datetime | None]
     collect: Mapped[str | None]  # payment | setup | nothing: what the browser has to confirm
     stripe_subscription_id: Mapped[str | None]
     stripe_invoice_id: Mapped[str | None]

@@ -1,9 +1,11 @@
 """Where a purchase stands, for the page that waits for it: our rows first, then, if asked, Stripe itself."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import Interval, cast, func, or_, select, update
+from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.errors import N_, PortalError
@@ -13,6 +15,9 @@ from portal.services import attempt_states as states
 from portal.services import attempts, invoices, quotes, subscriptions, sweeping
 
 log = structlog.get_logger()
+
+# however often the page is loaded; an answer is several readings at Stripe
+ASK_STRIPE_EVERY = timedelta(seconds=2)
 
 MESSAGES = {
     "quoted": N_("This price is waiting for your confirmation."),
@@ -69,14 +74,24 @@ def _ask(gateways: Gateways, workspace_id: int, quote_id: str) -> bool:
     """Whether our rows are now as Stripe sees the purchase."""
     with unit_of_work(workspace_id) as session:
         attempt = attempts.of_quote(session, quote_id)
-    if attempt is None or attempt.state not in states.LIVE:
-        return True
+        if attempt is None or attempt.state not in states.LIVE:
+            return True
+        if not _may_ask(session, attempt.id):
+            return False
     try:
         sweeping.resume(gateways, workspace_id, attempt.id)
     except PortalError as error:
         log.warning("stripe_not_asked", attempt=attempt.id, reason=str(error))
         return False
     return True
+
+
+def _may_ask(session: Session, attempt_id: str) -> bool:
+    """Whether nobody has asked Stripe about the attempt just now; notes that it is being asked."""
+    now = func.clock_timestamp()
+    free = or_(Attempt.asked_at.is_(None), Attempt.asked_at <= now - cast(ASK_STRIPE_EVERY, Interval))
+    noted = update(Attempt).where(Attempt.id == attempt_id, free).values(asked_at=now).returning(Attempt.id)
+    return session.execute(noted).first() is not None
 
 
 def _without_attempt(gateways: Gateways, quote: Quote) -> str:
