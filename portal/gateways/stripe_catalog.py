@@ -6,6 +6,7 @@ from typing import Any
 
 import stripe
 
+from portal.errors import ConflictError
 from portal.gateways import stripe_reading as reading
 from portal.gateways.stripe_errors import StripeRefusedError, ask
 from portal.gateways.stripe_words import Band, Meter, Price, PriceSpec, Product, WebhookEndpoint
@@ -93,11 +94,6 @@ class StripeAccount:
             reading.plain(ask(lambda: self._client.v1.prices.create(params, {"idempotency_key": key})))
         )
 
-    def update_price_metadata(self, price_id: str, metadata: Mapping[str, str], *, key: str) -> None:
-        """Metadata may change; nothing else of a price is touched."""
-        params: Any = {"metadata": dict(metadata)}
-        ask(lambda: self._client.v1.prices.update(price_id, params, {"idempotency_key": key}))
-
     def meters(self) -> dict[str, Meter]:
         """Active meters by event name."""
         params: Any = {"status": "active", "limit": PAGE}
@@ -131,12 +127,15 @@ class StripeAccount:
     ) -> str:
         """A coupon for ``product_ids`` and a promotion code for it; the promotion code's id.
 
-        Exactly one of ``percent_off`` and ``amount_off`` (minor units) is given.
+        Exactly one of ``percent_off`` and ``amount_off`` (minor units) is given. A code that is in use raises
+        ConflictError before anything is made, so that no coupon is left behind.
         """
+        taken: Any = {"code": code, "active": True, "limit": 1}
+        if ask(lambda: self._client.v1.promotion_codes.list(taken)).data:
+            raise ConflictError(f"There is an active promotion code {code} already.")
         coupon: Any = {"duration": duration, "name": code, "applies_to": {"products": product_ids}}
         if percent_off is not None:
-            # the SDK's parameter is a float; two decimals survive it, and it is a percentage, not money
-            coupon["percent_off"] = float(percent_off)
+            coupon["percent_off"] = f"{percent_off:f}"
         else:
             coupon |= {"amount_off": amount_off, "currency": currency}
         if months is not None:

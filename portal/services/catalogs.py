@@ -213,7 +213,7 @@ def promote(
     """Make a promotion code for seats and add-ons, never for usage; Stripe's id of it.
 
     Exactly one of ``percent_off`` and ``amount_off`` (minor units); ``months`` with duration ``repeating``.
-    Raises StripeRefusedError when the code is taken, ConflictError before a push.
+    Raises ConflictError when the code is in use (no coupon is made then) and before a push.
     """
     licensed = [p for p in pricing.current_catalog().lookup_keys() if p.usage_type == "licensed"]
     products = sorted({product_id(price) for price in licensed})

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.errors import UnavailableError
+from portal.errors import ConflictError, UnavailableError
 from portal.gateways import Gateways
 from portal.models import CatalogPrice
 from portal.services import catalogs
@@ -142,3 +142,12 @@ def test_a_promotion_code_never_touches_usage(gateways: Gateways, shop: Shop) ->
         "portal-seat-essential",
         "portal-seat-expert",
     )
+
+
+def test_a_code_that_is_in_use_leaves_no_coupon_behind(gateways: Gateways, shop: Shop) -> None:
+    catalogs.push(gateways)
+    catalogs.promote(gateways, "SPRING", percent_off=Decimal("33.33"))
+    with pytest.raises(ConflictError, match="SPRING"):
+        catalogs.promote(gateways, "SPRING", percent_off=Decimal(5))
+
+    assert [str(coupon.percent_off) for coupon in shop.client.v1.coupons.list().data] == ["33.33"]
