@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+import structlog
 from babel import Locale
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -15,9 +16,12 @@ from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError
 from portal.gateways.stripe_words import TaxId
 from portal.models import BillingDetails
-from portal.services import audit, tax_ids
+from portal.services import attempt_states, audit, tax_ids
 from portal.services.ids import new_id
 
+log = structlog.get_logger()
+
+PENDING = "pending"
 LONGEST_TEXT = 200
 LONGEST_TAX_ID = 40
 # Stripe forgets a key after 24 hours; after that the customer is looked for by its metadata
@@ -69,7 +73,20 @@ def save(gateways: Gateways, workspace_id: int, user_id: int | None, details: De
     except StripeRefusedError as refusal:
         raise _field_error(refusal) from refusal
     with unit_of_work(workspace_id) as session:
-        return _store(session, details, tax_id, user_id)
+        row = _store(session, details, tax_id, user_id)
+    if tax_id is None or tax_id.status != PENDING:
+        return row
+    _catch_up(gateways, tax_id.id)
+    with unit_of_work(workspace_id) as session:
+        return session.scalars(select(BillingDetails)).one()
+
+
+def _catch_up(gateways: Gateways, tax_id: str) -> None:
+    """The registry may have answered before the number was stored, when its event found nothing of ours."""
+    try:
+        refresh_tax_id(gateways, tax_id)
+    except PortalError as error:
+        log.warning("tax_number_not_read", tax_id=tax_id, reason=str(error))
 
 
 def current(session: Session) -> BillingDetails | None:
@@ -171,7 +188,9 @@ def _customer(gateways: Gateways, workspace_id: int, details: Details) -> str:
 
 
 def _made_before(gateways: Gateways, key: str, asked_at: datetime | None) -> str | None:
-    if asked_at is None or datetime.now(UTC) - asked_at < KEY_LIFETIME:
+    with unit_of_work() as session:
+        now = attempt_states.database_time(session)
+    if asked_at is None or now - asked_at < KEY_LIFETIME:
         return None
     return gateways.stripe.find_customer("workspace_key", key, since=int(asked_at.timestamp()) - 60)
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
@@ -153,3 +154,42 @@ def test_a_number_is_added_once_whatever_fails(
     row = save(GERMAN)
 
     assert len(shop.client.v1.customers.tax_ids.list(row.stripe_customer_id).data) == 1
+
+
+def test_an_answer_that_comes_before_the_number_is_stored_is_not_lost(
+    save: Callable[[Details], BillingDetails], shop: Shop, run_jobs: Callable[[], list[str]]
+) -> None:
+    def answered() -> None:
+        shop.advance(minutes=10)
+        shop.sandbox.tick()
+        shop.deliver()
+        run_jobs()
+
+    save(CALIFORNIA)
+    shop.faults.fail("then", "/v1/customers/*/tax_ids", action=answered)
+    row = save(GERMAN)
+
+    assert row.tax_id_status == "unverified"
+
+
+def test_a_customer_is_looked_for_only_when_stripe_has_forgotten_the_key(
+    save: Callable[[Details], BillingDetails], shop: Shop, workspace: Account
+) -> None:
+    looked = []
+    for hours in (22, 24):
+        shop.faults.fail("kill_before", "/v1/customers", times=1)
+        with pytest.raises(Killed):
+            save(CALIFORNIA)
+        with unit_of_work(workspace.workspace_id) as session:
+            session.execute(
+                update(BillingDetails).values(
+                    stripe_customer_asked_at=func.clock_timestamp() - timedelta(hours=hours)
+                )
+            )
+        before = len(shop.faults.calls)
+        shop.faults.fail("kill_before", "/v1/customers", times=1)
+        with pytest.raises(Killed):
+            save(CALIFORNIA)
+        looked.append(len(shop.faults.calls) - before)
+
+    assert looked == [1, 2]
