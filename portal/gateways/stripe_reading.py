@@ -165,7 +165,8 @@ def named(part: TaxPart, tax_rate: Document | None) -> TaxPart:
     return replace(
         part,
         name=tax_rate.get("display_name"),
-        percentage=None if percentage is None else str(Decimal(str(percentage)).normalize()),
+        percentage=None if percentage is None else f"{Decimal(str(percentage)).normalize():f}",
+        country=tax_rate.get("country"),
         jurisdiction=tax_rate.get("jurisdiction") or tax_rate.get("country"),
     )
 

@@ -134,6 +134,7 @@ class TaxPart:
     name: str | None = None  # VAT, Sales tax …
     percentage: str | None = None
     jurisdiction: str | None = None
+    country: str | None = None  # two letters
 
 
 @dataclass(frozen=True)

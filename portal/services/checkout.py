@@ -54,7 +54,6 @@ __all__ = [
     "QuoteExpiredError",
     "StillConfirmingError",
     "TrialUsedError",
-    "cancel",
     "confirm",
     "prepare",
     "save_details",
@@ -346,11 +345,3 @@ def _result_of(gateways: Gateways, workspace_id: int, attempt_id: str) -> Confir
             return attempts.carry_out(gateways, workspace_id, attempt_id)
         time.sleep(LOOK_AGAIN)
     raise StillConfirmingError(log=f"attempt {attempt_id} is still being worked on")
-
-
-def cancel(gateways: Gateways, workspace_id: int, quote_id: str) -> None:
-    """Give up a purchase that has not been paid. Raises PaymentUnderWayError or StillConfirmingError."""
-    with unit_of_work(workspace_id) as session:
-        attempt = attempts.of_quote(session, quote_id)
-    if attempt is not None and attempt.state in attempt_states.LIVE:
-        attempts.abandon(gateways, workspace_id, attempt.id, "cancelled")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import literal, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -16,11 +16,24 @@ from portal.services.subscriptions import moment
 PER_PAGE = 25
 
 
-def listing(session: Session, *, limit: int = PER_PAGE, before: datetime | None = None) -> list[Invoice]:
-    """The workspace's invoices, newest first; ``before`` is the ``issued_at`` of the last one shown."""
+def listing(
+    session: Session,
+    *,
+    limit: int = PER_PAGE,
+    before: datetime | None = None,
+    before_id: str | None = None,
+) -> list[Invoice]:
+    """The workspace's invoices, newest first.
+
+    ``before`` and ``before_id`` are ``issued_at`` and ``stripe_id`` of the last one shown; without the id the
+    other invoices of that second are left out.
+    """
     statement = select(Invoice).order_by(Invoice.issued_at.desc(), Invoice.stripe_id.desc()).limit(limit)
     if before is not None:
-        statement = statement.where(Invoice.issued_at < before)
+        after = tuple_(Invoice.issued_at, Invoice.stripe_id) < tuple_(
+            literal(before), literal(before_id or "")
+        )
+        statement = statement.where(after)
     return list(session.scalars(statement))
 
 
@@ -66,7 +79,7 @@ def store(
         "starting_balance": invoice.starting_balance,
         "ending_balance": invoice.ending_balance,
         "lines": [_line(line, prices) for line in invoice.lines],
-        "billing": dict(invoice.billing),
+        "billing": dict(invoice.billing) | {"tax_rates": [_tax_rate(part) for part in invoice.taxes]},
         "hosted_invoice_url": invoice.hosted_invoice_url,
         "invoice_pdf": invoice.invoice_pdf,
         "payment": _payment(payment),
@@ -77,6 +90,17 @@ def store(
     statement = insert(Invoice).values(stripe_id=invoice.id, **values)
     key = [Invoice.workspace_id, Invoice.stripe_id]
     session.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+
+
+def _tax_rate(part: words.TaxPart) -> dict[str, object]:
+    return {
+        "percentage": part.percentage,
+        "name": part.name,
+        "country": part.country,
+        "jurisdiction": part.jurisdiction,
+        "reason": part.reason,
+        "amount": part.amount,
+    }
 
 
 def _line(line: words.InvoiceLine, prices: Mapping[str, CatalogPrice]) -> dict[str, object]:

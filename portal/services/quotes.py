@@ -54,12 +54,6 @@ class QuoteChangedError(ConflictError):
         self.changes = changes
 
 
-def estimate(selection: pricing.Selection, catalog: str | None = None) -> pricing.Quote:
-    """What ``selection`` costs in the catalogue on sale (or ``catalog``), before tax. Raises PricingError."""
-    chosen = pricing.catalog(catalog) if catalog else pricing.current_catalog()
-    return pricing.quote(selection, catalog=chosen, currency=chosen.currency)
-
-
 @dataclass(frozen=True)
 class Offer:
     """A price that ours and Stripe's sides agree on, ready to be stored."""

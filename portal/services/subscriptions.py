@@ -82,8 +82,9 @@ def access(
 
     ``invoice`` is the subscription's latest, ``payment`` its intent, ``setup`` the pending setup intent,
     ``before`` the access so far, ``owed_since`` the age of the oldest failed invoice: an empty or paid usage
-    invoice after a failed renewal begins no new days of grace, even if it makes Stripe say active. A first purchase by bank debit works while the debit is on its way; nothing
-    else is active before it is paid. Source: docs.stripe.com/billing/subscriptions/overview.
+    invoice after a failed renewal begins no new days of grace, even if it makes Stripe say active. A first
+    purchase by bank debit works while the debit is on its way; nothing else is active before it is paid.
+    Source: docs.stripe.com/billing/subscriptions/overview.
     """
     status = subscription.status
     first = invoice is not None and invoice.billing_reason == "subscription_create"

@@ -1,13 +1,15 @@
 """Buying for the first time, against the sandbox's engine on a real database."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import select, update
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.models import BillingDetails
-from portal.services import checkout, invoices, quotes
+from portal.models import Attempt, BillingDetails, Invoice
+from portal.services import checkout, invoices, matches, quotes
 from tests.services.buying import Customer
 from tests.shop import BERLIN, CALIFORNIA, TWELVE_BY_THE_MONTH, TWELVE_BY_THE_YEAR
 
@@ -28,6 +30,61 @@ def test_twelve_seats_and_copilot_by_the_year_become_one_active_subscription(cus
     assert customer.state(quote_id) == "active"
     assert customer.mails("receipt") == 1
     assert customer.incidents() == []
+
+
+def test_however_often_the_page_is_loaded_stripe_is_asked_once_in_two_seconds(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    customer.confirm(quote_id)
+    asked = []
+    for _load in range(3):
+        before = len(customer.shop.faults.calls)
+        customer.state(quote_id, ask_stripe=True)
+        asked.append(len(customer.shop.faults.calls) > before)
+    with unit_of_work(customer.workspace_id) as session:
+        session.execute(update(Attempt).values(asked_at=Attempt.asked_at - timedelta(seconds=2)))
+    before = len(customer.shop.faults.calls)
+    customer.state(quote_id, ask_stripe=True)
+
+    assert asked == [True, False, False]
+    assert len(customer.shop.faults.calls) > before
+
+
+def test_invoices_of_one_second_are_on_one_page_or_the_next(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    for _month in range(3):
+        customer.shop.advance(days=31, hours=2)
+        customer.settle()
+    with unit_of_work(customer.workspace_id) as session:
+        session.execute(update(Invoice).values(issued_at=customer.gateways.clock.now()))
+        every = [row.stripe_id for row in invoices.listing(session)]
+        first = invoices.listing(session, limit=2)
+        last = first[-1]
+        second = invoices.listing(session, limit=2, before=last.issued_at, before_id=last.stripe_id)
+
+    assert len(every) == 4
+    assert [row.stripe_id for row in [*first, *second]] == every
+
+
+def test_a_void_invoice_shows_no_match(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    with unit_of_work(customer.workspace_id) as session:
+        [invoice_id] = session.scalars(select(Invoice.stripe_id))
+        paid = matches.of_invoices(session, [invoice_id])
+        session.execute(update(Invoice).values(status="void"))
+        void = matches.of_invoices(session, [invoice_id])
+
+    assert (list(paid), void) == ([invoice_id], {})
+
+
+def test_an_invoice_keeps_the_rates_of_its_tax(customer: Customer) -> None:
+    checkout.save_details(customer.gateways, customer.workspace_id, None, BERLIN)
+    customer.buy(pricing.Selection("essential", 1))
+    with unit_of_work(customer.workspace_id) as session:
+        [invoice] = invoices.listing(session)
+    [rate] = invoice.billing["tax_rates"]
+
+    assert (rate["percentage"], rate["name"], rate["country"]) == ("19", "VAT", "DE")
+    assert rate["amount"] == invoice.tax > 0
 
 
 def test_every_metered_item_of_the_catalogue_comes_with_the_subscription(customer: Customer) -> None:
@@ -162,7 +219,7 @@ def test_the_invoice_after_a_trial_is_held_against_the_quote(customer: Customer)
     customer.buy(TWELVE_BY_THE_MONTH, trial=True)
     customer.shop.advance(days=11, hours=1)
     customer.settle()
-    customer.shop.advance(days=3)
+    customer.shop.advance(days=3, hours=2)
     customer.settle()
 
     assert customer.subscription().status == "active"
@@ -233,15 +290,6 @@ def test_without_a_webhook_the_waiting_page_asks_stripe(customer: Customer) -> N
     assert before == "awaiting_payment"
     assert asked == "active"
     assert customer.mails("receipt") == 1
-
-
-def test_cancelling_leaves_nothing_that_could_be_paid(customer: Customer) -> None:
-    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
-    customer.confirm(quote_id)
-    checkout.cancel(customer.gateways, customer.workspace_id, quote_id)
-
-    assert customer.state(quote_id) == "abandoned"
-    assert [each.status for each in customer.shop.subscriptions()] == ["incomplete_expired"]
 
 
 def test_saved_details_reach_stripes_customer(customer: Customer) -> None:

@@ -83,6 +83,22 @@ def test_the_order_of_lines_is_no_difference() -> None:
     assert found(invoice(COPILOT, SEAT)) == []
 
 
+def test_usage_after_a_trial_was_never_promised() -> None:
+    usage = replace(line("price_sms", 10, 500), tax=95)
+    billed = invoice(SEAT, COPILOT, usage, tax=95, total=136_895, amount_due=136_895)
+    compared = matches.without_usage(billed, {"price_sms"})
+
+    assert found(billed) != []
+    assert found(compared) == []
+    assert (compared.subtotal, compared.tax, compared.total) == (136_300, 0, 136_300)
+
+
+def test_usage_hides_no_other_difference() -> None:
+    billed = invoice(replace(SEAT, amount=118_801), COPILOT, line("price_sms", 10, 500))
+
+    assert ("seat.amount", 118_800, 118_801) in found(matches.without_usage(billed, {"price_sms"}))
+
+
 def test_a_metered_line_of_nothing_is_no_difference() -> None:
     assert found(invoice(SEAT, COPILOT, line("price_sms", 1, 0))) == []
 
