@@ -108,7 +108,13 @@ def propose(
     billed.remember(sandbox, draft, rows)
     members = {name: after[name] for name in CHANGEABLE if after.get(name) != before.get(name)}
     held = {**subscriptions.stored(sandbox, before), "latest_invoice": id}
-    held["_proposal"] = {"invoice": id, "rows": rows, "members": members, "on_failure": wait.on_failure}
+    held["_proposal"] = {
+        "before": before["latest_invoice"],
+        "invoice": id,
+        "members": members,
+        "on_failure": wait.on_failure,
+        "rows": rows,
+    }
     sandbox.store.put(KIND, held)
     if settle:
         settle(sandbox, draft, params)
@@ -138,7 +144,10 @@ def _show(sandbox: Sandbox, before: Document, lifetime: int) -> Document:
         "trial_end": None,
         "trial_from_plan": None,
     }
-    return standing.change(sandbox, held, pending_update=shown)
+    after = {**held, "pending_update": shown}
+    sandbox.store.put(KIND, after)
+    sandbox.emit("customer.subscription.updated", after, before)
+    return after
 
 
 def _expiry(sandbox: Sandbox, subscription: Document, lifetime: int) -> int:
@@ -162,6 +171,8 @@ def apply(sandbox: Sandbox, subscription: Document) -> Document:
     """The invoice is paid: make the change."""
     proposal, shown = subscription["_proposal"], subscription["pending_update"]
     before = subscriptions.stored(sandbox, subscription)
+    if not shown:  # nothing was told yet, not even of the invoice
+        before = {**before, "latest_invoice": proposal["before"]}
     after = {**subscription, **proposal["members"], "pending_update": None, "_proposal": None}
     for item in proposal["rows"]:
         for debit in item["_billed"]:

@@ -81,6 +81,23 @@ def test_a_declined_change_waits_and_leaves_the_subscription_as_it_was(world: Bi
     assert "invoice.payment_failed" in world.event_types()
 
 
+def test_the_news_name_what_changed_and_when(world: BillingWorld) -> None:
+    customer, subscription = seats(world)
+    ask(world, subscription, 5)
+    use_card(world, customer, DECLINES)
+    waiting = ask(world, subscription, 7)
+    use_card(world, customer, "pm_card_visa")
+    world.v1.invoices.pay(str(waiting.latest_invoice))
+    news = world.v1.events.list({"type": "customer.subscription.updated"}).data
+    changed = [set(event.to_dict()["data"]["previous_attributes"]) for event in reversed(news)]
+
+    assert changed[-3:] == [
+        {"items", "latest_invoice"},
+        {"latest_invoice", "pending_update"},
+        {"items", "pending_update"},
+    ]
+
+
 def test_paying_the_invoice_makes_the_change(world: BillingWorld) -> None:
     customer, subscription = seats(world)
     use_card(world, customer, DECLINES)
