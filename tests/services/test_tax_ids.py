@@ -1,8 +1,11 @@
 """Tax numbers: which a country knows, and what is wrong with one before Stripe is asked."""
 
+from typing import Any
+
 import pytest
 
 from portal.services import tax_ids
+from tests.shop import Shop
 
 
 @pytest.mark.parametrize("kind", tax_ids.OTHERS, ids=lambda kind: kind.type)
@@ -45,5 +48,23 @@ def test_blanks_and_dots_are_how_people_write() -> None:
     assert tax_ids.normal("eu_vat", " de 123.456-789 ") == "DE123456789"
 
 
-def test_a_country_without_numbers_offers_none() -> None:
-    assert tax_ids.kinds("BR") == []
+@pytest.mark.parametrize("kind", tax_ids.OTHERS, ids=lambda kind: kind.type)
+def test_stripe_takes_every_example(kind: tax_ids.Kind, shop: Shop) -> None:
+    customer = shop.client.v1.customers.create({})
+    value = tax_ids.normal(kind.type, kind.example)
+    params: Any = {"type": kind.type, "value": value}
+    made = shop.client.v1.customers.tax_ids.create(customer.id, params)
+
+    assert (made.type, made.value) == (kind.type, value)
+
+
+@pytest.mark.parametrize("country", ["IN", "BR", "JP", "MX", "TH"])
+def test_companies_of_large_countries_can_give_their_number(country: str) -> None:
+    assert len(tax_ids.kinds(country)) == 1
+
+
+def test_a_country_whose_numbers_cannot_be_checked_is_told_what_to_do() -> None:
+    assert tax_ids.kinds("GL") == []
+    assert tax_ids.problem("GL", "", "123") == (
+        "We cannot check tax numbers of this country yet. Leave this empty and write to support."
+    )
