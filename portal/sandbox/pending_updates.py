@@ -96,22 +96,14 @@ def propose(
     `settle` gets the draft instead of that.
     """
     id = sandbox.new_id("in")
-    draft = subscriptions.draft_invoice(
-        sandbox,
-        {**after, "latest_invoice": id},
-        lines,
-        billing_reason="subscription_update",
-        period=period,
-        id=id,
-        remember=False,
-    )
+    members = {"billing_reason": "subscription_update", "period": period, "id": id}
+    draft = subscriptions.draft_invoice(sandbox, after, lines, remember=False, **members)
     billed.remember(sandbox, draft, rows)
-    members = {name: after[name] for name in CHANGEABLE if after.get(name) != before.get(name)}
     held = {**subscriptions.stored(sandbox, before), "latest_invoice": id}
     held["_proposal"] = {
         "before": before["latest_invoice"],
         "invoice": id,
-        "members": members,
+        "members": _changed(before, after),
         "on_failure": wait.on_failure,
         "rows": rows,
     }
@@ -124,6 +116,10 @@ def propose(
     if invoice["status"] == "open" and wait.charges:
         payments.pay_invoice(sandbox, invoice, off_session=params.get("off_session", False))
     return _show(sandbox, before, wait.lifetime)
+
+
+def _changed(before: Document, after: Document) -> Document:
+    return {name: after[name] for name in CHANGEABLE if after.get(name) != before.get(name)}
 
 
 def _show(sandbox: Sandbox, before: Document, lifetime: int) -> Document:
