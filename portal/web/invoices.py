@@ -5,6 +5,7 @@ from datetime import datetime
 from flask import Blueprint, render_template, request, url_for
 
 from portal.db import unit_of_work
+from portal.models import Invoice
 from portal.services import invoices, matches
 from portal.web import current_user_id, current_workspace_id, workspace_required
 from portal.web.billing_words import (
@@ -29,21 +30,32 @@ def _before() -> datetime | None:
     return found if found.tzinfo else None
 
 
+def _older(last: Invoice) -> str:
+    """The address of the page after ``last``; many may be of its second."""
+    before = last.issued_at.isoformat() if last.issued_at else None
+    return url_for("invoices.listing", before=before, before_id=last.stripe_id)
+
+
 @blueprint.get("")
 @workspace_required()
 def listing() -> str:
     """The invoices, newest first, a page at a time."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
-        rows = invoices.listing(session, limit=invoices.PER_PAGE + 1, before=_before())
+        rows = invoices.listing(
+            session,
+            limit=invoices.PER_PAGE + 1,
+            before=_before(),
+            before_id=request.args.get("before_id", "").replace("\0", ""),
+        )
         proofs = matches.of_invoices(session, [row.stripe_id for row in rows])
     shown = rows[: invoices.PER_PAGE]
-    older = shown[-1].issued_at if len(rows) > len(shown) and shown[-1].issued_at else None
+    last = shown[-1] if len(rows) > len(shown) and shown[-1].issued_at else None
     return render_template(
         "invoices/listing.html",
         invoices=shown,
         proofs=proofs,
         sums=sums(shown),
-        older=url_for("invoices.listing", before=older.isoformat()) if older else None,
+        older=_older(last) if last else None,
         reason=invoice_reason,
         status=invoice_status,
     )
