@@ -1,0 +1,51 @@
+"""Walk through a purchase and take a picture of every page, wide and narrow."""
+
+from pathlib import Path
+
+from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
+
+from tests.chromium import FLAGS, chromium
+from tests.journeys.customer import ADVANCED_YEAR, Customer
+from tests.stack import Stack
+
+FOLDER = Path(__file__).parent
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+PHONE_WIDTH = 390
+SETTLE_MS = 700
+CHOICE = f"{ADVANCED_YEAR}&resolution=500"
+
+
+def _take(page: Page, name: str) -> None:
+    for label, width in (("desktop", WIDE["width"]), ("phone", PHONE_WIDTH)):
+        page.set_viewport_size({"width": width, "height": WIDE["height"]})
+        # as tall as the page: a frame below the edge of the window is not painted
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(SETTLE_MS)
+        page.screenshot(path=FOLDER / f"{name}-{label}.png", full_page=True)
+    page.set_viewport_size(WIDE)
+
+
+def main() -> None:
+    """Overwrite the pictures in this folder."""
+    program = str(chromium())
+    with Stack() as stack, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        customer = Customer(stack, browser.new_context(viewport=WIDE, reduced_motion="reduce"))
+        page = customer.page
+        customer.visit(f"/pricing?{CHOICE}")
+        _take(page, "pricing")
+        customer.ready_to_pay(CHOICE)
+        expect(customer.payment_form().get_by_label("Card number")).to_be_visible()
+        _take(page, "checkout")
+        customer.pay_by_card()
+        customer.expect_live()
+        _take(page, "billing")
+        customer.visit("/billing/invoices")
+        page.get_by_role("main").get_by_role("link", name="-0001").first.click()
+        _take(page, "invoice")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
