@@ -30,7 +30,7 @@ def run(*command: str, **environment: str) -> "subprocess.CompletedProcess[str]"
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (["catalog", "promotion", "X", "--percent-off", "abc"], "'abc' is not a percentage above 0 and up to"),
+        (["catalog", "promotion", "X", "--percent-off", "abc"], "'abc' is not a percentage above 0"),
         (["catalog", "promotion", "X", "--percent-off", "nan"], "'nan' is not a percentage"),
         (["catalog", "promotion", "X", "--percent-off", "-5.0"], "'-5.0' is not a percentage"),
         (["catalog", "promotion", "X", "--percent-off", "0"], "'0' is not a percentage"),

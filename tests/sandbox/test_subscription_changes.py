@@ -200,7 +200,6 @@ def test_default_incomplete_leaves_the_change_to_be_paid(
     assert world.v1.subscriptions.retrieve(subscription.id).status == "active"
 
 
-
 @pytest.mark.parametrize("at", [START - 1, START + 31 * DAY])
 def test_prorations_count_from_inside_the_period(
     world: BillingWorld, customer: stripe.Customer, at: int
