@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from flask import Blueprint, render_template, request, url_for
+from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.models import Invoice
@@ -41,24 +42,26 @@ def _older(last: Invoice) -> str:
 def listing() -> str:
     """The invoices, newest first, a page at a time."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
-        rows = invoices.listing(
-            session,
-            limit=invoices.PER_PAGE + 1,
-            before=_before(),
-            before_id=request.args.get("before_id", "").replace("\0", ""),
-        )
-        proofs = matches.of_invoices(session, [row.stripe_id for row in rows])
+        return render_template("invoices/listing.html", **_page(session))
+
+
+def _page(session: Session) -> dict[str, object]:
+    rows = invoices.listing(
+        session,
+        limit=invoices.PER_PAGE + 1,
+        before=_before(),
+        before_id=request.args.get("before_id", ""),
+    )
     shown = rows[: invoices.PER_PAGE]
     last = shown[-1] if len(rows) > len(shown) and shown[-1].issued_at else None
-    return render_template(
-        "invoices/listing.html",
-        invoices=shown,
-        proofs=proofs,
-        sums=sums(shown),
-        older=_older(last) if last else None,
-        reason=invoice_reason,
-        status=invoice_status,
-    )
+    return {
+        "invoices": shown,
+        "proofs": matches.of_invoices(session, [row.stripe_id for row in rows]),
+        "sums": sums(shown),
+        "older": _older(last) if last else None,
+        "reason": invoice_reason,
+        "status": invoice_status,
+    }
 
 
 @blueprint.get("/<invoice:stripe_id>")

@@ -1,6 +1,7 @@
 """Buying without webhooks, which do not reach a test: the portal asks, as its waiting page does."""
 
 import secrets
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,13 @@ import stripe as sdk
 from portal import pricing
 from portal.db import unit_of_work
 from portal.services import checkout, quotes
+from portal.services.waiting import ASK_STRIPE_EVERY
 from tests.services.buying import Customer
 from tests.shop import BERLIN, TWELVE_BY_THE_MONTH, TWELVE_BY_THE_YEAR
+
+
+def wait_until_stripe_may_be_asked_again() -> None:
+    time.sleep(ASK_STRIPE_EVERY.total_seconds())
 
 
 def fresh_code() -> str:
@@ -78,6 +84,7 @@ def test_a_trial_asks_for_a_way_to_pay_and_begins_with_it(customer: Customer) ->
     confirmation = customer.confirm(quote_id)
     before = customer.state(quote_id, ask_stripe=True)
     customer.shop.set_up(confirmation.client_secret or "")
+    wait_until_stripe_may_be_asked_again()
 
     assert (confirmation.collect, before) == ("setup", "awaiting_payment")
     assert customer.state(quote_id, ask_stripe=True) == "trialing"
@@ -91,6 +98,7 @@ def test_a_declined_card_can_be_followed_by_another(customer: Customer) -> None:
     # the page asks again after a while; nothing has been swept in between
     declined = customer.state(quote_id, ask_stripe=True)
     customer.shop.pay(secret)
+    wait_until_stripe_may_be_asked_again()
 
     assert declined == "declined"
     assert customer.state(quote_id, ask_stripe=True) == "active"

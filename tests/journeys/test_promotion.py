@@ -93,7 +93,7 @@ def test_a_code_for_all_of_it_collects_a_card_and_charges_nothing(
     page.get_by_role("button", name="Start – pay nothing today").wait_for()
     customer.pay_by_card()
     customer.expect_live()
-    expect(page.get_by_text("Visa ending in 4242")).to_be_visible()
+    customer.await_words("Visa ending in 4242")
     assert [one["status"] for one in customer.subscriptions()] == ["active"]
     assert customer.charges() == []
 

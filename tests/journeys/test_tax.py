@@ -47,7 +47,7 @@ def test_a_tax_number_of_wrong_form_is_refused_beside_its_field_and_can_be_mende
     page.get_by_role("button", name="Show the exact price").click()
 
     error = page.locator("#tax_id_value-error")
-    expect(error).to_contain_text("It looks like FR40303265045.")
+    expect(error).to_contain_text("as in FR40303265045.")
     expect(page.get_by_label("Tax number")).to_have_value("FR12")
     expect(page.get_by_label("Tax number")).to_have_attribute("aria-invalid", "true")
     page.get_by_role("alert").get_by_role("link").click()

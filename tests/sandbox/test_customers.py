@@ -191,7 +191,7 @@ def test_a_customer_may_come_with_its_tax_ids(client: stripe.StripeClient) -> No
 def test_a_tax_id_type_that_is_not_known_here_is_named(
     client: stripe.StripeClient, customer: stripe.Customer
 ) -> None:
-    error = refusal(lambda: client.v1.customers.tax_ids.create(customer.id, {"type": "vn_tin", "value": "1"}))
+    error = refusal(lambda: client.v1.customers.tax_ids.create(customer.id, {"type": "ad_nrt", "value": "1"}))
 
     assert "not supported by this sandbox" in error.user_message
 
