@@ -42,7 +42,7 @@ def test_closing_the_tab_right_after_paying_loses_nothing(customer: Customer) ->
     customer.ready_to_pay()
     customer.pay_by_card()
     customer.page.wait_for_url(re.compile("/done"), wait_until="commit")
-    # leaving at once is closing the tab, for the portal; the driver can hang on a tab closed amid a navigation
+    # to the portal this is closing the tab; the driver can hang on a tab closed amid a navigation
     customer.page.goto("about:blank")
     customer.stack.mail(customer.email, "eceipt")
 
