@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from portal.errors import PortalError
 
+SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 103
 # pg_ctl and initdb put paths between double quotes of a shell; libpq takes a comma for the end of a folder
 UNFIT = ',"$`\\\n'
@@ -69,7 +70,7 @@ class EmbeddedPostgres:
                 self._initialise()
             if self.running():
                 return False
-            self._clear_stale_pid()
+            self._clear_leftovers()
             # pg_ctl only appends: the log begins anew, so that it does not grow for ever
             (self.data / "server.log").unlink(missing_ok=True)
             pairs = (f"{name}={value}" for name, value in self._options.items())
@@ -103,7 +104,7 @@ class EmbeddedPostgres:
                     f"The path {str(path)!r} holds {unfit!r}, which PostgreSQL's programs cannot take. Move"
                     " the project, or name another folder in PORTAL_DATA_DIR."
                 )
-        if len(str(self.data / ".s.PGSQL.5432")) > SOCKET_PATH_LIMIT:
+        if len(str(self.data / SOCKET)) > SOCKET_PATH_LIMIT:
             raise EmbeddedPostgresError(
                 f"The path {self.data} is too long for a socket. Move the project to a shorter one."
             )
@@ -136,21 +137,19 @@ class EmbeddedPostgres:
         data = str(self.data)
         self._run("initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", *locale)
 
-    def _clear_stale_pid(self) -> None:
-        """Remove the pid file of a killed server, once what it left behind has ended too.
+    def _clear_leftovers(self) -> None:
+        """Remove the two files that name a killed server, once the children it left have ended.
 
-        The new server refuses to start while the number is any process or a zombie, or while a child
-        of the old one still holds the shared memory.
+        A new server refuses to start while a file names any process, be it one that is still ending, a zombie
+        that nobody has fetched, or a stranger who got the number; and while a child holds the shared memory.
         """
-        pid = self._pid()
-        if pid is None:
-            return
         end = time.monotonic() + LEFTOVER_SECONDS
-        while _is_zombie(pid) or self._has_children():
+        while self._has_children():
             if time.monotonic() > end:
                 return
             time.sleep(0.05)
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        for name in ("postmaster.pid", f"{SOCKET}.lock"):
+            (self.data / name).unlink(missing_ok=True)
 
     def _has_children(self) -> bool:
         return any(_works_in(entry, self.data) for entry in Path("/proc").glob("[0-9]*"))
@@ -209,13 +208,6 @@ def _is_postgres(pid: int) -> bool:
     except OSError:
         return False
     return program.rsplit(b"/", 1)[-1] == b"postgres"
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except (OSError, IndexError):
-        return False
 
 
 def _works_in(entry: Path, folder: Path) -> bool:
