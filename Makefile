@@ -51,7 +51,7 @@ lock: ## Pin the newest versions that pyproject.toml allows, with hashes
 	python3 -m venv .data/lock
 	.data/lock/bin/python -m pip install --quiet --disable-pip-version-check '$(UV)'
 	compile() { .data/lock/bin/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
-	  --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" "$$@"; }; \
+	  --generate-hashes --no-strip-extras --no-annotate --no-emit-index-url --custom-compile-command "make lock" "$$@"; }; \
 	compile --output-file requirements.txt; \
 	compile --group dev --output-file requirements-dev.txt
 
