@@ -22,6 +22,7 @@ from portal.gateways.stripe_words import Event, Intent, Invoice, PromotionCode, 
 TIMEOUT_SECONDS = 15
 NETWORK_RETRIES = 2
 PAGE = 100
+EVENT_TYPES_AT_ONCE = 20
 API_VERSION = "2026-10-28.endive"
 
 INTENT_EXPANDED = ["payment_method", "latest_charge"]
@@ -255,17 +256,23 @@ class StripeGateway:
     # --- events ------------------------------------------------------------------------------------
 
     def events_since(self, created: int, types: tuple[str, ...]) -> list[Event]:
-        """All events of ``types`` (at most 20) created at or after that second, oldest first.
+        """All events of ``types`` (none: of every type) created at or after that second, oldest first.
 
-        Stripe keeps them for 30 days.
+        Stripe keeps them for 30 days, and lists twenty types at once.
         """
+        starts = range(0, len(types), EVENT_TYPES_AT_ONCE)
+        groups = [types[start : start + EVENT_TYPES_AT_ONCE] for start in starts] or [()]
 
         def every() -> Iterator[Event]:
-            params: Any = {"created": {"gte": created}, "types": list(types), "limit": PAGE}
-            for found in self._client.v1.events.list(params).auto_paging_iter():
-                yield reading.event(found.to_dict(for_json=True))
+            for group in groups:
+                params: Any = {"created": {"gte": created}, "types": list(group), "limit": PAGE}
+                for found in self._client.v1.events.list(params).auto_paging_iter():
+                    yield reading.event(found.to_dict(for_json=True))
 
-        return ask(lambda: list(every()))[::-1]
+        found = ask(lambda: list(every()))
+        # each group comes newest first, also within a second
+        found.reverse()
+        return sorted(found, key=lambda event: event.created)
 
     def _retrieved(self, call: Any) -> dict[str, Any]:
         try:

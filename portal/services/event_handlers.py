@@ -61,7 +61,6 @@ def _handled(done: projections.Outcome) -> Handled:
     return Handled(done.text, done.workspace_id, ours=done.workspace_id is not None)
 
 
-# at most twenty, since the list of events takes no more types at once
 HANDLERS: dict[str, Handler] = {
     "customer.subscription.created": _subscription,
     "customer.subscription.updated": _subscription,

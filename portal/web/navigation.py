@@ -7,7 +7,8 @@ from flask_babel import lazy_gettext as _
 from flask_login import current_user
 from werkzeug import Response
 
-from portal.web import public
+from portal.services import members
+from portal.web import public, signed_in
 from portal.web.brand import brand_of
 
 blueprint = Blueprint("navigation", __name__)
@@ -16,10 +17,18 @@ THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
 YEAR = 365 * 24 * 3600
 
-# endpoint, label; what later issues add goes here, so that there is never a dead link
+# endpoint, label; at most five, and only those that there are: never a dead link
 MEMBER_ENTRIES = (
     ("billing.overview", _("Overview")),
+    ("seats.listing", _("Seats")),
     ("invoices.listing", _("Invoices")),
+)
+# endpoint, label, the role that it takes; in the account's menu
+SETTINGS_ENTRIES = (
+    ("subscription.page", _("Subscription"), "billing"),
+    ("payment.page", _("Payment"), "billing"),
+    ("activity.listing", _("Activity"), "admin"),
+    ("leaving.page", _("Leaving"), "owner"),
 )
 GUEST_ENTRIES = (("pricing.page", _("Pricing")),)
 
@@ -55,14 +64,27 @@ def entries() -> list[Entry]:
     ]
 
 
+def settings_entries() -> list[Entry]:
+    """The links of the account's menu that the present member may follow, in their order."""
+    sign_in = signed_in()
+    if sign_in is None or sign_in.current is None:
+        return []
+    return [
+        Entry(url_for(endpoint), label, request.endpoint == endpoint)
+        for endpoint, label, role in SETTINGS_ENTRIES
+        if endpoint in current_app.view_functions and members.may(sign_in.current.role, role)
+    ]
+
+
 @blueprint.app_context_processor
 def frame() -> dict[str, object]:
-    """``brand``, ``theme``, ``themes`` and ``navigation`` for every template."""
+    """``brand``, ``theme``, ``themes`` and both navigations for every template."""
     return {
         "brand": brand_of(current_app.extensions["settings"]),
         "theme": theme(),
         "themes": THEMES,
         "navigation": entries,
+        "settings_navigation": settings_entries,
     }
 
 

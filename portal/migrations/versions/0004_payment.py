@@ -1,0 +1,10 @@
+"""Payment methods and failed renewals."""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
