@@ -4,6 +4,7 @@ from portal.models.accounts import BillingDetails, LoginSession, Member, Role, U
 from portal.models.base import Base, Isolated, WorkspaceOwned
 from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch, Subscription
 from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimit
+from portal.models.invitations import Invitation
 from portal.models.purchases import Attempt, Quote
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "CatalogPrice",
     "InboxEvent",
     "Incident",
+    "Invitation",
     "Invoice",
     "Isolated",
     "LoginSession",

@@ -73,6 +73,8 @@ class Member(WorkspaceOwned, Base):
     role: Mapped[str]  # owner | admin | billing | member
     seat: Mapped[str]  # full | lite | none
     created_at: Mapped[datetime] = now_column()
+    # the database's time, written at most once an hour
+    last_active_at: Mapped[datetime | None]
     user: Mapped[User] = relationship()
 
 

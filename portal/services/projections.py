@@ -28,6 +28,7 @@ from portal.services import (
     invoices,
     matches,
     notices,
+    seats,
     subscriptions,
 )
 
@@ -267,6 +268,7 @@ def _write_subscription(
             after=_subscription_facts(stored),
             quote_id=stored.quote_id,
         )
+    seats.follow(session)
     attempt_states.follow(session, gateways, stored, facts.payment, facts.setup)
     notices.about_subscription(session, gateways, _details(session), stored, was=(before or {}).get("access"))
     return [f"subscription {subscription.status}, access {access}"]
