@@ -58,7 +58,8 @@ class CountField(IntegerField):
             )
 
 
-def _fields(catalog: Catalog) -> dict[str, object]:
+def licensed_fields(catalog: Catalog) -> dict[str, object]:
+    """Fields for what is paid in advance: tier, interval, seats, and each add-on with its number."""
     tiers = [SelectChoice(tier.key, tier.name) for tier in catalog.tiers.values()]
     intervals = [SelectChoice(each, INTERVAL_LABELS[each]) for each in catalog.intervals]
     fields: dict[str, object] = {
@@ -72,9 +73,36 @@ def _fields(catalog: Catalog) -> dict[str, object]:
             if add_on.per == "seat"
             else BooleanField(add_on.name, false_values=("", "0", "false"))
         )
-    for usage in catalog.usage.values():
-        fields[usage.key] = CountField(usage.name, minimum=0, maximum=MAX_USAGE)
     return fields
+
+
+def _usage_fields(catalog: Catalog) -> dict[str, object]:
+    return {
+        usage.key: CountField(usage.name, minimum=0, maximum=MAX_USAGE) for usage in catalog.usage.values()
+    }
+
+
+def check_licensed(form: Form, catalog: Catalog) -> None:
+    """Put what is wrong with tier, interval and the numbers of add-on seats at their fields."""
+    for name, message in WRONG_CHOICE.items():
+        if form[name].errors:
+            form[name].errors = [message]
+    seats = form["seats"].data
+    for add_on in catalog.add_ons.values():
+        field = form[add_on.key]
+        if add_on.per == "seat" and seats is not None and (field.data or 0) > seats and not field.errors:
+            field.errors = [
+                gettext(
+                    "%(add_on)s is for at most %(seats)s, the seats you choose.",
+                    add_on=add_on.name,
+                    seats=number(seats),
+                )
+            ]
+
+
+def chosen_add_ons(form: Form, catalog: Catalog) -> dict[str, int]:
+    """How many of each add-on were chosen; those that were not are left out."""
+    return {key: int(form[key].data) for key in catalog.add_ons if form[key].data}
 
 
 class ChoiceForm(Form):
@@ -86,27 +114,14 @@ class ChoiceForm(Form):
     def validate(self, extra_validators: Mapping[str, Iterable[Any]] | None = None) -> bool:
         """Check every field, then the whole against the catalogue; errors stand at their fields."""
         super().validate(extra_validators)
-        for name, message in WRONG_CHOICE.items():
-            if self[name].errors:
-                self[name].errors = [message]
-        self._check_add_ons()
+        check_licensed(self, self.catalog)
+        self._check_usage()
         if self.errors:
             return False
         self.selection = _selection(self)
         return True
 
-    def _check_add_ons(self) -> None:
-        seats = self["seats"].data
-        for add_on in self.catalog.add_ons.values():
-            field = self[add_on.key]
-            if add_on.per == "seat" and seats is not None and (field.data or 0) > seats and not field.errors:
-                field.errors = [
-                    gettext(
-                        "%(add_on)s is for at most %(seats)s, the seats you choose.",
-                        add_on=add_on.name,
-                        seats=number(seats),
-                    )
-                ]
+    def _check_usage(self) -> None:
         for usage in self.catalog.usage.values():
             if usage.requires and self[usage.key].data and not self[usage.requires].data:
                 self[usage.key].errors = [
@@ -124,7 +139,7 @@ def _selection(form: ChoiceForm) -> Selection:
         tier=form["tier"].data,
         seats=form["seats"].data,
         interval=form["interval"].data,
-        add_ons={key: int(form[key].data) for key in catalog.add_ons if form[key].data},
+        add_ons=chosen_add_ons(form, catalog),
         usage={key: form[key].data for key in catalog.usage if form[key].data},
     )
 
@@ -144,7 +159,11 @@ def choice_form(arguments: MultiDict[str, str], catalog: Catalog) -> ChoiceForm:
 @lru_cache
 def _shape(catalog: Catalog) -> type[ChoiceForm]:
     """The form's class; its texts are lazy, so it is the same in every language."""
-    return type("CatalogChoiceForm", (ChoiceForm,), {**_fields(catalog), "catalog": catalog})
+    return type(
+        "CatalogChoiceForm",
+        (ChoiceForm,),
+        {**licensed_fields(catalog), **_usage_fields(catalog), "catalog": catalog},
+    )
 
 
 def choice_query(selection: Selection) -> dict[str, str]:
