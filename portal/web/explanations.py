@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -12,11 +13,12 @@ from flask_babel import gettext, ngettext
 
 from portal.pricing import Reason, UsageRate
 from portal.web.language import page_locale
-from portal.web.presentation import KEPT_TEXTS, money, number, percent, rate
+from portal.web.presentation import KEPT_TEXTS, date_text, money, number, percent, rate
 
 blueprint = Blueprint("explanations", __name__)
 
 MONTHS_IN_A_YEAR = 12
+SECONDS_A_DAY, SECONDS_AN_HOUR = 24 * 3600, 3600
 # a twelfth of a year's price is shown to a hundredth of a cent at most
 MONTHLY_STEP = Decimal("0.01")
 PER_SEAT = ("seat", "copilot")
@@ -141,8 +143,62 @@ def explain(line: object, currency: str = "usd") -> list[str]:
     without a trace explains nothing: an empty list.
     """
     key, interval = _read(line, "key", ""), _read(line, "interval", "month")
-    steps = [step for step in _steps(_read(line, "trace") or ()) if step.rule not in DISCOUNT_RULES]
-    return [_sentence(step, key, interval, currency) for step in steps]
+    steps = _steps(_read(line, "trace") or ())
+    if _read(line, "side"):  # a line of a change has its discounts in its own amount
+        return [_changed(step, line, currency) for step in steps]
+    return [_sentence(step, key, interval, currency) for step in steps if step.rule not in DISCOUNT_RULES]
+
+
+def _changed(step: _Step, line: object, currency: str) -> str:
+    if step.rule in DISCOUNT_RULES:
+        return _discount(step, currency)
+    if step.rule == "proration_credit":
+        return _unused(step, line, currency)
+    if step.rule == "proration_debit":
+        return _share(step, currency)
+    return _sentence(step, _read(line, "key", ""), _read(line, "interval", "month"), currency)
+
+
+def _unused(step: _Step, line: object, currency: str) -> str:
+    """What was billed, and the share of it that is not used any more."""
+    end = datetime.fromtimestamp(_read(line, "period_end"), UTC)
+    start = end - timedelta(seconds=step.inputs["seconds_in_period"])
+    billed = gettext(
+        "Billed for %(start)s to %(end)s: %(amount)s.",
+        start=date_text(start),
+        end=date_text(end),
+        amount=money(step.inputs["amount"], currency),
+    )
+    return billed + " " + _share(step, currency)
+
+
+def _share(step: _Step, currency: str) -> str:
+    """The share of a period that is left: in days for people, in seconds for whoever reckons it again."""
+    left, whole = step.inputs["seconds_left"], step.inputs["seconds_in_period"]
+    if left == whole:
+        return gettext("For the whole period: %(amount)s", amount=money(step.result, currency))
+    return gettext(
+        "%(left)s of %(whole)s are left: %(amount)s × %(seconds)s ÷ %(all)s seconds = %(result)s",
+        left=duration(left),
+        whole=duration(whole),
+        amount=money(step.inputs["amount"], currency),
+        seconds=number(left),
+        all=number(whole),
+        result=money(step.result, currency),
+    )
+
+
+def duration(seconds: int) -> str:
+    """A time as people say it: "20 days 14 hours", "3 hours 5 minutes"."""
+    days, rest = divmod(seconds, SECONDS_A_DAY)
+    hours, rest = divmod(rest, SECONDS_AN_HOUR)
+    minutes = rest // 60
+    parts = [
+        ngettext("%(num)s day", "%(num)s days", days) if days else "",
+        ngettext("%(num)s hour", "%(num)s hours", hours) if hours else "",
+        ngettext("%(num)s minute", "%(num)s minutes", minutes) if minutes and not days else "",
+    ]
+    return " ".join(part for part in parts if part) or gettext("less than a minute")
 
 
 def _sentence(step: _Step, key: str, interval: str, currency: str) -> str:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from babel import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_skeleton
 from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
@@ -118,6 +118,12 @@ def date_text(value: date | datetime) -> str:
     day = value.astimezone(UTC).date() if isinstance(value, datetime) else value
     english = page_locale().language == "en"
     return format_date(day, format=ENGLISH_DATE if english else "long", locale=page_locale())
+
+
+@blueprint.app_template_filter("month")
+def month_text(value: date) -> str:
+    """Write a month in words: "May 2023"."""
+    return format_skeleton("yMMMM", value, locale=page_locale())
 
 
 @blueprint.app_template_filter("datetime")
