@@ -15,6 +15,7 @@ from portal.errors import N_, NotFoundError
 from portal.gateways import stripe_reading as reading
 from portal.gateways.stripe_catalog import StripeAccount
 from portal.gateways.stripe_errors import StripeRefusedError, ask
+from portal.gateways.stripe_invoices import StripeInvoices
 from portal.gateways.stripe_webhooks import WebhookDoor
 from portal.gateways.stripe_words import Event, Intent, Invoice, PromotionCode, Purchase, Subscription, TaxId
 
@@ -26,7 +27,8 @@ EVENT_TYPES_AT_ONCE = 20
 API_VERSION = "2026-10-28.endive"
 
 INTENT_EXPANDED = ["payment_method", "latest_charge"]
-INVOICE_EXPANDED = ["payments", "confirmation_secret"]
+DISCOUNTS_EXPANDED = "total_discount_amounts.discount.source.coupon"
+INVOICE_EXPANDED = ["payments", "confirmation_secret", DISCOUNTS_EXPANDED]
 SUBSCRIPTION_EXPANDED = ["default_payment_method", "discounts.source.coupon"]
 PROMOTION_EXPANDED = ["data.promotion.coupon.applies_to"]
 
@@ -54,6 +56,7 @@ class StripeGateway:
         self._tax = {"automatic_tax": {"enabled": tax}}
         self._rates: dict[str, reading.Document] = {}
         self.account = StripeAccount(self._client)
+        self.invoices = StripeInvoices(self._client, named=self._with_rates, tax=tax)
         self.webhooks = WebhookDoor(
             webhook_secrets, livemode="_live_" in secret_key, account_id=account_id, api_version=API_VERSION
         )

@@ -9,6 +9,7 @@ from typing import Any
 import stripe
 
 from portal.errors import N_
+from portal.gateways.stripe_line_reading import line_facts, tax_part
 from portal.gateways.stripe_words import (
     Decline,
     Event,
@@ -121,8 +122,11 @@ def setup_intent(document: Document) -> Intent:
     )
 
 
-def invoice_line(document: Document) -> InvoiceLine:
-    """One line; only taxes on top count as tax, since our prices are exclusive of it."""
+def invoice_line(document: Document, discounts: Mapping[str, Mapping[str, Any]] | None = None) -> InvoiceLine:
+    """One line; only taxes on top count as tax, since our prices are exclusive of it.
+
+    ``discounts``: what is known of each discount by its id.
+    """
     parent = document.get("parent") or {}
     details = parent.get("subscription_item_details") or parent.get("invoice_item_details") or {}
     pricing = document.get("pricing") or {}
@@ -140,19 +144,18 @@ def invoice_line(document: Document) -> InvoiceLine:
         proration=bool(details.get("proration")),
         period_start=document["period"]["start"],
         period_end=document["period"]["end"],
+        **line_facts(document, discounts or {}),
     )
 
 
 def _tax_parts(document: Document) -> tuple[TaxPart, ...]:
-    return tuple(
-        TaxPart(
-            amount=part["amount"],
-            taxable_amount=part.get("taxable_amount"),
-            reason=part.get("taxability_reason"),
-            rate_id=(part.get("tax_rate_details") or {}).get("tax_rate"),
-        )
-        for part in document.get("total_taxes") or []
-    )
+    return tuple(tax_part(part) for part in document.get("total_taxes") or [])
+
+
+def _named_discounts(document: Document) -> dict[str, dict[str, Any]]:
+    """Id → what is known of it; names and percentages only where ``INVOICE_EXPANDED`` was asked for."""
+    parts = document.get("total_discount_amounts") or []
+    return {identity(part["discount"]) or "": _discount(part["discount"]) for part in parts}
 
 
 def named(part: TaxPart, tax_rate: Document | None) -> TaxPart:
@@ -178,6 +181,7 @@ def _billing(document: Document) -> dict[str, Any]:
         "address": document.get("customer_address"),
         "tax_exempt": document.get("customer_tax_exempt"),
         "tax_ids": [dict(entry) for entry in document.get("customer_tax_ids") or []],
+        "custom_fields": [dict(entry) for entry in document.get("custom_fields") or []],
     }
 
 
@@ -197,7 +201,9 @@ def invoice(document: Document, lines: list[Document] | None = None) -> Invoice:
 
     ``subtotal`` is summed from the lines: Stripe's own is already net of item discounts (seen in recordings).
     """
-    read = tuple(invoice_line(line) for line in (lines if lines is not None else document["lines"]["data"]))
+    known = _named_discounts(document)
+    rows = lines if lines is not None else document["lines"]["data"]
+    read = tuple(invoice_line(line, known) for line in rows)
     parent = (document.get("parent") or {}).get("subscription_details") or {}
     transitions = document.get("status_transitions") or {}
     return Invoice(
@@ -230,6 +236,7 @@ def invoice(document: Document, lines: list[Document] | None = None) -> Invoice:
         next_payment_attempt=document.get("next_payment_attempt"),
         intent_id=_intent_of(document),
         client_secret=(document.get("confirmation_secret") or {}).get("client_secret"),
+        own_metadata=dict(document.get("metadata") or {}),
     )
 
 

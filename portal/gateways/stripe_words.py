@@ -101,8 +101,21 @@ class Intent:
 
 
 @dataclass(frozen=True)
+class LineDiscount:
+    """What one discount took off a line: ``amount`` ≥ 0, and what it is called where that is known."""
+
+    amount: int
+    name: str | None = None
+    percent_off: str | None = None
+    amount_off: int | None = None
+
+
+@dataclass(frozen=True)
 class InvoiceLine:
-    """One line. ``amount`` is before discounts, ``discount`` ≥ 0, ``tax`` on top of amount − discount."""
+    """One line. ``amount`` is before discounts, ``discount`` ≥ 0, ``tax`` on top of amount − discount.
+
+    A credit of unused time names the invoice and the lines that it gives back.
+    """
 
     id: str
     price_id: str | None
@@ -116,6 +129,11 @@ class InvoiceLine:
     proration: bool
     period_start: int
     period_end: int
+    product_id: str | None = None
+    discounts: tuple[LineDiscount, ...] = ()
+    taxes: "tuple[TaxPart, ...]" = ()
+    credited_invoice_id: str | None = None
+    credited_line_ids: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -170,6 +188,7 @@ class Invoice:
     next_payment_attempt: int | None
     intent_id: str | None = None
     client_secret: str | None = None
+    own_metadata: Mapping[str, str] = field(default_factory=dict)  # ``metadata`` is its subscription's
 
 
 @dataclass(frozen=True)

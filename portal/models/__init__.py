@@ -1,6 +1,7 @@
 """Every table. Ledgers (audit_entry, quote_match) only grow; Isolated is under row-level security."""
 
 from portal.models.accounts import BillingDetails, LoginSession, Member, Role, User, WebAuthn, Workspace
+from portal.models.adjustments import Adjustment, Correction, DetailsRequest
 from portal.models.base import Base, Isolated, WorkspaceOwned
 from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch, Subscription
 from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimit
@@ -8,11 +9,14 @@ from portal.models.invitations import Invitation
 from portal.models.purchases import Attempt, Quote
 
 __all__ = [
+    "Adjustment",
     "Attempt",
     "AuditEntry",
     "Base",
     "BillingDetails",
     "CatalogPrice",
+    "Correction",
+    "DetailsRequest",
     "InboxEvent",
     "Incident",
     "Invitation",

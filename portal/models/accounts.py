@@ -84,7 +84,12 @@ class BillingDetails(WorkspaceOwned, Base):
     __tablename__ = "billing_details"
 
     company_name: Mapped[str]
+    # where receipts and notices go
     email: Mapped[str]
+    # what Stripe's customer has, and Link knows its cards by; null while it is the same
+    stripe_email: Mapped[str | None]
+    # stands on every later invoice
+    purchase_order: Mapped[str | None]
     # line1, line2, city, state, postal_code, country (ISO 3166-1 alpha-2)
     address: Mapped[JSON | None]
     tax_id_type: Mapped[str | None]

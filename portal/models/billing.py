@@ -69,10 +69,13 @@ class Invoice(WorkspaceOwned, Base):
     amount_paid: Mapped[int] = mapped_column(BigInteger)
     starting_balance: Mapped[int] = mapped_column(BigInteger)
     ending_balance: Mapped[int | None] = mapped_column(BigInteger)
-    # [{"key", "description", "quantity", "unit_amount", "amount", "discount", "tax", "total",
-    #   "period_start", "period_end", "proration"}]
+    # [{"id", "key", "catalog", "tier", "interval", "description", "quantity", "unit_amount", "amount",
+    #   "discount", "tax", "total", "period_start", "period_end", "proration", "product",
+    #   "discounts": [{"name", "percent_off", "amount_off", "amount"}],
+    #   "taxes": [{"name", "percentage", "country", "reason", "amount", "taxable"}],
+    #   "credited": null or {"invoice", "lines"}: which earlier lines a credit gives back}]
     lines: Mapped[list[JSON]]
-    billing: Mapped[JSON]  # name, address and tax ids as they stand on the invoice
+    billing: Mapped[JSON]  # name, address, tax ids and custom fields as they stand on the invoice
     hosted_invoice_url: Mapped[str | None]
     invoice_pdf: Mapped[str | None]
     payment: Mapped[JSON | None]  # {"type", "brand", "last4", "receipt_url", "state", "error"}

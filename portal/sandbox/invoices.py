@@ -48,6 +48,8 @@ def draft(
     start, end = period or (now, now)
     invoice.update(billing_reason=billing_reason, period_start=start, period_end=end, **members)
     invoice["automatic_tax"] = invoice_totals.automatic_tax(automatic_tax)
+    if invoice["custom_fields"] is None:
+        invoice["custom_fields"] = (customer.get("invoice_settings") or {}).get("custom_fields")
     snapshot(sandbox, invoice, customer)
     plan(invoice)
     stamp_currency(sandbox, customer["id"], currency)

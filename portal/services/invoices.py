@@ -64,6 +64,7 @@ def store(
     synced_at: datetime,
 ) -> None:
     """Write the projection of a final invoice; the caller has seen to it that this is newer."""
+    rates = {part.rate_id: part for part in invoice.taxes}
     values: dict[str, object] = {
         "stripe_subscription_id": invoice.subscription_id,
         "number": invoice.number,
@@ -78,8 +79,8 @@ def store(
         "amount_paid": invoice.amount_paid,
         "starting_balance": invoice.starting_balance,
         "ending_balance": invoice.ending_balance,
-        "lines": [_line(line, prices) for line in invoice.lines],
-        "billing": dict(invoice.billing) | {"tax_rates": [_tax_rate(part) for part in invoice.taxes]},
+        "lines": [_line(line, prices, rates) for line in invoice.lines],
+        "billing": _head(invoice),
         "hosted_invoice_url": invoice.hosted_invoice_url,
         "invoice_pdf": invoice.invoice_pdf,
         "payment": _payment(payment),
@@ -90,6 +91,14 @@ def store(
     statement = insert(Invoice).values(stripe_id=invoice.id, **values)
     key = [Invoice.workspace_id, Invoice.stripe_id]
     session.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+
+
+def _head(invoice: words.Invoice) -> dict[str, object]:
+    return dict(invoice.billing) | {
+        "tax_rates": [_tax_rate(part) for part in invoice.taxes],
+        "tax_status": invoice.tax_status,
+        "corrects": invoice.own_metadata.get("corrects"),
+    }
 
 
 def _tax_rate(part: words.TaxPart) -> dict[str, object]:
@@ -103,10 +112,20 @@ def _tax_rate(part: words.TaxPart) -> dict[str, object]:
     }
 
 
-def _line(line: words.InvoiceLine, prices: Mapping[str, CatalogPrice]) -> dict[str, object]:
+def _line(
+    line: words.InvoiceLine,
+    prices: Mapping[str, CatalogPrice],
+    rates: Mapping[str | None, words.TaxPart],
+) -> dict[str, object]:
     row = prices.get(line.price_id or "")
+    credited = {"invoice": line.credited_invoice_id, "lines": list(line.credited_line_ids)}
     return {
+        "id": line.id,
         "key": row.key if row else None,
+        "catalog": row.catalog if row else None,
+        "tier": row.tier if row else None,
+        "interval": row.interval if row else None,
+        "product": line.product_id,
         "description": line.description,
         "quantity": line.quantity,
         "unit_amount": None if line.unit_amount is None else str(line.unit_amount),
@@ -117,6 +136,29 @@ def _line(line: words.InvoiceLine, prices: Mapping[str, CatalogPrice]) -> dict[s
         "period_start": line.period_start,
         "period_end": line.period_end,
         "proration": line.proration,
+        "discounts": [_discount(part) for part in line.discounts],
+        "taxes": [_line_tax(part, rates.get(part.rate_id)) for part in line.taxes],
+        "credited": credited if line.credited_invoice_id else None,
+    }
+
+
+def _discount(part: words.LineDiscount) -> dict[str, object]:
+    return {
+        "name": part.name,
+        "percent_off": part.percent_off,
+        "amount_off": part.amount_off,
+        "amount": part.amount,
+    }
+
+
+def _line_tax(part: words.TaxPart, rate: words.TaxPart | None) -> dict[str, object]:
+    return {
+        "name": rate.name if rate else None,
+        "percentage": rate.percentage if rate else None,
+        "country": rate.country if rate else None,
+        "reason": part.reason,
+        "amount": part.amount,
+        "taxable": part.taxable_amount,
     }
 
 
