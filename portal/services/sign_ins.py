@@ -12,6 +12,7 @@ from portal.models import LoginSession, Member, Workspace
 
 ID_BYTES = 32
 SEEN_EVERY = timedelta(minutes=1)
+ACTIVE_EVERY = timedelta(hours=1)
 USER_AGENT_LENGTH = 200
 
 
@@ -22,6 +23,8 @@ class Membership:
     workspace_id: int
     workspace_name: str
     role: str
+    # nothing of the last hour is on record
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,9 @@ def find(
     enter_user(session, user_id)
     now = func.clock_timestamp()
     unseen = LoginSession.last_seen_at < now - SEEN_EVERY
+    quiet = func.coalesce(Member.last_active_at < now - ACTIVE_EVERY, True)
     rows = session.execute(
-        select(LoginSession.workspace_id, Member.workspace_id, Workspace.name, Member.role, unseen)
+        select(LoginSession.workspace_id, Member.workspace_id, Workspace.name, Member.role, unseen, quiet)
         .outerjoin(Member, Member.user_id == LoginSession.user_id)
         .outerjoin(Workspace, Workspace.id == Member.workspace_id)
         .where(LoginSession.id == identifier, LoginSession.user_id == user_id)
@@ -67,19 +71,32 @@ def find(
         return None
     if rows[0][4]:
         session.execute(update(LoginSession).where(LoginSession.id == identifier).values(last_seen_at=now))
-    memberships = tuple(Membership(row[1], row[2], row[3]) for row in rows if row[1] is not None)
+    memberships = tuple(Membership(row[1], row[2], row[3], row[5]) for row in rows if row[1] is not None)
     current = next((each for each in memberships if each.workspace_id == rows[0][0]), None)
     return SignIn(identifier, user_id, memberships, current or (memberships[0] if memberships else None))
+
+
+def note_activity(workspace_id: int, user_id: int) -> None:
+    """Put on record that the login is here now, once an hour."""
+    now = func.clock_timestamp()
+    quiet = func.coalesce(Member.last_active_at < now - ACTIVE_EVERY, True)
+    with unit_of_work(workspace_id) as session:
+        session.execute(update(Member).where(Member.user_id == user_id, quiet).values(last_active_at=now))
+
+
+def look_at(identifier: str, workspace_id: int) -> None:
+    """Let this browser look at a workspace that its login has just come into."""
+    with unit_of_work() as session:
+        session.execute(
+            update(LoginSession).where(LoginSession.id == identifier).values(workspace_id=workspace_id)
+        )
 
 
 def choose_workspace(sign_in: SignIn, workspace_id: int) -> bool:
     """Let this browser look at another workspace of its login; False if the login is not a member of it."""
     if all(each.workspace_id != workspace_id for each in sign_in.memberships):
         return False
-    with unit_of_work() as session:
-        session.execute(
-            update(LoginSession).where(LoginSession.id == sign_in.id).values(workspace_id=workspace_id)
-        )
+    look_at(sign_in.id, workspace_id)
     return True
 
 

@@ -151,10 +151,12 @@ def _load(load: Any, token: str, settings: Settings) -> Any:
         if user is None or user.id != user_id:
             return None
         idle, absolute = settings.session_idle, settings.session_absolute
-        g.sign_in = sign_ins.find(db_session(), identifier, user_id, idle=idle, absolute=absolute)
-        return user if g.sign_in else None
+        found = g.sign_in = sign_ins.find(db_session(), identifier, user_id, idle=idle, absolute=absolute)
     finally:
         db_session.commit()
+    if found is not None and found.current is not None and found.current.quiet:
+        sign_ins.note_activity(found.current.workspace_id, user_id)
+    return user if found else None
 
 
 def _began(app: Flask, user: Any, **_kwargs: Any) -> None:
