@@ -18,7 +18,7 @@ from portal.web import public
 from tests.database import TestDatabase
 from tests.services.buying import Customer
 
-IMPATIENT = Patience(connect=1, pool=0.2, lock=0.2, statement=0.4, idle_in_transaction=0.3)
+IMPATIENT = Patience(connect=5, pool=0.2, lock=0.2, statement=1.0, idle_in_transaction=1.5)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def impatient(
     def dawdles() -> str:
         with unit_of_work() as session:
             session.execute(text("SELECT 1"))
-            time.sleep(0.6)
+            time.sleep(2)
             return str(session.scalar(text("SELECT 1")))
 
     @app.get("/takes-long")
