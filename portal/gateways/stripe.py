@@ -14,6 +14,7 @@ from portal.config import Settings
 from portal.errors import N_, NotFoundError
 from portal.gateways import stripe_reading as reading
 from portal.gateways.stripe_catalog import StripeAccount
+from portal.gateways.stripe_changes import StripeChanges
 from portal.gateways.stripe_errors import StripeRefusedError, ask
 from portal.gateways.stripe_invoices import StripeInvoices
 from portal.gateways.stripe_webhooks import WebhookDoor
@@ -29,7 +30,7 @@ API_VERSION = "2026-10-28.endive"
 INTENT_EXPANDED = ["payment_method", "latest_charge"]
 DISCOUNTS_EXPANDED = "total_discount_amounts.discount.source.coupon"
 INVOICE_EXPANDED = ["payments", "confirmation_secret", DISCOUNTS_EXPANDED]
-SUBSCRIPTION_EXPANDED = ["default_payment_method", "discounts.source.coupon"]
+SUBSCRIPTION_EXPANDED = ["default_payment_method", "discounts.source.coupon.applies_to"]
 PROMOTION_EXPANDED = ["data.promotion.coupon.applies_to"]
 
 
@@ -57,6 +58,9 @@ class StripeGateway:
         self._rates: dict[str, reading.Document] = {}
         self.account = StripeAccount(self._client)
         self.invoices = StripeInvoices(self._client, named=self._with_rates, tax=tax)
+        self.changes = StripeChanges(
+            self._client, tax=self._tax, expanded=SUBSCRIPTION_EXPANDED, with_rates=self._with_rates
+        )
         self.webhooks = WebhookDoor(
             webhook_secrets, livemode="_live_" in secret_key, account_id=account_id, api_version=API_VERSION
         )

@@ -263,6 +263,7 @@ def _discount(value: Any) -> dict[str, Any]:
     coupon = source.get("coupon")
     expanded: Mapping[str, Any] = coupon if isinstance(coupon, Mapping) else {}
     percent = expanded.get("percent_off")
+    products = (expanded.get("applies_to") or {}).get("products")
     return {
         "id": value["id"],
         "coupon": identity(coupon),
@@ -272,6 +273,8 @@ def _discount(value: Any) -> dict[str, Any]:
         "promotion_code": identity(value.get("promotion_code")),
         "start": value.get("start"),
         "end": value.get("end"),
+        "products": None if products is None else list(products),
+        "duration": expanded.get("duration"),
     }
 
 
@@ -296,7 +299,14 @@ def subscription(document: Document) -> Subscription:
         setup_intent_id=identity(document.get("pending_setup_intent")),
         method=payment_method(method),
         default_method_id=identity(method),
+        anchor=document["billing_cycle_anchor"],
+        schedule_id=identity(document.get("schedule")),
+        pending=_pending(document.get("pending_update")),
     )
+
+
+def _pending(value: Any) -> dict[str, str] | None:
+    return None if value is None else dict(value.get("metadata") or {})
 
 
 def promotion_code(document: Document) -> PromotionCode:

@@ -228,6 +228,10 @@ class Subscription:
     setup_intent_id: str | None
     method: PaymentMethod | None
     default_method_id: str | None
+    anchor: int = 0  # the second from which periods are counted
+    schedule_id: str | None = None
+    # the metadata that it gets once the change that waits for its payment is paid; None: none waits
+    pending: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)

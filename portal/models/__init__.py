@@ -4,6 +4,7 @@ from portal.models.accounts import BillingDetails, LoginSession, Member, Role, U
 from portal.models.adjustments import Adjustment, Correction, DetailsRequest
 from portal.models.base import Base, Isolated, WorkspaceOwned
 from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch, Subscription
+from portal.models.changes import NegotiatedDiscount, PlannedChange
 from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimit
 from portal.models.invitations import Invitation
 from portal.models.purchases import Attempt, Quote
@@ -25,6 +26,8 @@ __all__ = [
     "LoginSession",
     "Mail",
     "Member",
+    "NegotiatedDiscount",
+    "PlannedChange",
     "PollCursor",
     "Quote",
     "QuoteMatch",

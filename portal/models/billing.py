@@ -39,6 +39,7 @@ class Subscription(WorkspaceOwned, Base):
     items: Mapped[list[JSON]]
     discounts: Mapped[list[JSON]]
     started_at: Mapped[datetime | None]
+    anchor: Mapped[datetime | None]  # the moment from which periods are counted
     trial_end: Mapped[datetime | None]
     cancel_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

@@ -18,7 +18,7 @@ class Quote(WorkspaceOwned, Base):
     __tablename__ = "quote"
 
     id: Mapped[str] = mapped_column(primary_key=True)  # Q- and ten characters
-    kind: Mapped[str]  # first_purchase (later: change, credits, swap)
+    kind: Mapped[str]  # first_purchase, change (later: credits, swap)
     selection: Mapped[JSON]
     catalog: Mapped[str]
     currency: Mapped[str]
@@ -35,6 +35,8 @@ class Quote(WorkspaceOwned, Base):
     billing: Mapped[JSON]  # address and tax id that the tax was reckoned with
     preview: Mapped[JSON]  # Stripe's side of the comparison, as stored evidence
     proration_date: Mapped[int | None] = mapped_column(BigInteger)
+    # of a change: what is had before, now and later, what it costs a period, and what it was reckoned from
+    terms: Mapped[JSON | None]
     digest: Mapped[str]
     created_at: Mapped[datetime]
     created_by: Mapped[int | None] = mapped_column(BigInteger)

@@ -28,6 +28,14 @@ CANCEL = "cancel_subscription"
 DONE = "done"
 UNDOING = (VOID, CANCEL)
 
+# the steps of a change, beside compare, collect and void_invoice
+RELEASE = "release_schedule"
+UPDATE = "update_subscription"
+PLAN = "plan"
+TAKE_BACK = "take_back"
+RESTORE = "restore_plan"
+UNDOING_CHANGE = (VOID, TAKE_BACK, RESTORE)
+
 # one call takes at most three tries of 15 seconds and the pauses between them
 CLAIM = timedelta(seconds=60)
 RESUME = "attempts.resume"

@@ -49,14 +49,16 @@ class Confirmation:
     attempt_id: str
 
 
-def begin(session: Session, quote: Quote, *, user_id: int | None, now: datetime) -> Attempt:
-    """The attempt that carries ``quote`` out, claimed by the caller; at most one is live in a workspace."""
+def begin(
+    session: Session, quote: Quote, *, user_id: int | None, now: datetime, step: str = states.CREATE
+) -> Attempt:
+    """The attempt that carries ``quote`` out, claimed by the caller; one of a kind is live in a workspace."""
     attempt = Attempt(
         id=new_id("A"),
         quote_id=quote.id,
         kind=quote.kind,
         state=states.OPEN,
-        step=states.CREATE,
+        step=step,
         created_by=user_id,
         created_at=now,
         updated_at=now,
@@ -85,10 +87,10 @@ def get(session: Session, attempt_id: str) -> Attempt:
     return session.scalars(select(Attempt).where(Attempt.id == attempt_id)).one()
 
 
-def live(session: Session) -> Attempt | None:
-    """The workspace's attempt at a first purchase that is neither finished nor given up."""
+def live(session: Session, kind: str = quotes.FIRST_PURCHASE) -> Attempt | None:
+    """The workspace's attempt of that kind that is neither finished nor given up."""
     return session.scalars(
-        select(Attempt).where(Attempt.kind == quotes.FIRST_PURCHASE, Attempt.state.in_(states.LIVE))
+        select(Attempt).where(Attempt.kind == kind, Attempt.state.in_(states.LIVE))
     ).first()
 
 

@@ -201,6 +201,13 @@ def keys_of_prices(session: Session, price_ids: Iterable[str | None]) -> dict[st
     return {row.stripe_price_id: row for row in rows}
 
 
+def keys_of_products(session: Session, product_ids: Iterable[object]) -> frozenset[str]:
+    """The line keys that these products of Stripe's are sold under."""
+    wanted = {str(each) for each in product_ids}
+    rows = session.scalars(select(CatalogPrice.key).where(CatalogPrice.stripe_product_id.in_(wanted)))
+    return frozenset(rows)
+
+
 def promote(
     gateways: Gateways,
     code: str,

@@ -139,6 +139,8 @@ def _line(
         "discounts": [_discount(part) for part in line.discounts],
         "taxes": [_line_tax(part, rates.get(part.rate_id)) for part in line.taxes],
         "credited": credited if line.credited_invoice_id else None,
+        "item": line.subscription_item_id,
+        "price": line.price_id,
     }
 
 

@@ -125,13 +125,13 @@ def differences(expected: Expected, invoice: Invoice, keys: Mapping[str, str]) -
         found += _line_differences(line, invoiced.pop(line.key, None))
     for key, extra in invoiced.items():
         if extra.amount or extra.discount or extra.tax:
-            found.append(_difference(f"{key}.amount", None, extra.amount, "unexpected"))
+            found.append(difference(f"{key}.amount", None, extra.amount, "unexpected"))
     return found + _sum_differences(expected, invoice)
 
 
 def _line_differences(line: ExpectedLine, actual: InvoiceLine | None) -> list[Difference]:
     if actual is None:
-        return [_difference(f"{line.key}.amount", line.amount, None, "missing")]
+        return [difference(f"{line.key}.amount", line.amount, None, "missing")]
     pairs = [
         ("quantity", line.quantity, actual.quantity),
         ("amount", line.amount, actual.amount),
@@ -139,7 +139,7 @@ def _line_differences(line: ExpectedLine, actual: InvoiceLine | None) -> list[Di
         ("tax", line.tax, actual.tax),
     ]
     return [
-        _difference(f"{line.key}.{name}", ours, theirs, name)
+        difference(f"{line.key}.{name}", ours, theirs, name)
         for name, ours, theirs in pairs
         if ours is not None and ours != theirs
     ]
@@ -157,13 +157,14 @@ def _sum_differences(expected: Expected, invoice: Invoice) -> list[Difference]:
         ("amount_due", expected.amount_due, invoice.amount_due),
     ]
     return [
-        _difference(name, ours, theirs, "amount" if name == "total" else name)
+        difference(name, ours, theirs, "amount" if name == "total" else name)
         for name, ours, theirs in pairs
         if ours is not None and ours != theirs
     ]
 
 
-def _difference(what: str, quoted: int | str | None, invoiced: int | str | None, reason: str) -> Difference:
+def difference(what: str, quoted: int | str | None, invoiced: int | str | None, reason: str) -> Difference:
+    """One thing that differs; ``reason`` is one of REASONS."""
     return Difference(what, quoted, invoiced, REASONS[reason])
 
 

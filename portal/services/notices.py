@@ -24,7 +24,8 @@ def about_invoice(
     if invoice.status == "paid" and invoice.subtotal > 0:
         _send(session, gateways, details, "receipt", f"receipt:{invoice.stripe_id}", _invoice_facts(invoice))
     failed = (invoice.payment or {}).get("error") is not None
-    renewal = invoice.billing_reason != "subscription_create"
+    # the page says at once that a change was not paid, and nothing is owed for it
+    renewal = invoice.billing_reason not in ("subscription_create", "subscription_update")
     if invoice.status == "open" and renewal and failed and attempt_count:
         key = f"payment_failed:{invoice.stripe_id}:{attempt_count}"
         _send(session, gateways, details, "payment_failed", key, _invoice_facts(invoice))

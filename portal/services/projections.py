@@ -24,10 +24,12 @@ from portal.services import (
     audit,
     billing_details,
     catalogs,
+    change_states,
     incidents,
     invoices,
     matches,
     notices,
+    planned_changes,
     seats,
     subscriptions,
 )
@@ -181,7 +183,7 @@ def _write_invoice(
             actor=audit.STRIPE,
             before=before,
             after=_invoice_facts(stored),
-            quote_id=invoice.metadata.get("quote"),
+            quote_id=change_states.quote_of(session, invoice),
             invoice_id=invoice.id,
         )
     details = _details(session)
@@ -191,13 +193,17 @@ def _write_invoice(
 
 def _compare(session: Session, gateways: Gateways, invoice: Invoice, prices: dict[str, CatalogPrice]) -> None:
     """Hold the final invoice of a first purchase (or the first one after its trial) against its quote."""
+    if change_states.compare(session, gateways, invoice, prices):
+        return
     quote_id = invoice.metadata.get("quote")
     quote = session.scalars(select(Quote).where(Quote.id == quote_id)).first() if quote_id else None
     if quote is None or invoice.status == "void":
         return
     after_trial = bool(quote.trial_days) and invoice.billing_reason == "subscription_cycle"
     if after_trial:
-        if _compared_after_trial(session, quote.id, invoice.id):
+        # what was changed during the trial is not what the first quote said
+        changed = change_states.any_carried_out(session, invoice.subscription_id)
+        if changed or _compared_after_trial(session, quote.id, invoice.id):
             return
     elif invoice.billing_reason != "subscription_create":
         return
@@ -254,7 +260,10 @@ def _write_subscription(
         now=gateways.clock.now(),
         grace=gateways.settings.grace,
     )
-    subscriptions.store(session, subscription, prices, access=access, synced_at=facts.read_at)
+    held_back = change_states.held_back(session)
+    subscriptions.store(
+        session, subscription, prices, access=access, synced_at=facts.read_at, held_back=held_back
+    )
     session.expire_all()
     stored = session.scalars(
         select(StoredSubscription).where(StoredSubscription.stripe_id == subscription.id)
@@ -268,8 +277,10 @@ def _write_subscription(
             after=_subscription_facts(stored),
             quote_id=stored.quote_id,
         )
-    seats.follow(session)
+    seats.follow(session, leavers=change_states.leavers(session))
     attempt_states.follow(session, gateways, stored, facts.payment, facts.setup)
+    change_states.follow(session, gateways, subscription)
+    planned_changes.follow(session, gateways, stored)
     notices.about_subscription(session, gateways, _details(session), stored, was=(before or {}).get("access"))
     return [f"subscription {subscription.status}, access {access}"]
 

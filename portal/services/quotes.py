@@ -18,6 +18,7 @@ from portal.services.ids import new_id
 from portal.services.promotions import Promotion
 
 FIRST_PURCHASE = "first_purchase"
+CHANGE = "change"
 FIRST_PURCHASE_LIFETIME = timedelta(hours=24)
 BOUND = (
     "kind", "selection", "catalog", "currency", "lines", "subtotal", "discount", "tax", "total",
@@ -188,6 +189,8 @@ def _part(part: TaxPart) -> dict[str, object]:
 def digest(quote: Quote) -> str:
     """SHA-256 (hex) of all that binds; equal exactly when the promise is."""
     bound: dict[str, Any] = {name: getattr(quote, name) for name in BOUND}
+    if quote.terms is not None:
+        bound["terms"] = quote.terms
     text = json.dumps(bound, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -222,7 +225,7 @@ def latest(session: Session) -> Quote | None:
 def check(quote: Quote, *, details: BillingDetails, catalog: str, now: datetime) -> None:
     """Whether the quote may still be carried out, as far as our own rows tell.
 
-    Raises QuoteExpiredError or QuoteChangedError.
+    ``catalog`` is the version that is sold to whoever asks. Raises QuoteExpiredError or QuoteChangedError.
     """
     if now >= quote.expires_at:
         raise QuoteExpiredError(N_("This price has expired. Look at the price of today and confirm it."))

@@ -55,7 +55,8 @@ def owed_since(session: Session, stripe_id: str) -> datetime | None:
     statement = select(Invoice).where(
         Invoice.stripe_subscription_id == stripe_id,
         Invoice.status == "open",
-        Invoice.billing_reason != "subscription_create",
+        # an unpaid change is taken back by itself
+        Invoice.billing_reason.not_in(("subscription_create", "subscription_update")),
         Invoice.issued_at.is_not(None),
     )
     owed = [row for row in session.scalars(statement) if _failed(row)]
@@ -129,10 +130,12 @@ def store(
     *,
     access: str,
     synced_at: datetime,
+    held_back: Mapping[str, object] | None = None,
 ) -> None:
     """Write the projection, whatever stood there before; the caller has seen to it that this is newer.
 
-    ``prices``: Stripe's price id → our catalogue's row.
+    ``prices``: Stripe's price id → our catalogue's row. ``held_back``: the selection before a change whose
+    debit is on its way; the tier stays that one's and there are no more seats than it had.
     """
     seat = next((i for i in subscription.items if _key(i, prices) == "seat"), None)
     metered = [item.period_end for item in subscription.items if item.metered]
@@ -141,14 +144,15 @@ def store(
         "quote_id": subscription.metadata.get("quote"),
         "attempt_id": subscription.metadata.get("attempt"),
         "catalog": row.catalog if row else None,
-        "tier": row.tier if row else None,
+        "tier": held_back["tier"] if held_back else row.tier if row else None,
         "interval": seat.interval if seat else None,
-        "seats": seat.quantity if seat else None,
+        "seats": _seats(seat, held_back),
         "status": subscription.status,
         "access": access,
         "currency": subscription.currency,
         "items": [_item(item, prices) for item in subscription.items],
         "discounts": [dict(discount) for discount in subscription.discounts],
+        "anchor": moment(subscription.anchor),
         "renews_at": moment(seat.period_end) if seat else None,
         "usage_period_end": moment(min(metered)) if metered else None,
         "latest_invoice_id": subscription.latest_invoice_id,
@@ -158,6 +162,12 @@ def store(
     statement = insert(Subscription).values(stripe_id=subscription.id, **values)
     key = [Subscription.workspace_id, Subscription.stripe_id]
     session.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+
+
+def _seats(seat: words.SubscriptionItem | None, held_back: Mapping[str, object] | None) -> int | None:
+    if seat is None or seat.quantity is None or held_back is None:
+        return seat.quantity if seat else None
+    return min(seat.quantity, int(str(held_back["seats"])))
 
 
 def _dates(subscription: words.Subscription) -> dict[str, object]:

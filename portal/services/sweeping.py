@@ -11,7 +11,7 @@ from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.models import Attempt, Invoice, Subscription
 from portal.services import attempt_states as states
-from portal.services import attempts, projections, subscriptions, undoing
+from portal.services import attempts, change_attempts, projections, quotes, subscriptions, undoing
 
 log = structlog.get_logger()
 
@@ -82,7 +82,8 @@ def _look_again(gateways: Gateways, stripe_id: str) -> None:
 def _unfinished(session: Session, left_behind_after: timedelta) -> list[tuple[int, str]]:
     now = func.clock_timestamp()
     free = or_(Attempt.claimed_until.is_(None), Attempt.claimed_until < now)
-    begun = or_(Attempt.state == states.OPEN, Attempt.step.in_(states.UNDOING))
+    undone = Attempt.step.in_((*states.UNDOING, *states.UNDOING_CHANGE))
+    begun = or_(Attempt.state == states.OPEN, undone)
     statement = (
         select(Attempt.workspace_id, Attempt.id)
         .where(begun, free, Attempt.updated_at < now - left_behind_after)
@@ -110,12 +111,32 @@ def resume(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
     """Take one attempt a step on, whatever it waits for. Nothing happens while somebody works on it."""
     with unit_of_work(workspace_id) as session:
         attempt = session.scalars(select(Attempt).where(Attempt.id == attempt_id)).one()
-    if attempt.step in states.UNDOING:
+    if attempt.kind == quotes.CHANGE:
+        _resume_change(gateways, workspace_id, attempt)
+    elif attempt.step in states.UNDOING:
         _undo(gateways, workspace_id, attempt_id)
     elif attempt.state == states.OPEN and states.claim(workspace_id, attempt_id):
         attempts.carry_out(gateways, workspace_id, attempt_id)
     elif attempt.state in (states.AWAITING_PAYMENT, states.PROCESSING):
         _look(gateways, workspace_id, attempt)
+
+
+def _resume_change(gateways: Gateways, workspace_id: int, attempt: Attempt) -> None:
+    """A change has steps of its own; one that has not been paid in time is given up."""
+    _note_look(workspace_id, attempt)
+    change_attempts.resume(gateways, workspace_id, attempt.id)
+    with unit_of_work(workspace_id) as session:
+        attempt = session.scalars(select(Attempt).where(Attempt.id == attempt.id)).one()
+    late = gateways.clock.now() - attempt.created_at > PAYMENT_LIFETIME
+    if attempt.state == states.AWAITING_PAYMENT and attempt.step == states.COLLECT and late:
+        change_attempts.abandon(gateways, workspace_id, attempt.id, "expired")
+
+
+def _note_look(workspace_id: int, attempt: Attempt) -> None:
+    with unit_of_work(workspace_id) as session:
+        session.execute(
+            update(Attempt).where(Attempt.id == attempt.id).values(updated_at=func.clock_timestamp())
+        )
 
 
 def _undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
@@ -129,10 +150,7 @@ def _undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
 
 def _look(gateways: Gateways, workspace_id: int, attempt: Attempt) -> None:
     """Ask Stripe how the payment stands; what has not been paid in time is given up."""
-    with unit_of_work(workspace_id) as session:
-        session.execute(
-            update(Attempt).where(Attempt.id == attempt.id).values(updated_at=func.clock_timestamp())
-        )
+    _note_look(workspace_id, attempt)
     if attempt.stripe_subscription_id is not None:
         projections.refresh_subscription(gateways, attempt.stripe_subscription_id)
     with unit_of_work(workspace_id) as session:

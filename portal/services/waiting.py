@@ -55,7 +55,7 @@ def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: b
 
     Raises NotFoundError. A Stripe that does not answer changes nothing: our rows are shown.
     """
-    asked = ask_stripe and _ask(gateways, workspace_id, quote_id)
+    asked = ask_stripe and ask(gateways, workspace_id, quote_id)
     with unit_of_work(workspace_id) as session:
         quote = quotes.load(session, quote_id)
         attempt = attempts.of_quote(session, quote_id)
@@ -66,11 +66,11 @@ def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: b
             ).first()
         if attempt is not None and attempt.stripe_invoice_id:
             invoice = invoices.stored(session, attempt.stripe_invoice_id)
-    name = _without_attempt(gateways, quote) if attempt is None else _with_attempt(attempt, subscription)
+    name = without_attempt(gateways, quote) if attempt is None else _with_attempt(attempt, subscription)
     return PurchaseState(name, _message(name, attempt), quote, attempt, subscription, invoice, asked)
 
 
-def _ask(gateways: Gateways, workspace_id: int, quote_id: str) -> bool:
+def ask(gateways: Gateways, workspace_id: int, quote_id: str) -> bool:
     """Whether our rows are now as Stripe sees the purchase."""
     with unit_of_work(workspace_id) as session:
         attempt = attempts.of_quote(session, quote_id)
@@ -94,7 +94,7 @@ def _may_ask(session: Session, attempt_id: str) -> bool:
     return session.execute(noted).first() is not None
 
 
-def _without_attempt(gateways: Gateways, quote: Quote) -> str:
+def without_attempt(gateways: Gateways, quote: Quote) -> str:
     if quote.replaced_at is not None:
         return "abandoned"
     return "expired" if gateways.clock.now() >= quote.expires_at else "quoted"

@@ -1,0 +1,210 @@
+"""Carrying out a confirmed change: schedule off, update, compare, collect, plan; and undoing an unpaid one.
+
+The steps of an attempt of kind "change"; each can be done again, under the key ``<attempt>:<step>``.
+"""
+
+from collections.abc import Callable
+
+from portal.db import unit_of_work
+from portal.errors import N_
+from portal.gateways import Gateways
+from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
+from portal.gateways.stripe_words import Invoice, Subscription
+from portal.models import Attempt, Quote
+from portal.services import attempt_states as states
+from portal.services import (
+    attempts,
+    audit,
+    catalogs,
+    change_matches,
+    change_quotes,
+    change_states,
+    change_undoing,
+    matches,
+    planned_changes,
+    projections,
+    quotes,
+)
+from portal.services.attempts import KEY_LIFETIME, Confirmation, PurchaseRefusedError, StillConfirmingError
+from portal.services.undoing import PaymentUnderWayError
+
+Step = Callable[[Gateways, Attempt, Quote], None]
+
+
+def carry_out(gateways: Gateways, workspace_id: int, attempt_id: str) -> Confirmation:
+    """Take a claimed attempt as far as it goes without the browser, and let it go.
+
+    Raises StillConfirmingError (unknown result), PurchaseRefusedError (definite no) or QuoteChangedError
+    (Stripe's invoice is not what was quoted: it is voided, nothing was charged).
+    """
+    try:
+        attempt, quote = _load(workspace_id, attempt_id)
+        done = ""
+        while attempt.step in STEPS and attempt.step != done:
+            done = attempt.step
+            _step(gateways, attempt, quote)
+            attempt, quote = _load(workspace_id, attempt_id)
+        if attempt.step in states.UNDOING_CHANGE:
+            change_undoing.undo(gateways, workspace_id, attempt_id)
+            attempt, _ = _load(workspace_id, attempt_id)
+        return attempts.confirmation(gateways, attempt)
+    finally:
+        states.release(workspace_id, attempt_id)
+
+
+def _step(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
+    try:
+        STEPS[attempt.step](gateways, attempt, quote)
+    except StripeUnknownError as unknown:
+        raise StillConfirmingError(log=str(unknown)) from unknown
+
+
+def _load(workspace_id: int, attempt_id: str) -> tuple[Attempt, Quote]:
+    with unit_of_work(workspace_id) as session:
+        attempt = attempts.get(session, attempt_id)
+        return attempt, quotes.load(session, attempt.quote_id)
+
+
+def _advance(attempt: Attempt, step: str) -> None:
+    with unit_of_work(attempt.workspace_id) as session:
+        row = states.locked(session, attempt.id)
+        if row.step == attempt.step:
+            states.advance(session, row, step)
+
+
+def _release(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
+    """What is planned goes off the subscription, which can be changed then."""
+    planned_changes.release(gateways, quote.workspace_id)
+    _advance(attempt, states.PLAN if change_quotes.update_of(quote) is None else states.UPDATE)
+
+
+def _update(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
+    subscription = _updated(gateways, attempt, quote)
+    with unit_of_work(quote.workspace_id) as session:
+        row = states.locked(session, attempt.id)
+        if row.step != states.UPDATE:
+            return
+        row.stripe_subscription_id = subscription.id
+        if subscription.latest_invoice_id != (quote.terms or {}).get("latest_invoice"):
+            row.stripe_invoice_id = subscription.latest_invoice_id
+        states.advance(session, row, states.COMPARE)
+
+
+def _updated(gateways: Gateways, attempt: Attempt, quote: Quote) -> Subscription:
+    change = change_quotes.update_of(quote, attempt.id)
+    if change is None:
+        raise ValueError(f"quote {quote.id} changes nothing now")
+    if gateways.clock.now() - attempt.created_at > KEY_LIFETIME:
+        found = gateways.stripe.subscription(change.subscription_id)
+        if attempt.id in (found.metadata.get("change"), (found.pending or {}).get("change")):
+            return found
+        change_undoing.start(quote.workspace_id, attempt.id, "expired", step=states.RESTORE)
+        raise PurchaseRefusedError(N_("This change was not completed in time. Nothing was charged."))
+    try:
+        return gateways.stripe.changes.update(change, key=f"{attempt.id}:{states.UPDATE}")
+    except StripeRefusedError as refusal:
+        error: dict[str, object] = {
+            "code": "refused",
+            "stripe_code": refusal.stripe_code,
+            "decline_code": refusal.decline_code,
+            "message": refusal.message,
+        }
+        change_undoing.refuse(quote.workspace_id, attempt.id, error)
+        change_undoing.undo(gateways, quote.workspace_id, attempt.id)
+        raise PurchaseRefusedError(refusal.message, log=str(refusal), param=refusal.param) from refusal
+
+
+def _compare(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
+    """Hold the invoice against the quote before anybody pays it in the browser."""
+    invoice = gateways.stripe.invoice(attempt.stripe_invoice_id) if attempt.stripe_invoice_id else None
+    with unit_of_work(quote.workspace_id) as session:
+        row = states.locked(session, attempt.id)
+        if row.step != states.COMPARE:
+            return
+        if invoice is None:
+            row.collect = "nothing"
+            states.advance(session, row, states.PLAN)
+        else:
+            prices = catalogs.keys_of_prices(session, [line.price_id for line in invoice.lines])
+            keys = {price_id: each.key for price_id, each in prices.items()}
+            found = change_matches.differences(change_matches.quoted(quote), invoice, keys)
+            matches.record(session, quote.id, invoice.id, matches.BEFORE_PAYMENT, found)
+            if found and invoice.status == "open":
+                change_undoing.mismatch(session, gateways, row, quote, invoice, found)
+                return
+            _collect(session_row=row, invoice=invoice)
+            states.move(session, row, states.AWAITING_PAYMENT, actor=audit.SYSTEM)
+    # the card may have been charged already, and then it goes on at once
+    projections.refresh_subscription(gateways, str(attempt.stripe_subscription_id))
+
+
+def _collect(*, session_row: Attempt, invoice: Invoice) -> None:
+    session_row.step = states.COLLECT
+    open_payment = invoice.status == "open" and invoice.intent_id is not None
+    session_row.collect = "payment" if open_payment else "nothing"
+    session_row.stripe_intent_id = invoice.intent_id if open_payment else None
+
+
+def _plan(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
+    """The part that waits for the renewal, then the end."""
+    with unit_of_work(quote.workspace_id) as session:
+        planned_changes.replace(session, quote, user_id=attempt.created_by)
+    planned_changes.mirror_all(gateways, quote.workspace_id)
+    projections.refresh_subscription(gateways, str((quote.terms or {})["subscription"]))
+    with unit_of_work(quote.workspace_id) as session:
+        row = states.locked(session, attempt.id)
+        if row.step == states.PLAN:
+            change_states.succeed(session, row, quote)
+
+
+STEPS: dict[str, Step] = {
+    states.RELEASE: _release,
+    states.UPDATE: _update,
+    states.COMPARE: _compare,
+    states.PLAN: _plan,
+}
+
+
+def resume(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
+    """Take one attempt a step on, whatever it waits for. Nothing happens while somebody works on it."""
+    attempt, _quote = _load(workspace_id, attempt_id)
+    if attempt.step in states.UNDOING_CHANGE:
+        if states.claim(workspace_id, attempt_id):
+            try:
+                change_undoing.undo(gateways, workspace_id, attempt_id)
+            finally:
+                states.release(workspace_id, attempt_id)
+    elif attempt.state == states.OPEN:
+        if states.claim(workspace_id, attempt_id):
+            carry_out(gateways, workspace_id, attempt_id)
+    elif attempt.state in states.LIVE and attempt.stripe_subscription_id:
+        projections.refresh_subscription(gateways, attempt.stripe_subscription_id)
+
+
+def abandon(gateways: Gateways, workspace_id: int, attempt_id: str, reason: str) -> None:
+    """Give a live change up: its invoice can no longer be paid, the subscription stays as it was.
+
+    ``reason``: replaced, expired or cancelled. Raises PaymentUnderWayError when money is on its way or has
+    come; StillConfirmingError while somebody works on it or Stripe does not answer.
+    """
+    if not states.claim(workspace_id, attempt_id):
+        raise StillConfirmingError(log=f"attempt {attempt_id} is being worked on")
+    try:
+        attempt, _quote = _load(workspace_id, attempt_id)
+        if attempt.state == states.OPEN and attempt.step not in states.UNDOING_CHANGE:
+            carry_out(gateways, workspace_id, attempt_id)
+            if not states.claim(workspace_id, attempt_id):
+                raise StillConfirmingError(log=f"attempt {attempt_id} is being worked on")
+            attempt, _quote = _load(workspace_id, attempt_id)
+        if attempt.state not in states.LIVE:
+            return
+        if attempt.state == states.PROCESSING:
+            raise PaymentUnderWayError
+        change_undoing.start(workspace_id, attempt_id, reason, step=states.VOID)
+        change_undoing.undo(gateways, workspace_id, attempt_id)
+    except PurchaseRefusedError:
+        return  # it had never come into being
+    except StripeUnknownError as unknown:
+        raise StillConfirmingError(log=str(unknown)) from unknown
+    finally:
+        states.release(workspace_id, attempt_id)

@@ -1,0 +1,177 @@
+"""How the attempt at a change follows what Stripe says about its invoice; whose invoice a change's is."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.gateways import Gateways
+from portal.gateways.stripe_words import Invoice, Subscription
+from portal.models import Attempt, CatalogPrice, Quote
+from portal.models import Invoice as StoredInvoice
+from portal.services import attempt_states as states
+from portal.services import audit, change_matches, holdings, incidents, matches, quotes
+
+UPDATE_REASON = "subscription_update"
+FAILED = "debit_failed"
+
+
+def of_invoice(session: Session, invoice: Invoice) -> Attempt | None:
+    """The change that made this invoice."""
+    if invoice.billing_reason != UPDATE_REASON:
+        return None
+    mark = invoice.metadata.get("change")
+    own = select(Attempt).where(Attempt.kind == quotes.CHANGE)
+    found = session.scalars(own.where(Attempt.stripe_invoice_id == invoice.id)).first()
+    if found is not None or mark is None:
+        return found
+    return session.scalars(
+        own.where(Attempt.id == mark, Attempt.stripe_invoice_id.is_(None), Attempt.state == states.OPEN)
+    ).first()
+
+
+def quote_of(session: Session, invoice: Invoice) -> str | None:
+    """The quote that the invoice was made from: the change's, else the first purchase's."""
+    change = of_invoice(session, invoice)
+    return change.quote_id if change else invoice.metadata.get("quote")
+
+
+def compare(
+    session: Session, gateways: Gateways, invoice: Invoice, prices: Mapping[str, CatalogPrice]
+) -> bool:
+    """Hold the final invoice of a change against its quote; False when it is none of a change."""
+    attempt = of_invoice(session, invoice)
+    if attempt is None:
+        return False
+    quote = session.scalars(select(Quote).where(Quote.id == attempt.quote_id)).one()
+    if invoice.status == "void":
+        return True
+    keys = {price_id: row.key for price_id, row in prices.items()}
+    found = change_matches.differences(change_matches.quoted(quote), invoice, keys)
+    if matches.record(session, quote.id, invoice.id, matches.FINAL, found) and found:
+        incidents.report(
+            session,
+            gateways,
+            "quote_mismatch",
+            dedupe_key=f"quote_mismatch:{invoice.id}",
+            workspace_id=quote.workspace_id,
+            summary=f"Invoice {invoice.number} is not what quote {quote.id} promised",
+            details={"quote": quote.id, "differences": [each.as_dict() for each in found]},
+        )
+    return True
+
+
+def any_carried_out(session: Session, subscription_id: str | None) -> bool:
+    """Whether the subscription was ever changed."""
+    found = select(Attempt.id).where(
+        Attempt.kind == quotes.CHANGE,
+        Attempt.state == states.SUCCEEDED,
+        Attempt.stripe_subscription_id == subscription_id,
+    )
+    return session.scalars(found.limit(1)).first() is not None
+
+
+def live(session: Session) -> Attempt | None:
+    """The change that is under way."""
+    return session.scalars(
+        select(Attempt).where(Attempt.kind == quotes.CHANGE, Attempt.state.in_(states.LIVE))
+    ).first()
+
+
+def leavers(session: Session) -> list[Mapping[str, object]]:
+    """Whom the change under way, or the planned one, takes the seats from; they count only when it does."""
+    attempt, planned = live(session), holdings.planned_row(session)
+    found: object = planned.leavers if planned else None
+    if attempt is not None:
+        quote = session.scalars(select(Quote).where(Quote.id == attempt.quote_id)).one()
+        found = (quote.terms or {}).get("leavers") or found
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def collecting(session: Session) -> Attempt | None:
+    """The change whose payment is waited for, locked until the transaction ends."""
+    return session.scalars(
+        select(Attempt)
+        .where(Attempt.kind == quotes.CHANGE, Attempt.state.in_(states.LIVE), Attempt.step == states.COLLECT)
+        .with_for_update()
+    ).first()
+
+
+def follow(session: Session, gateways: Gateways, subscription: Subscription) -> None:
+    """Move the change that waits for its payment to where that is; the projections have just been written.
+
+    One that is being undone, or whose invoice has not been compared yet, is left alone.
+    """
+    attempt = collecting(session)
+    if attempt is None or attempt.stripe_subscription_id != subscription.id:
+        return
+    invoice = session.scalars(
+        select(StoredInvoice).where(StoredInvoice.stripe_id == attempt.stripe_invoice_id)
+    ).first()
+    if invoice is None:
+        return
+    payment = invoice.payment or {}
+    attempt.intent_status = str(payment["state"]) if payment.get("state") else attempt.intent_status
+    error = payment.get("error")
+    attempt.error = error if isinstance(error, dict) else None
+    if invoice.status == "paid":
+        # read in this order: a subscription that still waits was read before it was paid
+        if subscription.pending is None:
+            paid(session, gateways, attempt)
+    elif invoice.status in ("void", "uncollectible"):
+        attempt.error = {"code": "expired"}
+        _go_on(session, gateways, attempt, states.RESTORE)
+    elif attempt.intent_status == "processing":
+        if attempt.state != states.PROCESSING:
+            states.move(session, attempt, states.PROCESSING, actor=audit.STRIPE)
+    elif attempt.state == states.PROCESSING:
+        attempt.error = (attempt.error or {}) | {"code": FAILED}
+        _go_on(session, gateways, attempt, states.VOID)
+
+
+def paid(session: Session, gateways: Gateways, attempt: Attempt) -> None:
+    """What was to be paid now is paid; the part that waits for the renewal comes next."""
+    quote = session.scalars(select(Quote).where(Quote.id == attempt.quote_id)).one()
+    if (quote.terms or {}).get("later") or holdings.planned_row(session):
+        states.move(session, attempt, states.OPEN, actor=audit.STRIPE)
+        _go_on(session, gateways, attempt, states.PLAN)
+    else:
+        succeed(session, attempt, quote, actor=audit.STRIPE)
+
+
+def _go_on(session: Session, gateways: Gateways, attempt: Attempt, step: str) -> None:
+    attempt.step = step
+    gateways.jobs.defer(session, states.RESUME, workspace_id=attempt.workspace_id, attempt_id=attempt.id)
+
+
+def succeed(session: Session, attempt: Attempt, quote: Quote, *, actor: str = audit.SYSTEM) -> None:
+    """The change is carried out, in every part."""
+    attempt.step, attempt.error = states.DONE, None
+    states.move(session, attempt, states.SUCCEEDED, actor=actor)
+    terms = quote.terms or {}
+    audit.record(
+        session,
+        "subscription.changed",
+        user_id=attempt.created_by,
+        before={"selection": terms["before"], "catalog": terms["catalog_before"]},
+        after={
+            "selection": terms["now"],
+            "catalog": terms["catalog"],
+            "later": terms["later"],
+            "later_at": terms["later_at"],
+        },
+        quote_id=quote.id,
+        invoice_id=attempt.stripe_invoice_id,
+    )
+
+
+def held_back(session: Session) -> dict[str, object] | None:
+    """What was had before a change whose debit is on its way: its seats do not count before it is paid."""
+    attempt = live(session)
+    if attempt is None:
+        return None
+    quote = session.scalars(select(Quote).where(Quote.id == attempt.quote_id)).one()
+    terms = quote.terms or {}
+    update, before = terms.get("update"), terms.get("before")
+    waits = not isinstance(update, dict) or update["waits"] or terms.get("trialing")
+    return None if waits or not isinstance(before, dict) else before

@@ -1,0 +1,166 @@
+"""Undoing a change that was not paid: the invoice is voided, and everything is as it was before.
+
+The invoice goes first: Stripe refuses to void it once money has moved, so whoever was faster wins there.
+"""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.errors import N_
+from portal.gateways import Gateways
+from portal.gateways.stripe_change_words import NONE, SubscriptionChange
+from portal.gateways.stripe_errors import StripeRefusedError
+from portal.gateways.stripe_words import Invoice
+from portal.models import Attempt, Quote
+from portal.services import attempt_states as states
+from portal.services import (
+    change_pricing,
+    change_quotes,
+    change_states,
+    holdings,
+    incidents,
+    matches,
+    planned_changes,
+    projections,
+    quotes,
+)
+from portal.services.undoing import REASONS, PaymentUnderWayError
+
+FAILED_DEBIT = N_("Your bank did not pay. Nothing was charged, and your subscription is as it was before.")
+
+
+def start(workspace_id: int, attempt_id: str, reason: str, *, step: str) -> None:
+    """Decide that a claimed attempt is undone, for one of REASONS; committed before Stripe hears of it."""
+    with unit_of_work(workspace_id) as session:
+        attempt = states.locked(session, attempt_id)
+        if attempt.step not in states.UNDOING_CHANGE:
+            states.advance(session, attempt, step)
+            attempt.error = {"code": reason, "message": REASONS[reason]}
+
+
+def refuse(workspace_id: int, attempt_id: str, error: dict[str, object]) -> None:
+    """Stripe said no: what was planned before comes back, nothing else has happened."""
+    with unit_of_work(workspace_id) as session:
+        attempt = states.locked(session, attempt_id)
+        states.advance(session, attempt, states.RESTORE)
+        attempt.error = error
+
+
+def mismatch(
+    session: Session,
+    gateways: Gateways,
+    attempt: Attempt,
+    quote: Quote,
+    invoice: Invoice,
+    found: list[matches.Difference],
+) -> None:
+    """The unpaid invoice is not what was promised: it is voided, support is told."""
+    states.advance(session, attempt, states.VOID)
+    attempt.error = {"code": "mismatch", "differences": [each.as_dict() for each in found]}
+    quote.replaced_at = quote.replaced_at or gateways.clock.now()
+    incidents.report(
+        session,
+        gateways,
+        "invoice_mismatch",
+        dedupe_key=f"invoice_mismatch:{attempt.id}",
+        workspace_id=quote.workspace_id,
+        summary=f"Stripe's invoice was not what quote {quote.id} promised; it is voided, nothing was charged",
+        details={
+            "quote": quote.id,
+            "attempt": attempt.id,
+            "differences": [each.as_dict() for each in found],
+            "invoice": quotes.evidence(invoice),
+        },
+    )
+
+
+def undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
+    """Carry on with undoing a claimed attempt, from whichever step it had reached.
+
+    Raises PaymentUnderWayError when money has moved; the change then goes on as if nothing had been said.
+    """
+    attempt, quote = _load(workspace_id, attempt_id)
+    if attempt.step == states.VOID:
+        if not _voided(gateways, attempt, quote):
+            _resume_collecting(gateways, workspace_id, attempt)
+            raise PaymentUnderWayError
+        _to(workspace_id, attempt_id, states.TAKE_BACK)
+        attempt, quote = _load(workspace_id, attempt_id)
+    if attempt.step == states.TAKE_BACK:
+        _take_back(gateways, attempt, quote)
+        _to(workspace_id, attempt_id, states.RESTORE)
+    planned_changes.mirror_all(gateways, workspace_id)
+    projections.refresh_subscription(gateways, str((quote.terms or {})["subscription"]))
+    states.close(workspace_id, attempt_id, *_end(attempt))
+
+
+def _end(attempt: Attempt) -> tuple[str, dict[str, object] | None]:
+    error = attempt.error or {}
+    if error.get("code") in ("mismatch", "refused"):
+        return states.REFUSED, None
+    if error.get("code") == change_states.FAILED:
+        return states.FAILED, error | {"message": FAILED_DEBIT}
+    return states.ABANDONED, None
+
+
+def _load(workspace_id: int, attempt_id: str) -> tuple[Attempt, Quote]:
+    with unit_of_work(workspace_id) as session:
+        attempt = states.locked(session, attempt_id)
+        return attempt, quotes.load(session, attempt.quote_id)
+
+
+def _to(workspace_id: int, attempt_id: str, step: str) -> None:
+    with unit_of_work(workspace_id) as session:
+        states.advance(session, states.locked(session, attempt_id), step)
+
+
+def _voided(gateways: Gateways, attempt: Attempt, quote: Quote) -> bool:
+    """Whether nobody can pay any more: the open invoice is void, or there is none."""
+    if attempt.stripe_invoice_id is None:
+        return True
+    if attempt.stripe_intent_id:
+        intent = gateways.stripe.payment_intent(attempt.stripe_intent_id)
+        if intent.status in ("processing", "succeeded"):
+            return False
+    update = change_quotes.update_of(quote)
+    if update is not None and not update.waits:
+        # else the subscription would stay past due
+        gateways.stripe.changes.give_up_invoice(
+            attempt.stripe_invoice_id, key=f"{attempt.id}:give_up_invoice"
+        )
+    try:
+        gateways.stripe.void_invoice(attempt.stripe_invoice_id, key=f"{attempt.id}:{states.VOID}")
+    except StripeRefusedError:
+        invoice = gateways.stripe.invoice(attempt.stripe_invoice_id)
+        return invoice.status in ("void", "uncollectible")
+    return True
+
+
+def _take_back(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
+    """Where a debit was to pay, the subscription has changed already: let it be as before."""
+    update = change_quotes.update_of(quote)
+    if update is None or update.waits:
+        return
+    projections.refresh_subscription(gateways, update.subscription_id)
+    with unit_of_work(quote.workspace_id) as session:
+        held = holdings.holding(session)
+    terms: Any = quote.terms or {}
+    if held is None:
+        return
+    wanted = {key: (str(price_id), int(count)) for key, (price_id, count) in terms["undo"]["items"].items()}
+    items = change_pricing.item_changes(held, wanted, terms["undo"]["metered"])
+    if items:
+        gateways.stripe.changes.update(
+            SubscriptionChange(update.subscription_id, items, None, proration=NONE, waits=False),
+            key=f"{attempt.id}:{states.TAKE_BACK}",
+        )
+
+
+def _resume_collecting(gateways: Gateways, workspace_id: int, attempt: Attempt) -> None:
+    with unit_of_work(workspace_id) as session:
+        row = states.locked(session, attempt.id)
+        row.step, row.error = states.COLLECT, None
+        row.state = states.AWAITING_PAYMENT
+    projections.refresh_subscription(gateways, str(attempt.stripe_subscription_id))

@@ -1,0 +1,90 @@
+"""Where a change stands, for the page that waits for it: our rows first, then, if asked, Stripe itself."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from portal.db import unit_of_work
+from portal.errors import N_
+from portal.gateways import Gateways
+from portal.models import Attempt, Invoice, Quote, Subscription
+from portal.services import attempt_states as states
+from portal.services import attempts, invoices, quotes, waiting
+
+MESSAGES = {
+    "quoted": N_("This price is waiting for your confirmation."),
+    "awaiting_payment": N_("Complete the payment to make the change."),
+    "requires_action": N_("Your bank asks you to confirm the payment."),
+    "processing": N_(
+        "Your payment is on its way. Your bank needs a few days to send it; the change counts from then on."
+    ),
+    "confirming": N_("Your change is being made. This page updates by itself."),
+    "done": N_("Your change is made."),
+    "planned": N_("Your change is planned for the renewal."),
+    "declined": N_("The payment was declined. Try again or use another way to pay."),
+    "expired": N_("This price has expired. Nothing was charged."),
+    "abandoned": N_("This change was not completed. Nothing was charged."),
+    "failed": N_("The payment failed. Nothing was charged."),
+}
+
+
+@dataclass(frozen=True)
+class ChangeState:
+    """``name`` is one of MESSAGES; ``message`` says it to the person.
+
+    ``asked``: Stripe has just been asked and has answered, so that "not paid" is true and not merely late.
+    """
+
+    name: str
+    message: str
+    quote: Quote
+    attempt: Attempt | None
+    subscription: Subscription | None
+    invoice: Invoice | None
+    asked: bool = False
+
+
+def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: bool = False) -> ChangeState:
+    """How the change of ``quote_id`` stands; with ``ask_stripe`` as Stripe has it, if a webhook is late.
+
+    Raises NotFoundError. A Stripe that does not answer changes nothing: our rows are shown.
+    """
+    asked = ask_stripe and waiting.ask(gateways, workspace_id, quote_id)
+    with unit_of_work(workspace_id) as session:
+        quote = quotes.load(session, quote_id)
+        attempt = attempts.of_quote(session, quote_id)
+        subscription_id = str((quote.terms or {}).get("subscription"))
+        subscription = session.scalars(
+            select(Subscription).where(Subscription.stripe_id == subscription_id)
+        ).first()
+        invoice = None
+        if attempt is not None and attempt.stripe_invoice_id:
+            invoice = invoices.stored(session, attempt.stripe_invoice_id)
+    name = waiting.without_attempt(gateways, quote) if attempt is None else _with_attempt(attempt, quote)
+    return ChangeState(name, _message(name, attempt), quote, attempt, subscription, invoice, asked)
+
+
+def _with_attempt(attempt: Attempt, quote: Quote) -> str:
+    if attempt.state == states.SUCCEEDED:
+        return "done" if (quote.terms or {}).get("update") else "planned"
+    if attempt.state in (states.REFUSED, states.FAILED):
+        return "failed"
+    if attempt.state == states.ABANDONED:
+        return "expired" if (attempt.error or {}).get("code") == "expired" else "abandoned"
+    if attempt.state == states.OPEN or attempt.step in states.UNDOING_CHANGE:
+        return "confirming"
+    if attempt.state == states.PROCESSING:
+        return "processing"
+    if attempt.intent_status == "requires_action":
+        return "requires_action"
+    if attempt.intent_status in ("succeeded", "processing") or attempt.collect == "nothing":
+        return "confirming"
+    declined = attempt.error is not None and attempt.intent_status == "requires_payment_method"
+    return "declined" if declined else "awaiting_payment"
+
+
+def _message(name: str, attempt: Attempt | None) -> str:
+    error = (attempt.error or {}) if attempt is not None else {}
+    if name in ("declined", "failed") and error.get("message"):
+        return str(error["message"])
+    return MESSAGES[name]

@@ -1,0 +1,243 @@
+"""Changes at the renewal: one wanted state per workspace, mirrored at Stripe by a subscription schedule.
+
+The row is the truth and the schedule its mirror: whoever died between the two is followed by ``sweep``.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from portal import pricing
+from portal.db import unit_of_work
+from portal.errors import PortalError
+from portal.gateways import Gateways
+from portal.gateways.stripe_change_words import PhaseItem
+from portal.models import Attempt, PlannedChange, Quote, Subscription
+from portal.services import attempt_states as states
+from portal.services import audit, change_quotes, quotes, subscriptions
+from portal.services.change_errors import NotPlannedError
+from portal.services.holdings import PLANNED, planned_row
+from portal.services.ids import new_id
+
+DONE = "done"
+UNDONE = "undone"
+REPLACED = "replaced"
+LAPSED = "lapsed"
+BATCH = 100
+LEFT_BEHIND_AFTER = timedelta(seconds=30)
+
+log = structlog.get_logger()
+
+
+def replace(session: Session, quote: Quote, *, user_id: int | None) -> PlannedChange | None:
+    """Let what the quote says for the renewal be the wanted state, instead of what was planned before."""
+    known = planned_row(session)
+    if known is not None and known.quote_id == quote.id:
+        return known
+    if known is not None:
+        _settle(session, known, REPLACED, user_id=user_id)
+        session.flush()
+    terms = quote.terms or {}
+    later, at = terms.get("later"), change_quotes.later_at(quote)
+    if not isinstance(later, dict) or at is None:
+        return None
+    leavers = terms.get("leavers")
+    row = PlannedChange(
+        id=new_id("C"),
+        quote_id=quote.id,
+        state=PLANNED,
+        stripe_subscription_id=str(terms["subscription"]),
+        selection=later,
+        catalog=str(terms["catalog"]),
+        leavers=leavers if isinstance(leavers, list) else [],
+        effective_at=at,
+        mirrored=False,
+        version=1,
+        created_by=user_id,
+    )
+    session.add(row)
+    audit.record(
+        session,
+        "change.planned",
+        user_id=user_id,
+        before={"selection": terms["now"]},
+        after={"selection": later, "at": at.isoformat(), "planned": row.id},
+        quote_id=quote.id,
+    )
+    session.flush()
+    return row
+
+
+def _settle(
+    session: Session,
+    row: PlannedChange,
+    state: str,
+    *,
+    user_id: int | None = None,
+    actor: str = audit.SYSTEM,
+) -> None:
+    row.state = state
+    row.mirrored = row.stripe_schedule_id is None
+    row.settled_at = row.updated_at = states.database_time(session)
+    audit.record(
+        session,
+        f"change.{state}",
+        user_id=user_id,
+        actor=actor,
+        before={"planned": row.id, "selection": row.selection},
+        after={"state": state},
+        quote_id=row.quote_id,
+    )
+
+
+def undo(gateways: Gateways, workspace_id: int, user_id: int | None) -> None:
+    """What is planned will not happen. Raises NotPlannedError."""
+    with unit_of_work(workspace_id) as session:
+        row = session.scalars(
+            select(PlannedChange).where(PlannedChange.state == PLANNED).with_for_update()
+        ).first()
+        if row is None or row.effective_at <= gateways.clock.now():
+            raise NotPlannedError
+        _settle(session, row, UNDONE, user_id=user_id)
+        row_id = row.id
+    mirror(gateways, workspace_id, row_id)
+
+
+def release(gateways: Gateways, workspace_id: int) -> None:
+    """Take the schedule off, so that the subscription can be changed; the wanted state stays wanted."""
+    with unit_of_work(workspace_id) as session:
+        row = planned_row(session)
+    if row is None or row.stripe_schedule_id is None:
+        return
+    gateways.stripe.changes.release_schedule(row.stripe_schedule_id, key=f"{row.id}:{row.version}:release")
+    with unit_of_work(workspace_id) as session:
+        known = _locked(session, row.id)
+        if known.version == row.version:
+            known.stripe_schedule_id, known.mirrored = None, False
+            known.version += 1
+
+
+def mirror_all(gateways: Gateways, workspace_id: int) -> None:
+    """Let Stripe show what is planned: schedules that are over go, then the wanted one is made."""
+    with unit_of_work(workspace_id) as session:
+        rows = session.execute(
+            select(PlannedChange.id)
+            .where(PlannedChange.mirrored.is_(False))
+            .order_by(PlannedChange.state == PLANNED, PlannedChange.created_at)
+        )
+        ids = [row_id for (row_id,) in rows]
+    for row_id in ids:
+        mirror(gateways, workspace_id, row_id)
+
+
+def mirror(gateways: Gateways, workspace_id: int, row_id: str) -> None:
+    """Bring one row to Stripe; doing it again changes nothing."""
+    with unit_of_work(workspace_id) as session:
+        row = session.scalars(select(PlannedChange).where(PlannedChange.id == row_id)).one()
+        quote = quotes.load(session, row.quote_id)
+    if row.mirrored:
+        return
+    if row.state == PLANNED:
+        _make(gateways, row, quote)
+    elif row.stripe_schedule_id is not None:
+        _release(gateways, row, row.stripe_schedule_id)
+    with unit_of_work(workspace_id) as session:
+        known = _locked(session, row_id)
+        if (known.state, known.version) == (row.state, row.version):
+            known.mirrored = True
+            known.updated_at = states.database_time(session)
+
+
+def _release(gateways: Gateways, row: PlannedChange, schedule_id: str) -> None:
+    """Let the subscription go, unless the schedule stands for something else by now."""
+    if gateways.stripe.changes.schedule(schedule_id).metadata.get("planned") in (row.id, None):
+        gateways.stripe.changes.release_schedule(schedule_id, key=f"{row.id}:{row.version}:release")
+
+
+def _make(gateways: Gateways, row: PlannedChange, quote: Quote) -> None:
+    """The schedule of a wanted state: made from the subscription, then given its second phase."""
+    key = f"{row.id}:{row.version}"
+    subscription = gateways.stripe.subscription(row.stripe_subscription_id)
+    changes = gateways.stripe.changes
+    if subscription.schedule_id is not None:
+        # made before a crash, or one that was left there: it is told anew what it stands for
+        schedule = changes.schedule(subscription.schedule_id)
+    else:
+        schedule = changes.create_schedule(row.stripe_subscription_id, key=f"{key}:create")
+    with unit_of_work(row.workspace_id) as session:
+        _locked(session, row.id).stripe_schedule_id = schedule.id
+    phase: Any = (quote.terms or {}).get("phase") or []
+    changes.plan(
+        schedule,
+        [PhaseItem(*each) for each in phase],
+        at=int(row.effective_at.timestamp()),
+        interval=str(row.selection["interval"]),
+        key=f"{key}:{schedule.id}:phases",
+        name=row.id,
+    )
+
+
+def _locked(session: Session, row_id: str) -> PlannedChange:
+    return session.scalars(select(PlannedChange).where(PlannedChange.id == row_id).with_for_update()).one()
+
+
+def follow(session: Session, gateways: Gateways, row: Subscription) -> PlannedChange | None:
+    """Notice that what was planned has taken effect, or never will; the row that did, if one did.
+
+    The projection of the subscription has just been written.
+    """
+    planned = planned_row(session)
+    if planned is None or planned.stripe_subscription_id != row.stripe_id:
+        return None
+    if row.status in subscriptions.ENDED:
+        _settle(session, planned, LAPSED, actor=audit.STRIPE)
+        planned.mirrored = True
+        return None
+    if planned.effective_at > gateways.clock.now() or not _has(row, planned):
+        return None
+    _settle(session, planned, DONE, actor=audit.STRIPE)
+    return planned
+
+
+def _has(row: Subscription, planned: PlannedChange) -> bool:
+    """Whether the subscription is what was planned."""
+    wanted = pricing.plain(pricing.Selection.from_dict(planned.selection))
+    counts = {str(each["key"]): each["quantity"] for each in row.items if not each["metered"]}
+    seats = counts.pop(pricing.SEAT, None)
+    return (row.catalog, row.tier, row.interval, seats, counts) == (
+        planned.catalog,
+        wanted.tier,
+        wanted.interval,
+        wanted.seats,
+        dict(wanted.add_ons),
+    )
+
+
+def sweep(gateways: Gateways) -> int:
+    """Bring to Stripe what a crash left behind; how many. Not while a change is under way."""
+    now = func.clock_timestamp()
+    under_way = exists().where(
+        Attempt.workspace_id == PlannedChange.workspace_id,
+        Attempt.kind == quotes.CHANGE,
+        Attempt.state.in_(states.LIVE),
+    )
+    with unit_of_work(system=True) as session:
+        due = session.execute(
+            select(PlannedChange.workspace_id, PlannedChange.id)
+            .where(
+                PlannedChange.mirrored.is_(False),
+                PlannedChange.updated_at < now - LEFT_BEHIND_AFTER,
+                ~under_way,
+            )
+            .order_by(PlannedChange.state == PLANNED, PlannedChange.created_at)
+            .limit(BATCH)
+        ).all()
+    for workspace_id, row_id in due:
+        try:
+            mirror(gateways, workspace_id, row_id)
+        except PortalError as error:
+            log.warning("plan_waits", planned=row_id, workspace=workspace_id, reason=str(error))
+    return len(due)
