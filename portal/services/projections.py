@@ -244,9 +244,8 @@ def _write_subscription(
     subscription = facts.subscription
     if subscription is None:
         return []
-    known = session.scalars(
-        select(StoredSubscription).where(StoredSubscription.stripe_id == subscription.id)
-    ).first()
+    own = select(StoredSubscription).where(StoredSubscription.stripe_id == subscription.id)
+    known = session.scalars(own).first()
     if known is not None and known.synced_at > facts.read_at:
         return [f"subscription {subscription.id} is known in a newer state"]
     before = _subscription_facts(known) if known else None
@@ -260,14 +259,10 @@ def _write_subscription(
         now=gateways.clock.now(),
         grace=gateways.settings.grace,
     )
-    held_back = change_states.held_back(session)
-    subscriptions.store(
-        session, subscription, prices, access=access, synced_at=facts.read_at, held_back=held_back
-    )
+    back = change_states.held_back(session)
+    subscriptions.store(session, subscription, prices, access=access, synced_at=facts.read_at, held_back=back)
     session.expire_all()
-    stored = session.scalars(
-        select(StoredSubscription).where(StoredSubscription.stripe_id == subscription.id)
-    ).one()
+    stored = session.scalars(own).one()
     if _subscription_facts(stored) != before:
         audit.record(
             session,
@@ -277,12 +272,19 @@ def _write_subscription(
             after=_subscription_facts(stored),
             quote_id=stored.quote_id,
         )
-    seats.follow(session, leavers=change_states.leavers(session))
     attempt_states.follow(session, gateways, stored, facts.payment, facts.setup)
-    change_states.follow(session, gateways, subscription)
-    planned_changes.follow(session, gateways, stored)
+    _follow_changes(session, gateways, subscription, stored)
     notices.about_subscription(session, gateways, _details(session), stored, was=(before or {}).get("access"))
     return [f"subscription {subscription.status}, access {access}"]
+
+
+def _follow_changes(
+    session: Session, gateways: Gateways, subscription: Subscription, stored: StoredSubscription
+) -> None:
+    """Seats are what is paid; then the change that made them so is finished."""
+    seats.follow(session, leavers=change_states.leavers(session))
+    change_states.follow(session, gateways, subscription)
+    planned_changes.follow(session, gateways, stored)
 
 
 def _details(session: Session) -> BillingDetails:
