@@ -14,7 +14,18 @@ from procrastinate.worker import Worker
 from portal.config import Settings
 from portal.db import PATIENCE
 from portal.gateways import Gateways
-from portal.services import attempt_states, housekeeping, inbox, mails, notices, polling, sweeping
+from portal.services import (
+    attempt_states,
+    housekeeping,
+    inbox,
+    mails,
+    notices,
+    payment_actions,
+    payment_sweeping,
+    payments,
+    polling,
+    sweeping,
+)
 
 CONCURRENCY = 4
 CONNECTIONS = 4
@@ -141,3 +152,20 @@ def prune_inbox(timestamp: int) -> None:
 @queue.task(name="trials.remind", pass_context=True, queueing_lock="trials.remind")
 def remind_of_trials(context: JobContext, timestamp: int) -> None:
     notices.sweep_trials(gateways_of(context))
+
+
+@queue.task(name=payment_actions.GO_ON, pass_context=True, retry=RETRY)
+def go_on_paying(context: JobContext, workspace_id: int) -> None:
+    payments.go_on(gateways_of(context), workspace_id)
+
+
+@queue.periodic(cron="* * * * * */20")
+@queue.task(name="payments.sweep", pass_context=True, queueing_lock="payments.sweep")
+def sweep_payments(context: JobContext, timestamp: int) -> None:
+    payment_sweeping.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="*/10 * * * *")
+@queue.task(name="cards.announce", pass_context=True, queueing_lock="cards.announce")
+def announce_expiring_cards(context: JobContext, timestamp: int) -> None:
+    payment_sweeping.announce_expiring(gateways_of(context))

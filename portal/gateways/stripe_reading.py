@@ -78,6 +78,7 @@ def payment_method(value: Any) -> PaymentMethod | None:
         exp_month=facts.get("exp_month"),
         exp_year=facts.get("exp_year"),
         email=facts.get("email") or facts.get("payer_email"),
+        id=value.get("id"),
     )
 
 

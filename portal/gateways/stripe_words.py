@@ -56,10 +56,12 @@ class PaymentMethod:
     exp_month: int | None = None
     exp_year: int | None = None
     email: str | None = None
+    id: str | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The stored form; absent facts are null."""
         return {
+            "id": self.id,
             "type": self.type,
             "brand": self.brand,
             "last4": self.last4,

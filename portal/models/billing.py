@@ -46,7 +46,7 @@ class Subscription(WorkspaceOwned, Base):
     renews_at: Mapped[datetime | None]  # end of the seats' period
     usage_period_end: Mapped[datetime | None]
     latest_invoice_id: Mapped[str | None]
-    # {"type", "brand", "last4", "exp_month", "exp_year", "email"}
+    # {"id", "type", "brand", "last4", "exp_month", "exp_year", "email"}
     default_payment_method: Mapped[JSON | None]
     synced_at: Mapped[datetime]
 
@@ -79,7 +79,9 @@ class Invoice(WorkspaceOwned, Base):
     billing: Mapped[JSON]  # name, address, tax ids and custom fields as they stand on the invoice
     hosted_invoice_url: Mapped[str | None]
     invoice_pdf: Mapped[str | None]
-    payment: Mapped[JSON | None]  # {"type", "brand", "last4", "receipt_url", "state", "error"}
+    payment: Mapped[
+        JSON | None
+    ]  # {"type", "brand", "last4", "receipt_url", "state", "error", "attempts", "next_attempt"}
     issued_at: Mapped[datetime | None]
     paid_at: Mapped[datetime | None]
     synced_at: Mapped[datetime]

@@ -24,8 +24,8 @@ def pay(sandbox: Sandbox, invoice: Document, params: dict[str, Any]) -> Document
         raise state_error("Invoice is already paid")
     if invoice["status"] == "void":
         raise state_error("This invoice can no longer be paid: it is void.")
-    invoice["auto_advance"] = False
     if invoice["status"] == "draft":
+        invoice["auto_advance"] = False
         invoice = invoices.finalize(sandbox, invoice)
     if invoice["status"] == "paid":
         return invoice
@@ -43,8 +43,9 @@ def pay(sandbox: Sandbox, invoice: Document, params: dict[str, Any]) -> Document
 def charge(
     sandbox: Sandbox, invoice: Document, *, off_session: bool, payment_method: str | None = None
 ) -> Document:
-    """Try to take what is due now; the invoice as it then is, or Stripe's 402."""
-    outcome = attempt(sandbox, invoice, off_session=off_session, payment_method=payment_method)
+    """Try to take what is due now, outside the timetable of retries; the invoice as it then is, or a 402."""
+    sandbox.store.put(invoices.KIND, invoice)
+    outcome = payments.pay_invoice(sandbox, invoice, off_session=off_session, payment_method=payment_method)
     if outcome.error:
         raise outcome.error
     if outcome.status == "requires_action":
@@ -54,12 +55,10 @@ def charge(
     return sandbox.store.get(invoices.KIND, invoice["id"]) or invoice
 
 
-def attempt(
-    sandbox: Sandbox, invoice: Document, *, off_session: bool, payment_method: str | None = None
-) -> Outcome:
-    """One attempt of the account's own, counted on the invoice."""
+def _attempt(sandbox: Sandbox, invoice: Document) -> Outcome:
+    """One attempt of the timetable's, counted on the invoice."""
     sandbox.store.put(invoices.KIND, {**invoice, "_collecting": True})
-    outcome = payments.pay_invoice(sandbox, invoice, off_session=off_session, payment_method=payment_method)
+    outcome = payments.pay_invoice(sandbox, invoice, off_session=True)
     after = sandbox.store.get(invoices.KIND, invoice["id"])
     assert after
     sandbox.store.put(invoices.KIND, {**after, "_collecting": False})
@@ -98,7 +97,7 @@ def _retry(sandbox: Sandbox, invoice: Document) -> None:
     """Charge off session; having no usable method, or none but a hopeless one, counts as a failed attempt."""
     try:
         if payments.default_method(sandbox, invoice) and not dunning.refused_for_good(sandbox, invoice):
-            attempt(sandbox, invoice, off_session=True)
+            _attempt(sandbox, invoice)
             return
     except StripeError:  # the default method was detached
         pass

@@ -284,11 +284,10 @@ def payment_failed(sandbox: Sandbox, invoice_id: str, intent: Document | None = 
     if invoice is None or invoice["status"] not in ("open", "uncollectible"):
         return
     came_back = invoice.get("_settling", False)
-    if not came_back:
-        _count_attempt(invoice)
+    counted = not came_back and _count_attempt(invoice)
     invoice["_settling"] = False
     sandbox.store.put(KIND, invoice)
-    standing.invoice_failed(sandbox, invoice)
+    standing.invoice_failed(sandbox, invoice, scheduled=came_back or counted)
     if came_back and invoice["billing_reason"] == "subscription_create":
         void(sandbox, invoice)
 
@@ -302,8 +301,12 @@ def payment_action_required(sandbox: Sandbox, invoice_id: str, intent: Document)
         sandbox.emit("invoice.payment_action_required", invoice)
 
 
-def _count_attempt(invoice: Document) -> None:
-    """Count what the account tried by itself, and the first payment whoever made it."""
-    if invoice.pop("_collecting", False) or invoice["attempt_count"] == 0:
-        invoice["attempt_count"] += 1
+def _count_attempt(invoice: Document) -> bool:
+    """Count what the timetable tried, and the first payment whoever made it; whether this one counts.
+
+    Source: the SDK on `Invoice.attempt_count`.
+    """
+    counts = invoice.pop("_collecting", False) or invoice["attempt_count"] == 0
+    invoice["attempt_count"] += int(counts)
     invoice["attempted"] = True
+    return counts

@@ -55,12 +55,16 @@ def invoice_processing(sandbox: Sandbox, invoice: Document) -> None:
         change(sandbox, subscription, status="active")
 
 
-def invoice_failed(sandbox: Sandbox, invoice: Document) -> None:
-    """A failed renewal makes the subscription past due; a failed first payment leaves it incomplete."""
+def invoice_failed(sandbox: Sandbox, invoice: Document, *, scheduled: bool = True) -> None:
+    """A failed renewal makes the subscription past due; a failed first payment leaves it incomplete.
+
+    What somebody tried between the retries (not `scheduled`) leaves their timetable as it is.
+    """
     from portal.sandbox import dunning, pending_updates
 
     subscription = _of(sandbox, invoice)
-    dunning.plan_retry(sandbox, invoice, subscription)
+    if scheduled:
+        dunning.plan_retry(sandbox, invoice, subscription)
     sandbox.emit("invoice.payment_failed", invoice)
     if subscription is None or subscription["latest_invoice"] != invoice["id"]:
         return
@@ -70,7 +74,8 @@ def invoice_failed(sandbox: Sandbox, invoice: Document) -> None:
     if subscription["status"] == "active" and invoice["billing_reason"] != "subscription_create":
         subscription = change(sandbox, subscription, status="past_due")
         _mark_customer(sandbox, subscription, delinquent=True)
-    dunning.end_if_exhausted(sandbox, invoice, subscription)
+    if scheduled:
+        dunning.end_if_exhausted(sandbox, invoice, subscription)
 
 
 def invoice_overdue(sandbox: Sandbox, invoice: Document) -> None:

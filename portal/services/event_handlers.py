@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
-from portal.services import billing_details, incidents, projections
+from portal.services import (
+    billing_details,
+    incidents,
+    method_changes,
+    payment_actions,
+    payment_methods,
+    projections,
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,29 @@ def _invoice(gateways: Gateways, invoice_id: str) -> Handled:
 
 def _intent(gateways: Gateways, intent_id: str) -> Handled:
     return _handled(projections.refresh_intent(gateways, intent_id))
+
+
+def _setup(gateways: Gateways, intent_id: str) -> Handled:
+    """A method is saved: for a first purchase, or because somebody added one."""
+    asked = payment_actions.of_intent(intent_id)
+    if asked is None:
+        return _intent(gateways, intent_id)
+    action = method_changes.follow_setup(gateways, *asked)
+    return Handled(f"the adding of a payment method is {action.state}", action.workspace_id)
+
+
+def _method(gateways: Gateways, method_id: str) -> Handled:
+    return _methods(payment_methods.refresh_method(gateways, method_id))
+
+
+def _customer(gateways: Gateways, customer_id: str) -> Handled:
+    return _methods(payment_methods.refresh(gateways, customer_id))
+
+
+def _methods(workspace_id: int | None) -> Handled:
+    if workspace_id is None:
+        return Handled(projections.NOT_OURS, ours=False)
+    return Handled("payment methods read", workspace_id)
 
 
 def _tax_id(gateways: Gateways, tax_id: str) -> Handled:
@@ -79,8 +109,13 @@ HANDLERS: dict[str, Handler] = {
     "payment_intent.requires_action": _intent,
     "payment_intent.payment_failed": _intent,
     "payment_intent.succeeded": _intent,
-    "setup_intent.succeeded": _intent,
-    "setup_intent.setup_failed": _intent,
+    "setup_intent.succeeded": _setup,
+    "setup_intent.setup_failed": _setup,
+    "payment_method.attached": _method,
+    "payment_method.detached": _method,
+    "payment_method.updated": _method,
+    "payment_method.automatically_updated": _method,
+    "customer.updated": _customer,
     "customer.tax_id.updated": _tax_id,
 }
 EVENT_TYPES = tuple(HANDLERS)

@@ -83,7 +83,7 @@ def store(
         "billing": _head(invoice),
         "hosted_invoice_url": invoice.hosted_invoice_url,
         "invoice_pdf": invoice.invoice_pdf,
-        "payment": _payment(payment),
+        "payment": _payment(invoice, payment),
         "issued_at": moment(invoice.finalized_at or invoice.created),
         "paid_at": moment(invoice.paid_at),
         "synced_at": synced_at,
@@ -164,7 +164,7 @@ def _line_tax(part: words.TaxPart, rate: words.TaxPart | None) -> dict[str, obje
     }
 
 
-def _payment(payment: words.Intent | None) -> dict[str, object] | None:
+def _payment(invoice: words.Invoice, payment: words.Intent | None) -> dict[str, object] | None:
     if payment is None:
         return None
     method = payment.method.as_dict() if payment.method else {}
@@ -172,4 +172,6 @@ def _payment(payment: words.Intent | None) -> dict[str, object] | None:
         "state": payment.status,
         "receipt_url": payment.receipt_url,
         "error": payment.error.as_dict() if payment.error else None,
+        "attempts": invoice.attempt_count,
+        "next_attempt": invoice.next_payment_attempt,
     }

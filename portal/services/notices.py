@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.models import BillingDetails, Invoice, Mail, Quote, Subscription
-from portal.services import letters, subscriptions
+from portal.services import incidents, letters, subscriptions
 
 TRIAL_REMINDER = timedelta(days=3)
 BATCH = 100
+# the pages of first purchases and changes say at once what was not paid, and nothing is owed for it
+ELSEWHERE = ("subscription_create", "subscription_update")
 
 log = structlog.get_logger()
 
@@ -23,12 +25,18 @@ def about_invoice(
     """The receipt of a paid invoice, or word of a renewal that could not be collected."""
     if invoice.status == "paid" and invoice.subtotal > 0:
         _send(session, gateways, details, "receipt", f"receipt:{invoice.stripe_id}", _invoice_facts(invoice))
-    failed = (invoice.payment or {}).get("error") is not None
-    # the page says at once that a change was not paid, and nothing is owed for it
-    renewal = invoice.billing_reason not in ("subscription_create", "subscription_update")
-    if invoice.status == "open" and renewal and failed and attempt_count:
+    renewal = invoice.billing_reason not in ELSEWHERE
+    if renewal and attempt_count and subscriptions.collection_failed(invoice):
         key = f"payment_failed:{invoice.stripe_id}:{attempt_count}"
-        _send(session, gateways, details, "payment_failed", key, _invoice_facts(invoice))
+        _send(session, gateways, details, "payment_failed", key, _owed_facts(session, gateways, invoice))
+
+
+def about_returned_debit(
+    session: Session, gateways: Gateways, details: BillingDetails, invoice: Invoice, *, action_id: str
+) -> None:
+    """Word of a bank debit that somebody began on the payment page and that came back days later."""
+    key = f"debit_returned:{action_id}"
+    _send(session, gateways, details, "payment_failed", key, _owed_facts(session, gateways, invoice))
 
 
 def about_subscription(
@@ -43,8 +51,49 @@ def about_subscription(
     if was == subscriptions.PAYMENT_PENDING and subscription.access == subscriptions.LIMITED:
         key = f"debit_failed:{subscription.stripe_id}"
         _send(session, gateways, details, "debit_failed", key, _subscription_facts(session, subscription))
+    if was == subscriptions.ACTIVE and subscription.access == subscriptions.LIMITED:
+        _limited(session, gateways, details, subscription)
+    if was in (subscriptions.ACTIVE, subscriptions.LIMITED) and subscription.access == subscriptions.OVER:
+        _ended(session, gateways, details, subscription)
     if _trial_ends_soon(subscription, gateways.clock.now()):
         remind(session, gateways, details, subscription)
+
+
+def _limited(
+    session: Session, gateways: Gateways, details: BillingDetails, subscription: Subscription
+) -> None:
+    """The days of grace are over, or a debit came back after them."""
+    invoice = _oldest_owed(session, subscription)
+    if invoice is not None:
+        key = f"access_limited:{invoice.stripe_id}"
+        _send(session, gateways, details, "access_limited", key, _owed_facts(session, gateways, invoice))
+
+
+def _ended(session: Session, gateways: Gateways, details: BillingDetails, subscription: Subscription) -> None:
+    """Stripe gave up collecting and ended the subscription; what is still owed, a person decides."""
+    invoice = _oldest_owed(session, subscription)
+    if invoice is None:
+        return
+    key = f"ended_unpaid:{subscription.stripe_id}"
+    _send(session, gateways, details, "ended_unpaid", key, _owed_facts(session, gateways, invoice))
+    incidents.report(
+        session,
+        gateways,
+        "ended_unpaid",
+        dedupe_key=key,
+        workspace_id=details.workspace_id,
+        summary=f"A subscription ended unpaid; void invoice {invoice.number} or collect what of it is owed",
+        details={"subscription": subscription.stripe_id, "invoice": invoice.stripe_id},
+    )
+
+
+def _oldest_owed(session: Session, subscription: Subscription) -> Invoice | None:
+    rows = session.scalars(
+        select(Invoice)
+        .where(Invoice.stripe_subscription_id == subscription.stripe_id, Invoice.status == "open")
+        .order_by(Invoice.issued_at)
+    )
+    return next((row for row in rows if subscriptions.collection_failed(row)), None)
 
 
 def remind(session: Session, gateways: Gateways, details: BillingDetails, subscription: Subscription) -> bool:
@@ -111,6 +160,20 @@ def _send(
         workspace_id=details.workspace_id,
         facts=facts | {"company_name": details.company_name, "base_url": gateways.settings.base_url},
     )
+
+
+def _owed_facts(session: Session, gateways: Gateways, invoice: Invoice) -> dict[str, object]:
+    """What a mail about an invoice that could not be collected says: until when work goes on, and more."""
+    since = invoice.issued_at
+    if invoice.stripe_subscription_id:
+        since = subscriptions.owed_since(session, invoice.stripe_subscription_id) or since
+    until = (since or gateways.clock.now()) + gateways.settings.grace
+    planned = (invoice.payment or {}).get("next_attempt")
+    return _invoice_facts(invoice) | {
+        "limited_on": until,
+        "limited": until <= gateways.clock.now(),
+        "next_attempt": subscriptions.moment(planned) if isinstance(planned, int) else None,
+    }
 
 
 def _invoice_facts(invoice: Invoice) -> dict[str, object]:

@@ -29,6 +29,7 @@ from portal.services import (
     invoices,
     matches,
     notices,
+    payment_actions,
     planned_changes,
     seats,
     subscriptions,
@@ -36,6 +37,7 @@ from portal.services import (
 
 WRITING = text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
 FINAL_STATES = ("open", "paid", "void", "uncollectible")
+PAYMENT_INTENT = "pi_"
 NOT_OURS = "not a customer of this portal"
 
 
@@ -106,7 +108,13 @@ def refresh_intent(gateways: Gateways, intent_id: str) -> Outcome:
         )
     if subscription_id is not None:
         return refresh_subscription(gateways, subscription_id)
-    return Outcome("no purchase waits for this intent")
+    if not intent_id.startswith(PAYMENT_INTENT):
+        return Outcome("no purchase waits for this intent")
+    # no event of the invoice's tells that a debit for it is on its way
+    invoice_id = gateways.stripe.payments.invoice_paid_by(intent_id)
+    return (
+        refresh_invoice(gateways, invoice_id) if invoice_id else Outcome("no invoice is paid by this intent")
+    )
 
 
 def _database_time() -> datetime:
@@ -188,7 +196,21 @@ def _write_invoice(
         )
     details = _details(session)
     notices.about_invoice(session, gateways, details, stored, attempt_count=invoice.attempt_count)
+    _follow_payment(session, gateways, details, stored)
     return [f"invoice {invoice.number or invoice.id} {invoice.status}"]
+
+
+def _follow_payment(
+    session: Session, gateways: Gateways, details: BillingDetails, invoice: StoredInvoice
+) -> None:
+    """Move whoever pays the invoice on the payment page; a debit of theirs that came back is mailed."""
+    ended = payment_actions.follow_invoice(session, invoice)
+    if ended is None:
+        return
+    if ended.state == payment_actions.DONE:
+        gateways.jobs.defer(session, payment_actions.GO_ON, workspace_id=details.workspace_id)
+    if ended.state == payment_actions.REFUSED:
+        notices.about_returned_debit(session, gateways, details, invoice, action_id=ended.id)
 
 
 def _compare(session: Session, gateways: Gateways, invoice: Invoice, prices: dict[str, CatalogPrice]) -> None:

@@ -59,13 +59,15 @@ def owed_since(session: Session, stripe_id: str) -> datetime | None:
         Invoice.billing_reason.not_in(("subscription_create", "subscription_update")),
         Invoice.issued_at.is_not(None),
     )
-    owed = [row for row in session.scalars(statement) if _failed(row)]
+    owed = [row for row in session.scalars(statement) if collection_failed(row)]
     return min((row.issued_at for row in owed if row.issued_at), default=None)
 
 
-def _failed(invoice: Invoice) -> bool:
+def collection_failed(invoice: Invoice) -> bool:
+    """Whether an open invoice was to be collected and was not, and nothing is on its way."""
     payment = invoice.payment or {}
-    return payment.get("state") != "processing" and payment.get("error") is not None
+    tried = payment.get("error") is not None or bool(payment.get("attempts"))
+    return invoice.status == "open" and payment.get("state") != "processing" and tried
 
 
 def access(
@@ -90,13 +92,15 @@ def access(
     status = subscription.status
     first = invoice is not None and invoice.billing_reason == "subscription_create"
     if status in ENDED:
-        if before in (PAYMENT_PENDING, LIMITED):
+        if before in (PAYMENT_PENDING, LIMITED) and (first or invoice is None):
             return LIMITED
         paid = invoice is not None and invoice.status == "paid" and invoice.amount_paid > 0
         return OVER if paid or before != NONE else NONE
     if status == "incomplete":
         return PAYMENT_PENDING if payment is not None and payment.status == "processing" else NONE
     if status == "past_due":
+        if before == ACTIVE and payment is not None and payment.status == "processing":
+            return ACTIVE
         since = owed_since or (datetime.fromtimestamp(invoice.created, UTC) if invoice else now)
         return ACTIVE if now < since + grace else LIMITED
     if status in ("unpaid", "paused"):

@@ -306,3 +306,20 @@ def test_a_dispute_can_be_accepted_or_decided_on_the_control_page(world: Billing
         control.post("/_sandbox/disputes", json={"dispute": second.id, "outcome": "won"}).status_code == 400
     )
     assert control.post("/_sandbox/disputes", json={"charge": "ch_nope"}).status_code == 400
+
+
+def test_what_is_tried_between_the_retries_does_not_bring_the_end_nearer(world: BillingWorld) -> None:
+    customer, subscription = behind(world, "cancel")
+    world.sandbox.advance(to=CHARGED_AT + DAY)
+    before = world.latest_invoice(subscription)
+    card = world.v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": customer.id})
+    for _click in range(5):
+        refusal(lambda: world.v1.invoices.pay(str(before.id), {"payment_method": card.id}))
+    after = world.latest_invoice(subscription)
+
+    assert (after.attempt_count, after.next_payment_attempt, after.auto_advance) == (
+        1,
+        before.next_payment_attempt,
+        True,
+    )
+    assert fresh(world, subscription).status == "past_due"
