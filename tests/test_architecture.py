@@ -17,7 +17,13 @@ LONGEST_FUNCTION = 40
 LONGEST_ROUTE = 15
 ROUTES = {"get", "post", "put", "patch", "delete", "route"}
 # an address that each kind of id in a route takes
-SAMPLES = {"IntegerConverter": 1, "QuoteId": "Q-0123456789", "InvoiceId": "in_sample"}
+SAMPLES = {
+    "IntegerConverter": 1,
+    "QuoteId": "Q-0123456789",
+    "InvoiceId": "in_sample",
+    "ActionId": "P-0123456789",
+    "MethodId": "pm_sample",
+}
 BANNED = {"utils", "helpers", "manager"}
 
 # what the library serves to guests: signing up and in, and the links of mails

@@ -4,6 +4,8 @@ Each is an action that is committed before Stripe hears of it; what a crash or a
 taken up again by the sweeper, under the same keys.
 """
 
+import re
+
 import structlog
 
 from portal.db import unit_of_work
@@ -17,6 +19,9 @@ from portal.services import payment_methods as methods
 from portal.services.payment_actions import ArrangingError, RefusedError, StillWorkingError
 
 log = structlog.get_logger()
+
+ACTION_ID = re.compile("P-[0-9A-Z]{10}")
+OLD_PAGE = N_("This page is of an earlier visit. Load it again.")
 
 
 class NoCustomerError(ConflictError):
@@ -50,7 +55,7 @@ def begin_adding(
         )
         action = begun or actions.find(session, action_id)
         if action is None or action.kind != actions.ADD:
-            raise ConflictError(N_("This page is of an earlier visit. Load it again."))
+            raise ConflictError(OLD_PAGE)
         action.make_default = make_default if action.state in actions.LIVE else action.make_default
     if action.stripe_intent_id is None:
         action = _set_up(gateways, workspace_id, customer_id, action)

@@ -5,26 +5,26 @@ action, committed before Stripe hears of it; its id and step are the idempotency
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import Interval, cast, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.errors import N_, ConflictError, PortalError
+from portal.errors import N_, PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
-from portal.models import Invoice, PaymentAction, Subscription
-from portal.services import invoices, projections, subscriptions
+from portal.models import Invoice, PaymentAction
+from portal.services import dues, invoices, projections
 from portal.services import payment_actions as actions
 from portal.services import payment_methods as methods
-from portal.services.notices import ELSEWHERE
 from portal.services.payment_actions import RefusedError, StillWorkingError
 
 log = structlog.get_logger()
+
+NEEDS_SCRIPT = N_("A new card or account is typed into a form of Stripe's, which needs JavaScript.")
 
 # a second click waits so long for the first one's result
 WAIT_FOR_FIRST_CLICK = timedelta(seconds=20)
@@ -32,32 +32,6 @@ LOOK_AGAIN = 0.1
 # Stripe forgets a key after 24 hours; what was not settled by then is not charged any more
 KEY_LIFETIME = timedelta(hours=23)
 ASK_STRIPE_EVERY = timedelta(seconds=2)
-
-
-class NotPayableError(ConflictError):
-    """Nothing is to be paid on this invoice here; the message says why."""
-
-    code = "not_payable"
-
-
-class OnItsWayError(ConflictError):
-    """A debit for the invoice is on its way."""
-
-    code = "on_its_way"
-
-    def __init__(self) -> None:
-        super().__init__(N_("A payment for this invoice is on its way. Wait for it before you pay again."))
-
-
-@dataclass(frozen=True)
-class Owed:
-    """A renewal that could not be collected; ``until``: so long everything works all the same."""
-
-    invoice: Invoice
-    until: datetime
-    limited: bool
-    processing: bool
-    next_attempt: datetime | None
 
 
 @dataclass(frozen=True)
@@ -69,91 +43,6 @@ class Payment:
 
     name: str
     client_secret: str | None = None
-
-
-# --- what is owed --------------------------------------------------------------------------------------
-
-
-def owed(session: Session, *, grace: timedelta) -> list[Owed]:
-    """The failed renewals of the live subscription, oldest first; debits that are on their way too."""
-    row = methods.live_subscription(session)
-    if row is None:
-        return []
-    statement = (
-        select(Invoice)
-        .where(Invoice.stripe_subscription_id == row.stripe_id, Invoice.status == "open")
-        .where(Invoice.billing_reason.not_in(ELSEWHERE))
-        .order_by(Invoice.issued_at, Invoice.stripe_id)
-    )
-    rows = session.scalars(statement).all()
-    since = subscriptions.owed_since(session, row.stripe_id)
-    retried = actions.last_of_invoice
-    return [
-        Owed(
-            invoice,
-            until=(since or invoice.issued_at or invoice.synced_at) + grace,
-            limited=row.access == subscriptions.LIMITED,
-            processing=_processing(invoice),
-            next_attempt=_next_attempt(invoice),
-        )
-        for invoice in rows
-        if subscriptions.collection_failed(invoice)
-        or row.status == "unpaid"
-        or (_processing(invoice) and retried(session, invoice.stripe_id) is not None)
-    ]
-
-
-def _processing(invoice: Invoice) -> bool:
-    return (invoice.payment or {}).get("state") == "processing"
-
-
-def _next_attempt(invoice: Invoice) -> datetime | None:
-    planned = (invoice.payment or {}).get("next_attempt")
-    return subscriptions.moment(planned) if isinstance(planned, int) else None
-
-
-def payable(session: Session, invoice_id: str) -> Invoice:
-    """The open invoice, if it is paid on this page. Raises NotFoundError, NotPayableError, OnItsWayError."""
-    invoice = invoices.get(session, invoice_id)
-    if invoice.status != "open":
-        raise NotPayableError(N_("Nothing is to be paid on this invoice any more."))
-    if _processing(invoice):
-        raise OnItsWayError
-    if invoice.billing_reason in ELSEWHERE:
-        raise NotPayableError(N_("This invoice belongs to a purchase or a change, and is paid there."))
-    if given_up(session, invoice):
-        raise NotPayableError(
-            N_("The subscription of this invoice has ended, so it is not collected any more. Choose again.")
-        )
-    return invoice
-
-
-def given_up(session: Session, invoice: Invoice) -> bool:
-    """Whether the subscription ended because this was not paid: paying it now would bring nothing back."""
-    row = _subscription_of(session, invoice)
-    if row is None or row.ended_at is None or row.status not in subscriptions.ENDED:
-        return False
-    return invoice.issued_at is not None and invoice.issued_at < row.ended_at
-
-
-def _subscription_of(session: Session, invoice: Invoice) -> Subscription | None:
-    return session.scalars(
-        select(Subscription).where(Subscription.stripe_id == invoice.stripe_subscription_id)
-    ).first()
-
-
-def following(session: Session, invoice: Invoice) -> Sequence[Invoice]:
-    """The other invoices that are to be paid before everything works again, oldest first."""
-    return session.scalars(
-        select(Invoice)
-        .where(
-            Invoice.stripe_subscription_id == invoice.stripe_subscription_id,
-            Invoice.status == "open",
-            Invoice.stripe_id != invoice.stripe_id,
-            Invoice.billing_reason.not_in(ELSEWHERE),
-        )
-        .order_by(Invoice.issued_at)
-    ).all()
 
 
 # --- paying --------------------------------------------------------------------------------------------
@@ -170,7 +59,7 @@ def pay(
     with unit_of_work(workspace_id) as session:
         if invoices.get(session, invoice_id).status == "paid":
             return Payment("paid")
-        payable(session, invoice_id)
+        dues.payable(session, invoice_id)
         chosen = methods.get(session, method_id).id if method_id else None
         under_way = actions.paying(session, invoice_id)
         if under_way is not None and under_way.state == actions.AWAITING:
@@ -305,7 +194,7 @@ def standing(gateways: Gateways, workspace_id: int, invoice_id: str, *, ask_stri
         return "waiting" if behind else "paid"
     if invoice.status != "open":
         return "closed"
-    if _processing(invoice):
+    if dues.processing(invoice):
         return "processing"
     if action is None or action.state == actions.REPLACED:
         return "open"
@@ -348,7 +237,7 @@ def _behind(session: Session, paid: Invoice) -> bool:
     """Whether further invoices of an unpaid subscription are about to be made final."""
     row = methods.live_subscription(session)
     mine = row is not None and row.stripe_id == paid.stripe_subscription_id and row.status == "unpaid"
-    return mine and not following(session, paid)
+    return mine and not dues.following(session, paid)
 
 
 def go_on(gateways: Gateways, workspace_id: int) -> int:
@@ -359,7 +248,7 @@ def go_on(gateways: Gateways, workspace_id: int) -> int:
     """
     with unit_of_work(workspace_id) as session:
         row = methods.live_subscription(session)
-        if row is None or row.status != "unpaid" or owed(session, grace=gateways.settings.grace):
+        if row is None or row.status != "unpaid" or dues.owed(session, grace=gateways.settings.grace):
             return 0
     drafts = gateways.stripe.payments.drafts(row.stripe_id)
     for invoice_id in drafts:

@@ -6,8 +6,16 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.models import Quote, QuoteMatch
 from portal.pricing import Catalog, PricingError, catalog
-from portal.services import attempt_states, attempts, billing_details, invoices, quotes, subscriptions
-from portal.web import current_user_id, current_workspace_id, workspace_required
+from portal.services import (
+    attempt_states,
+    attempts,
+    billing_details,
+    dues,
+    invoices,
+    quotes,
+    subscriptions,
+)
+from portal.web import current_user_id, current_workspace_id, gateways, settings, workspace_required
 from portal.web.billing_attention import attention
 from portal.web.billing_words import bought_lines, invoice_status, next_charges, payment_method
 
@@ -27,6 +35,7 @@ def _facts(session: Session) -> dict[str, object]:
     details = billing_details.current(session)
     newest = next(iter(invoices.listing(session, limit=1)), None)
     proof = _last(invoices.proof(session, newest.stripe_id)) if newest else None
+    due = dues.due(session, grace=settings().grace, today=gateways().clock.now().date())
     sold = _catalog(subscription.catalog) if subscription else None
     lines = bought_lines(subscription, sold) if subscription else []
     amount = sum(line["amount"] for line in lines)
@@ -41,7 +50,7 @@ def _facts(session: Session) -> dict[str, object]:
         "invoice_status": invoice_status(newest) if newest else None,
         "proof": proof,
         "method": payment_method(subscription.default_payment_method) if subscription else None,
-        "attention": attention(subscription, details, newest, proof, _unpaid(session)),
+        "attention": attention(subscription, details, newest, proof, _unpaid(session), due),
         "welcome": subscription is not None and request.args.get("welcome") == subscription.quote_id,
     }
 

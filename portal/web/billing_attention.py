@@ -7,8 +7,15 @@ from flask import url_for
 from flask_babel import gettext
 
 from portal.models import BillingDetails, Invoice, Quote, QuoteMatch, Subscription
+from portal.pricing.catalog import SEAT
+from portal.services import members
+from portal.services.dues import Due, Owed
+from portal.web import gateways, signed_in
 from portal.web.billing_words import payment_method
+from portal.web.payment_words import decline_reason, method_name
 from portal.web.presentation import date_text, money
+
+NOTHING_DUE = Due()
 
 
 @dataclass(frozen=True)
@@ -35,15 +42,17 @@ def attention(
     invoice: Invoice | None,
     proof: QuoteMatch | None,
     waiting: Quote | None,
+    due: Due = NOTHING_DUE,
 ) -> list[Notice]:
     """The notices for a workspace.
 
     ``invoice`` is its newest, ``proof`` that invoice's comparison with its quote, ``waiting`` a quote that
-    was confirmed and not paid.
+    was confirmed and not paid, ``due`` what stands in the way of the next payments.
     """
     found = [
         _unfinished(waiting),
-        _access(subscription, invoice),
+        payment_notice(due) or _access(subscription),
+        _expiring(due),
         _ending(subscription),
         _mismatch(invoice, proof),
         _tax_number(details),
@@ -62,10 +71,9 @@ def _unfinished(waiting: Quote | None) -> Notice | None:
     )
 
 
-def _access(subscription: Subscription | None, invoice: Invoice | None) -> Notice | None:
+def _access(subscription: Subscription | None) -> Notice | None:
     if subscription is None:
         return None
-    pay = [Link(invoice.hosted_invoice_url, gettext("Pay the invoice"))] if _payable(invoice) else []
     match subscription.access:
         case "payment_pending":
             return Notice(
@@ -80,30 +88,93 @@ def _access(subscription: Subscription | None, invoice: Invoice | None) -> Notic
             return Notice(
                 "negative",
                 gettext("Your workspace is limited: the last payment failed"),
-                gettext("Nobody loses anything. Pay the open invoice and everything works again at once.")
-                if pay
-                else gettext("Nobody loses anything. Choose again, and everything works at once."),
-                pay or [Link(url_for("pricing.page"), gettext("Choose again"))],
+                gettext("Nobody loses anything. Choose again, and everything works at once."),
+                [Link(url_for("pricing.page"), gettext("Choose again"))],
             )
         case "ended":
             return Notice(
                 "info",
                 gettext("Your subscription has ended"),
                 gettext("Your invoices stay here. You can choose anew at any time."),
-                [Link(url_for("pricing.page"), gettext("Choose a tier"))],
+                [Link(choose_again(subscription), gettext("Choose again"))],
             )
-    if subscription.status == "past_due":
-        return Notice(
-            "caution",
-            gettext("The last payment failed"),
-            gettext("We try again in the next days. You can also pay the invoice now."),
-            pay,
-        )
     return _trial(subscription)
 
 
-def _payable(invoice: Invoice | None) -> bool:
-    return invoice is not None and invoice.status == "open" and bool(invoice.hosted_invoice_url)
+def choose_again(subscription: Subscription) -> str:
+    """Where a subscription that has ended is bought again, with what it had already chosen."""
+    quantities = {str(item["key"]): item.get("quantity") for item in subscription.items}
+    chosen = {key: value for key, value in quantities.items() if value and key != SEAT}
+    terms = {"tier": subscription.tier, "seats": subscription.seats, "interval": subscription.interval}
+    return url_for("pricing.page", **terms, **chosen)
+
+
+def payment_notice(due: Due) -> Notice | None:
+    """The banner of every billing page while a renewal is not paid, or that it ended the subscription."""
+    if due.ended_for is not None:
+        return _ended_for(due.ended_for)
+    if not due.owed:
+        return None
+    first = due.owed[0]
+    total = money(sum(each.invoice.amount_due for each in due.owed), first.invoice.currency)
+    if all(each.processing for each in due.owed):
+        return Notice(
+            "info",
+            gettext("Your payment of %(amount)s is on its way", amount=total),
+            gettext("A bank debit takes a few working days. If your bank refuses it we write to you."),
+        )
+    title, kind = gettext("A payment of %(amount)s failed", amount=total), "caution"
+    until = gettext("Everything works until %(date)s.", date=date_text(first.until))
+    if first.limited:
+        title, kind = gettext("Your workspace is limited until %(amount)s is paid", amount=total), "negative"
+        until = gettext("Nobody loses anything; it works again at once when that is paid.")
+    error = (first.invoice.payment or {}).get("error")
+    why = decline_reason(error if isinstance(error, dict) else None)
+    return Notice(kind, title, gettext("%(why)s %(until)s", why=why, until=until), _pay(first))
+
+
+def _pay(owed: Owed) -> list[Link]:
+    if not may_pay():
+        return []
+    return [Link(url_for("paying.page", stripe_id=owed.invoice.stripe_id), gettext("Pay now"))]
+
+
+def may_pay() -> bool:
+    """Whether the present member may spend the workspace's money."""
+    sign_in = signed_in()
+    return (
+        sign_in is not None and sign_in.current is not None and members.may(sign_in.current.role, "billing")
+    )
+
+
+def _ended_for(invoice: Invoice) -> Notice:
+    return Notice(
+        "negative",
+        gettext("Your subscription has ended because it was not paid"),
+        gettext(
+            "Invoice %(number)s over %(amount)s could not be collected, and is not collected any more."
+            " Choose again, and everything is as it was.",
+            number=invoice.number,
+            amount=money(invoice.amount_due, invoice.currency),
+        ),
+        [Link(url_for("pricing.page"), gettext("Choose again"))],
+    )
+
+
+def _expiring(due: Due) -> Notice | None:
+    card = due.expiring
+    if card is None or card.last_day is None:
+        return None
+    today = gateways().clock.now().date()
+    over = card.last_day < today
+    return Notice(
+        "negative" if over else "caution",
+        gettext("%(card)s has expired", card=method_name(card))
+        if over
+        else gettext("%(card)s expires on %(date)s", card=method_name(card), date=date_text(card.last_day)),
+        gettext("Your subscription is paid with it. Add the new card, so that no payment fails."),
+        [Link(url_for("payment.add"), gettext("Add a card or account"))] if may_pay() else [],
+    )
 
 
 def _trial(subscription: Subscription) -> Notice | None:

@@ -24,7 +24,19 @@ class InvoiceId(BaseConverter):
     regex = "in_[0-9A-Za-z_]{1,251}"
 
 
-CONVERTERS = {"quote": QuoteId, "invoice": InvoiceId}
+class ActionId(BaseConverter):
+    """``<action:…>``: what a person asked about paying, as ``services.ids`` makes it."""
+
+    regex = "P-[0-9A-Z]{10}"
+
+
+class MethodId(BaseConverter):
+    """``<method:…>``: the id of a payment method of Stripe's (docs.stripe.com/api/payment_methods/object)."""
+
+    regex = "[a-z]{2,8}_[0-9A-Za-z_]{1,251}"
+
+
+CONVERTERS = {"quote": QuoteId, "invoice": InvoiceId, "action": ActionId, "method": MethodId}
 
 
 def install(app: Flask) -> None:

@@ -21,7 +21,14 @@ from portal.web import View, current_user_id, signed_in
 SCHEME = "portal"
 # the page after paying looks once a second; beyond a few seconds each look asks Stripe
 LIMIT_LOOKS = "120 per minute; 1200 per hour"
-LOOKS = ("checkout.state", "checkout.done")
+LOOKS = (
+    "checkout.state",
+    "checkout.done",
+    "paying.state",
+    "paying.done",
+    "payment.added",
+    "payment.added_state",
+)
 MARK = "portal_limit_quotes"
 
 # limits, the method that counts, what it is counted by

@@ -9,7 +9,7 @@ import { appearance } from "./appearance.js";
 
 /** @typedef {import("@stripe/stripe-js").StripeElements} StripeElements */
 /** @typedef {import("@stripe/stripe-js").StripeError} StripeError */
-/** @typedef {{ collect: "payment" | "setup" | "nothing", client_secret: string | null }} Confirmation */
+/** @typedef {{ collect: "payment" | "setup" | "action" | "nothing", client_secret: string | null }} Confirmation */
 
 /** States in which the purchase went on: paid, or on its way. */
 const WENT_ON = new Set(["processing", "confirming", "active", "trialing", "done", "planned"]);
@@ -114,12 +114,15 @@ export async function wentOn(askStripe = false) {
   }
 }
 
-/** @returns {Promise<Confirmation | null>} */
-export async function confirm() {
+/**
+ * @param {Record<string, unknown>} [body] what else the page has to say
+ * @returns {Promise<Confirmation | null>}
+ */
+export async function confirm(body = {}) {
   const response = await fetch(form.action, {
     method: "POST",
     headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": form.dataset.token ?? "" },
-    body: "{}",
+    body: JSON.stringify(body),
   });
   if (response.status === 429) {
     say(words.tooManyTitle, words.tooMany);

@@ -145,7 +145,19 @@ def test_settled_events_are_forgotten_after_two_months_and_parked_ones_are_not(c
     assert left == [first]
 
 
-@pytest.mark.parametrize("kind", ["receipt", "debit_failed", "payment_failed", "trial_reminder", "incident"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "receipt",
+        "debit_failed",
+        "payment_failed",
+        "access_limited",
+        "ended_unpaid",
+        "card_expiring",
+        "trial_reminder",
+        "incident",
+    ],
+)
 def test_every_mail_reads_as_text_and_as_a_page(customer: Customer, kind: str) -> None:
     facts: dict[str, object] = {
         "company_name": "Acme & Sons <b>",
@@ -159,6 +171,11 @@ def test_every_mail_reads_as_text_and_as_a_page(customer: Customer, kind: str) -
         "amount_due": 141_372,
         "amount_paid": 140_000,
         "payment": {"error": {"message": "Your card was declined."}},
+        "limited_on": customer.gateways.clock.now(),
+        "limited": False,
+        "next_attempt": None,
+        "method": {"type": "card", "brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2030},
+        "last_day": customer.gateways.clock.now().date(),
         "hosted_invoice_url": None,
         "trial_end": customer.gateways.clock.now(),
         "kind": "price_mismatch",
