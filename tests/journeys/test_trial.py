@@ -51,8 +51,8 @@ def test_a_card_that_fails_when_the_trial_ends_is_said_by_mail_and_on_the_overvi
     stack.mail(customer.email, "failed")
 
     customer.visit("/billing")
-    expect(page.get_by_text("payment failed").first).to_be_visible()
-    expect(page.get_by_role("link", name="Pay the invoice").first).to_be_visible()
+    expect(page.get_by_text("A payment of $78.00 failed")).to_be_visible()
+    expect(page.get_by_role("link", name="Pay now")).to_be_visible()
 
 
 def test_a_workspace_that_had_its_trial_is_not_offered_another(customer: Customer) -> None:
