@@ -54,7 +54,6 @@ BLUEPRINTS = (
     payment_words,
     presentation,
     pricing,
-    webhooks,
 )
 
 
@@ -73,9 +72,6 @@ def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
         TESTING=settings.environment == "test",
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    if settings.proxies:
-        count = settings.proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
     letters = TemplateLetters(app)
     app.extensions["settings"] = settings
     app.extensions["portal"] = (
@@ -94,6 +90,10 @@ def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
         app.register_blueprint(development.blueprint)
     limits.install(app, settings)
     cli.install(app)
+    webhooks.install(app, settings)
+    if settings.proxies:
+        count = settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
     return app
 
 

@@ -6,16 +6,20 @@ in a transaction of its own that waits for no disk. Should that hint get lost, t
 the job.
 """
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from procrastinate import App, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import JobDeferrer
-from sqlalchemy import ColumnElement, Connection, event, literal_column, text
+from sqlalchemy import ColumnElement, Engine, event, literal_column, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction
 
-from portal.db import autocommit
+from portal.db import SessionLocal
 
 DEFERRED = "jobs_deferred"
 QUEUE = "default"
@@ -23,14 +27,50 @@ HINT = text(
     "SELECT set_config('synchronous_commit', 'off', true),"
     """ pg_notify('procrastinate_any_queue_v1', '{"type": "job_inserted", "job_id": 0}')"""
 )
+# one hint is enough for all who have something for the worker within this time
+MOMENT_SECONDS = 0.05
+
+log = structlog.get_logger()
+
+
+class Bell:
+    """Wakes the worker, from a thread of its own: at once, then once for all who rang within a moment."""
+
+    def __init__(self) -> None:
+        self._ringer = ThreadPoolExecutor(1, "bell")
+        self._rung = False
+
+    def ring(self) -> None:
+        """Have the worker look for jobs soon; whoever rings twice in a moment is heard once."""
+        engine = SessionLocal.kw["bind"]
+        # whoever bound the sessions to one connection has no worker that could see its transaction
+        if isinstance(engine, Engine) and not self._rung:
+            self._rung = True
+            self._ringer.submit(self._hint, engine)
+
+    def rest(self) -> None:
+        """Wait until all that was rung was heard, e.g. before the engine is disposed of."""
+        self._ringer.submit(bool).result()
+
+    def _hint(self, engine: Engine) -> None:
+        # before the hint is sent: what is committed from here on may come too late for it
+        self._rung = False
+        try:
+            with engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT").execute(HINT)
+        except SQLAlchemyError as error:
+            log.warning("hint_lost", error=f"{type(error).__name__}: {error}")
+        time.sleep(MOMENT_SECONDS)
+
+
+BELL = Bell()
 
 
 @event.listens_for(Session, "after_transaction_end")
 def _tell_worker(session: Session, transaction: SessionTransaction) -> None:
     """Wake the worker once the outermost transaction that deferred something is over."""
     if transaction.parent is None and session.info.pop(DEFERRED, False):
-        with autocommit() as connection:
-            connection.execute(HINT)
+        BELL.ring()
 
 
 class Jobs:
@@ -78,9 +118,9 @@ class Jobs:
         return literal_column(f"procrastinate_defer_jobs_v1(ARRAY[{job}::procrastinate_job_to_defer_v1])")
 
     @staticmethod
-    def wake(connection: Connection) -> None:
+    def wake() -> None:
         """Tell the worker that there is something to do."""
-        connection.execute(HINT)
+        BELL.ring()
 
     def _configured(
         self, session: Session, name: str, queueing_lock: str | None, delay: dict[str, int] | None

@@ -80,8 +80,8 @@ def receive(gateways: Gateways, event: Event) -> bool:
         if state == IGNORED:
             row["payload"] = {"id": event.id, "type": event.type, "object_id": event.object_id}
         stored = connection.execute(_storing(with_job=state == RECEIVED), row).first()
-        if stored is not None and state == RECEIVED:
-            gateways.jobs.wake(connection)
+    if stored is not None and state == RECEIVED:
+        gateways.jobs.wake()
     return stored is not None
 
 

@@ -108,7 +108,7 @@ def install(app: Flask) -> None:
             # the last resort: a form or a converter should have said so before
             log.error("unstorable", error=f"{type(error).__name__}: {error.orig}")
             return page(400)
-        if not _is_away(error):
+        if not is_away(error):
             raise error
         log.error("database_away", error=f"{type(error).__name__}: {error}")
         answer = page(503)
@@ -120,7 +120,7 @@ def install(app: Flask) -> None:
         return page(500)
 
 
-def _is_away(error: Exception) -> bool:
+def is_away(error: Exception) -> bool:
     """Whether the database is gone, full, or kept a statement waiting for too long."""
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     return lost or isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)

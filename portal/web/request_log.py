@@ -5,7 +5,8 @@ import secrets
 import time
 
 import structlog
-from flask import Flask, Response, g, request, session
+from flask import Flask, g, request, session
+from werkzeug.wrappers import Request, Response
 
 HEADER = "X-Request-Id"
 ID = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
@@ -20,32 +21,58 @@ def request_id() -> str:
     return str(g.get("request_id", ""))
 
 
+def name_request(request: Request) -> str:
+    """The id of a request, from here on in every line of the log: the one that it came with, or a new one."""
+    given = request.headers.get(HEADER, "")
+    name = given if ID.match(given) else secrets.token_urlsafe(ID_BYTES)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=name)
+    return name
+
+
+def tell(
+    request: Request,
+    response: Response,
+    *,
+    route: str | None,
+    began: float,
+    user_id: int | None = None,
+    workspace_id: int | None = None,
+) -> None:
+    """The line of a request. Paths are logged as routes: an address may hold a mailed link's token."""
+    log.info(
+        "request",
+        method=request.method,
+        route=route,
+        status=response.status_code,
+        ms=round((time.perf_counter() - began) * 1000, 1),
+        ip=request.remote_addr,
+        user_id=user_id,
+        workspace_id=workspace_id,
+        bytes=response.content_length,
+    )
+
+
 def install(app: Flask) -> None:
-    """Log every request of ``app``. Paths are logged as routes: an address may hold a mailed link's token."""
+    """Log every request of ``app``."""
 
     @app.before_request
     def begin() -> None:
-        given = request.headers.get(HEADER, "")
-        g.request_id = given if ID.match(given) else secrets.token_urlsafe(ID_BYTES)
         g.began = time.perf_counter()
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        g.request_id = name_request(request)
 
     @app.after_request
     def finish(response: Response) -> Response:
         if "request_id" not in g:
             begin()
         response.headers[HEADER] = g.request_id
-        log.info(
-            "request",
-            method=request.method,
+        tell(
+            request,
+            response,
             route=request.url_rule.rule if request.url_rule else None,
-            status=response.status_code,
-            ms=round((time.perf_counter() - g.began) * 1000, 1),
-            ip=request.remote_addr,
+            began=g.began,
             user_id=session.get("sign_in_user"),
             workspace_id=_workspace_id(),
-            bytes=response.content_length,
         )
         return response
 

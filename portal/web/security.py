@@ -2,7 +2,8 @@
 
 import secrets
 
-from flask import Flask, Response, g, request
+from flask import Flask, g, request
+from werkzeug.wrappers import Response
 
 from portal.config import Settings
 
@@ -74,20 +75,37 @@ def permissions(settings: Settings) -> str:
     return f'camera=(), geolocation=(), microphone=(), usb=(), payment=(self "{origin}")'
 
 
+class Seal:
+    """The headers that an answer carries unless it says otherwise itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._always = {
+            **HEADERS,
+            "Content-Security-Policy": policy(settings, None),
+            "Permissions-Policy": permissions(settings),
+            "Cache-Control": "no-store",
+        }
+
+    def put(self, response: Response, *, secure: bool, nonce: str | None = None) -> None:
+        """Add what ``response`` lacks; ``nonce`` is that of its inline elements, if it has any."""
+        wanted = self._always
+        if nonce:
+            wanted = wanted | {"Content-Security-Policy": policy(self._settings, nonce)}
+        if secure and self._settings.production:
+            wanted = wanted | {"Strict-Transport-Security": f"max-age={HSTS_SECONDS}; includeSubDomains"}
+        said = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 (iterating gives pairs)
+        for name, value in wanted.items():
+            if name.lower() not in said:
+                response.headers.add(name, value)
+
+
 def protect(app: Flask, settings: Settings) -> None:
-    """Put the headers on every response of ``app``, errors too."""
+    """Seal every response of ``app``, errors too."""
     app.jinja_env.globals["csp_nonce"] = csp_nonce
+    seal = Seal(settings)
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        response.headers.setdefault("Content-Security-Policy", policy(settings, g.get("csp_nonce")))
-        response.headers.setdefault("Permissions-Policy", permissions(settings))
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        if settings.production and request.is_secure:
-            response.headers.setdefault(
-                "Strict-Transport-Security", f"max-age={HSTS_SECONDS}; includeSubDomains"
-            )
-        if "Cache-Control" not in response.headers:
-            response.headers["Cache-Control"] = "no-store"
+        seal.put(response, secure=request.is_secure, nonce=g.get("csp_nonce"))
         return response

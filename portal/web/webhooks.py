@@ -1,39 +1,92 @@
-"""What Stripe posts: verified over the raw bytes, stored, answered; the worker thinks about it."""
+"""What Stripe posts: verified over the raw bytes, stored, answered; the worker thinks about it.
+
+An application of its own in front of the pages: nobody is signed in here and no page is drawn, and what pages
+need for that takes longer than all the work. Every delivery is signed, so there is no form token either.
+"""
+
+import time
 
 import structlog
-from flask import Blueprint, request
-from flask.blueprints import BlueprintSetupState
+from flask import Flask
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.wrappers import Request, Response
 
+from portal.config import Settings
+from portal.gateways import Gateways
 from portal.gateways.stripe_errors import SignatureError
 from portal.services import inbox
-from portal.web import gateways, public
+from portal.web import failures, request_log
+from portal.web.security import Seal
 
+PATH = "/webhooks/stripe"
 MOST_BYTES = 512 * 1024
 
 log = structlog.get_logger("portal.web")
 
-blueprint = Blueprint("webhooks", __name__, url_prefix="/webhooks")
+
+class Delivery(Request):
+    """A request of Stripe's; a larger one is not read."""
+
+    max_content_length = MOST_BYTES
 
 
-@blueprint.record_once
-def signed_instead(state: BlueprintSetupState) -> None:
-    """Stripe has no form token; every delivery is signed."""
-    state.app.extensions["csrf"].exempt(blueprint)
+class Door:
+    """The application at PATH."""
+
+    def __init__(self, gateways: Gateways, settings: Settings, hosts: list[str]) -> None:
+        self._gateways = gateways
+        self._hosts = hosts
+        self._seal = Seal(settings)
+
+    @Delivery.application
+    def __call__(self, request: Delivery) -> Response:
+        began = time.perf_counter()
+        request_id = request_log.name_request(request)
+        response = self._answer(request)
+        response.headers[request_log.HEADER] = request_id
+        self._seal.put(response, secure=request.is_secure)
+        request_log.tell(request, response, route=PATH, began=began)
+        return response
+
+    def _answer(self, request: Delivery) -> Response:
+        """200 once the event is stored (or was before); 400 for what Stripe did not sign just now."""
+        try:
+            self._receive(request)
+        except SignatureError as error:
+            # one line for whoever watches the deliveries in Stripe's dashboard
+            log.warning("webhook_unsigned", reason=str(error), bytes=request.content_length)
+            return Response(error.message, 400)
+        except HTTPException as error:
+            return error.get_response(request.environ)  # type: ignore[return-value]
+        except (DBAPIError, PoolTimeoutError) as error:
+            if failures.is_away(error):
+                log.error("database_away", error=f"{type(error).__name__}: {error}")
+                return Response("Try again.", 503, {"Retry-After": str(failures.RETRY_SECONDS)})
+            return _broken()
+        except Exception:
+            return _broken()
+        return Response()
+
+    def _receive(self, request: Delivery) -> None:
+        request.trusted_hosts = self._hosts
+        if not request.host or request.environ["PATH_INFO"]:
+            raise NotFound
+        if request.method != "POST":
+            raise MethodNotAllowed(["POST"])
+        payload = request.get_data(cache=False)
+        event = self._gateways.stripe.webhooks.read(payload, request.headers.get("Stripe-Signature"))
+        inbox.receive(self._gateways, event)
 
 
-@blueprint.post("/stripe")
-@public
-def stripe() -> tuple[str, int]:
-    """200 once the event is stored (also when it was before); 400 for what Stripe did not sign just now."""
-    request.max_content_length = MOST_BYTES
-    payload = request.get_data(cache=False)
-    event = gateways().stripe.webhooks.read(payload, request.headers.get("Stripe-Signature"))
-    inbox.receive(gateways(), event)
-    return "", 200
+def _broken() -> Response:
+    log.exception("webhook_failed")
+    return InternalServerError().get_response()  # type: ignore[return-value]
 
 
-@blueprint.errorhandler(SignatureError)
-def unsigned(error: SignatureError) -> tuple[str, int]:
-    """One line for whoever watches the deliveries in Stripe's dashboard."""
-    log.warning("webhook_unsigned", reason=str(error), bytes=request.content_length)
-    return error.message, 400
+def install(app: Flask, settings: Settings) -> None:
+    """Put the door in front of ``app``."""
+    door = Door(app.extensions["portal"], settings, app.config["TRUSTED_HOSTS"])
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {PATH: door})  # type: ignore[method-assign]

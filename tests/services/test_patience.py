@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 from werkzeug.test import TestResponse
 
 from portal.db import PATIENCE, Patience, connect, unit_of_work
+from portal.gateways.jobs import BELL
 from portal.models import InboxEvent
 from portal.web import public
 from tests.database import TestDatabase
@@ -51,6 +52,7 @@ def impatient(
 
     engine = connect(committing.app_url, pool_size=1, max_overflow=0, patience=IMPATIENT)
     yield app, customer
+    BELL.rest()
     engine.dispose()
 
 
