@@ -12,6 +12,7 @@ from portal.config import Settings
 from portal.gateways import Gateways, connect_gateways
 from portal.web import (
     accounts,
+    activity,
     assets,
     billing,
     checkout,
@@ -22,6 +23,7 @@ from portal.web import (
     health,
     incoming,
     invoices,
+    leaving,
     limits,
     navigation,
     paying,
@@ -42,12 +44,14 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 BLUEPRINTS = (
     accounts,
+    activity,
     assets,
     billing,
     checkout,
     explanations,
     health,
     invoices,
+    leaving,
     navigation,
     paying,
     payment,

@@ -165,6 +165,12 @@ class Settings:
         parsing.days(0),
         default=timedelta(days=7),
     )
+    retention_years: int = _setting(
+        "PORTAL_RETENTION_YEARS",
+        "years for which invoices are kept after a workspace was deleted",
+        parsing.whole(1, 99),
+        default=10,
+    )
     session_idle: timedelta = _setting(
         "PORTAL_SESSION_IDLE_DAYS",
         "days after which an unused sign-in ends",

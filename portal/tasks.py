@@ -23,6 +23,8 @@ from portal.services import (
     payment_actions,
     payment_sweeping,
     payments,
+    deletion,
+    leaving,
     polling,
     sweeping,
 )
@@ -169,3 +171,9 @@ def sweep_payments(context: JobContext, timestamp: int) -> None:
 @queue.task(name="cards.announce", pass_context=True, queueing_lock="cards.announce")
 def announce_expiring_cards(context: JobContext, timestamp: int) -> None:
     payment_sweeping.announce_expiring(gateways_of(context))
+@queue.task(name="leaving.sweep", pass_context=True, queueing_lock="leaving.sweep")
+def sweep_cancellations(context: JobContext, timestamp: int) -> None:
+    leaving.sweep(gateways_of(context))
+@queue.task(name="deletion.sweep", pass_context=True, queueing_lock="deletion.sweep")
+def sweep_deletions(context: JobContext, timestamp: int) -> None:
+    deletion.sweep(gateways_of(context))

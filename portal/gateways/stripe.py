@@ -18,6 +18,7 @@ from portal.gateways.stripe_changes import StripeChanges
 from portal.gateways.stripe_errors import StripeRefusedError, ask
 from portal.gateways.stripe_invoices import StripeInvoices
 from portal.gateways.stripe_payments import StripePayments
+from portal.gateways.stripe_leaving import StripeLeaving
 from portal.gateways.stripe_webhooks import WebhookDoor
 from portal.gateways.stripe_words import Event, Intent, Invoice, PromotionCode, Purchase, Subscription, TaxId
 
@@ -63,6 +64,7 @@ class StripeGateway:
             self._client, tax=self._tax, expanded=SUBSCRIPTION_EXPANDED, with_rates=self._with_rates
         )
         self.payments = StripePayments(self._client)
+        self.leaving = StripeLeaving(self._client)
         self.webhooks = WebhookDoor(
             webhook_secrets, livemode="_live_" in secret_key, account_id=account_id, api_version=API_VERSION
         )

@@ -8,6 +8,7 @@ from portal.models.changes import NegotiatedDiscount, PlannedChange
 from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimit
 from portal.models.invitations import Invitation
 from portal.models.payments import PaymentAction, PaymentMethod
+from portal.models.leaving import Cancellation, DeletionRequest
 from portal.models.purchases import Attempt, Quote
 
 __all__ = [
@@ -16,8 +17,10 @@ __all__ = [
     "AuditEntry",
     "Base",
     "BillingDetails",
+    "Cancellation",
     "CatalogPrice",
     "Correction",
+    "DeletionRequest",
     "DetailsRequest",
     "InboxEvent",
     "Incident",

@@ -172,7 +172,7 @@ def _keep_end(subscription: Document) -> None:
     """A cancellation at the end of the period moves along with that end."""
     if subscription["cancel_at_period_end"]:
         ends = [item["current_period_end"] for item in subscription["items"]["data"]]
-        subscription["cancel_at"] = max(ends)
+        subscription["cancel_at"] = min(ends)
 
 
 def collect(sandbox: Sandbox, draft: Document, params: dict[str, Any]) -> None:

@@ -273,7 +273,7 @@ def test_an_end_can_be_set_to_any_second(world: BillingWorld, customer: stripe.C
 
     assert update(subscription.id, {"cancel_at": "min_period_end"}).cancel_at == month
     assert update(subscription.id, {"cancel_at": "max_period_end"}).cancel_at == year
-    assert update(subscription.id, {"cancel_at_period_end": True}).cancel_at == year
+    assert update(subscription.id, {"cancel_at_period_end": True}).cancel_at == month
     assert update(subscription.id, {"cancel_at": START + DAY}).cancel_at == START + DAY
     world.sandbox.advance(seconds=DAY)
     assert world.v1.subscriptions.retrieve(subscription.id).ended_at == START + DAY

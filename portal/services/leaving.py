@@ -1,0 +1,356 @@
+"""Ending the subscription, at the end of what is paid or at once, and keeping it after all.
+
+One row per intent, committed before Stripe hears of it; whoever works on it claims it, and every step can be
+done again under the key ``<id>:<step>``. Call nothing here inside a transaction.
+"""
+
+import time
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.errors import N_, ConflictError, PortalError, UnavailableError
+from portal.gateways import Gateways
+from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
+from portal.gateways.stripe_words import Invoice
+from portal.gateways.stripe_words import Subscription as AtStripe
+from portal.models import Cancellation, Subscription
+from portal.services import attempt_states, audit, deletion, incidents, letters, projections, subscriptions
+from portal.services import billing_details as details_of
+from portal.services.ids import new_id
+
+log = structlog.get_logger()
+
+AT_PERIOD_END = "at_period_end"
+NOW = "now"
+KEEP = "keep"
+KINDS = (AT_PERIOD_END, NOW, KEEP)
+
+OPEN = "open"
+FINISHED = "done"
+REFUSED = "refused"
+
+UNDO_PLANNED = "undo_planned"
+ASK = "ask"
+DONE = "done"
+
+# Stripe's words for why, in the order in which they are offered (docs.stripe.com/api/subscriptions/cancel)
+FEEDBACK = (
+    "too_expensive",
+    "missing_features",
+    "switched_service",
+    "unused",
+    "customer_service",
+    "too_complex",
+    "low_quality",
+    "other",
+)
+LETTERS = {AT_PERIOD_END: "subscription_ending", NOW: "subscription_ended", KEEP: "subscription_kept"}
+
+WAIT_FOR_FIRST_CLICK = timedelta(seconds=20)
+LOOK_AGAIN = 0.1
+LEFT_BEHIND_AFTER = timedelta(seconds=30)
+BATCH = 100
+
+
+class NothingToEndError(ConflictError):
+    """The workspace has no subscription that could end or be kept."""
+
+    code = "no_subscription"
+
+    def __init__(self) -> None:
+        super().__init__(N_("There is no running subscription here. Nothing was changed."))
+
+
+class StillEndingError(UnavailableError):
+    """It is not known yet what Stripe did; it goes on by itself, and nothing is done twice."""
+
+    code = "still_ending"
+
+    def __init__(self, log: str | None = None) -> None:
+        super().__init__(
+            N_(
+                "We have noted it, and Stripe has not answered yet. It goes on by itself; look again shortly."
+            ),
+            log=log,
+        )
+
+
+class EndingRefusedError(ConflictError):
+    """Stripe said a definite no; nothing changed."""
+
+    code = "ending_refused"
+
+
+def ask(
+    gateways: Gateways,
+    workspace_id: int,
+    user_id: int | None,
+    kind: str,
+    *,
+    feedback: str | None = None,
+    comment: str | None = None,
+) -> None:
+    """Have it so: ``kind`` is at_period_end, now or keep. Where it is so already, nothing happens.
+
+    Raises NothingToEndError, EndingRefusedError (a definite no) or StillEndingError (it goes on by itself).
+    """
+    end = time.monotonic() + WAIT_FOR_FIRST_CLICK.total_seconds()
+    while time.monotonic() < end:
+        found = _begin(gateways, workspace_id, user_id, kind, feedback, comment)
+        if found is None:
+            return
+        if _claim(workspace_id, found.id):
+            _carry_out(gateways, workspace_id, found.id)
+            if found.kind == kind:
+                return
+        time.sleep(LOOK_AGAIN)
+    raise StillEndingError(log=f"a cancellation of workspace {workspace_id} is being worked on")
+
+
+def _begin(
+    gateways: Gateways,
+    workspace_id: int,
+    user_id: int | None,
+    kind: str,
+    feedback: str | None,
+    comment: str | None,
+) -> Cancellation | None:
+    """The intent to carry out, committed: one that is open already, else a new one, else none."""
+    try:
+        with unit_of_work(workspace_id) as session:
+            if found := under_way(session):
+                return found
+            subscription = subscriptions.bought(session)
+            if subscription is None:
+                if kind == NOW and _ended(session):
+                    return None
+                raise NothingToEndError
+            if kind != NOW and (subscription.cancel_at is None) == (kind == KEEP):
+                return None
+            return _written(session, subscription, user_id, kind, feedback, comment, gateways.clock.now())
+    except IntegrityError as error:
+        if "uq_cancellation_open" not in str(error.orig):
+            raise
+    with unit_of_work(workspace_id) as session:
+        return under_way(session)
+
+
+def _written(
+    session: Session,
+    subscription: Subscription,
+    user_id: int | None,
+    kind: str,
+    feedback: str | None,
+    comment: str | None,
+    now: datetime,
+) -> Cancellation:
+    ends_at = {AT_PERIOD_END: period_end(subscription), NOW: now, KEEP: subscription.cancel_at}[kind]
+    row = Cancellation(
+        id=new_id("C"),
+        kind=kind,
+        state=OPEN,
+        step=ASK if kind == KEEP else UNDO_PLANNED,
+        stripe_subscription_id=subscription.stripe_id,
+        feedback=feedback,
+        comment=comment,
+        ends_at=ends_at,
+        created_by=user_id,
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    audit.record(session, "cancellation.asked", user_id=user_id, after=_facts(row))
+    return row
+
+
+def under_way(session: Session) -> Cancellation | None:
+    """The intent that is not carried out yet, if there is one."""
+    return session.scalars(select(Cancellation).where(Cancellation.state == OPEN)).first()
+
+
+def _ended(session: Session) -> bool:
+    found = subscriptions.current(session)
+    return found is not None and found.status in subscriptions.ENDED
+
+
+def period_end(subscription: Subscription) -> datetime | None:
+    """Until when the seats are paid, or tried: when a subscription that is cancelled ends."""
+    if subscription.status == "trialing":
+        return subscription.trial_end
+    return subscription.renews_at
+
+
+def open_usage(gateways: Gateways, subscription: Subscription) -> Invoice | None:
+    """What ending it now would bill; nothing when nothing is open. Raises the gateway's errors."""
+    return gateways.stripe.leaving.open_usage(subscription.stripe_id)
+
+
+# --- carrying out ------------------------------------------------------------------------------------
+
+
+def _carry_out(gateways: Gateways, workspace_id: int, cancellation_id: str) -> None:
+    """Take a claimed intent to its end, from whichever step it had reached, and let it go."""
+    try:
+        row = _load(workspace_id, cancellation_id)
+        if row.state != OPEN:
+            return
+        if row.step == UNDO_PLANNED:
+            _undo_planned(gateways, row)
+            _advance(workspace_id, cancellation_id, ASK)
+        if row.kind == AT_PERIOD_END:
+            _report_if_late(gateways, row)
+        answered = _asked(gateways, row)
+        projections.refresh_subscription(gateways, answered.id)
+        _close(gateways, row, FINISHED)
+    except StripeRefusedError as refusal:
+        error: dict[str, object] = {"code": refusal.stripe_code, "message": refusal.message}
+        _close(gateways, row, REFUSED, error)
+        raise EndingRefusedError(refusal.message, log=str(refusal)) from refusal
+    except StripeUnknownError as unknown:
+        raise StillEndingError(log=str(unknown)) from unknown
+    finally:
+        _release(workspace_id, cancellation_id)
+
+
+def _asked(gateways: Gateways, row: Cancellation) -> AtStripe:
+    door, key = gateways.stripe.leaving, f"{row.id}:{ASK}"
+    if row.kind == KEEP:
+        return door.keep(row.stripe_subscription_id, key=key)
+    end = door.end_at_period_end if row.kind == AT_PERIOD_END else door.end_now
+    return end(row.stripe_subscription_id, feedback=row.feedback, comment=row.comment, key=key)
+
+
+def _report_if_late(gateways: Gateways, row: Cancellation) -> None:
+    """Asked for in time and carried out after the renewal: it ends a period later, and support gives back."""
+    if row.ends_at is None or gateways.clock.now() < row.ends_at:
+        return
+    with unit_of_work(row.workspace_id) as session:
+        incidents.report(
+            session,
+            gateways,
+            "cancellation_late",
+            dedupe_key=f"cancellation_late:{row.id}",
+            workspace_id=row.workspace_id,
+            summary="A subscription renewed before Stripe heard that it was to end; give the renewal back",
+            details={"cancellation": row.id, "subscription": row.stripe_subscription_id},
+        )
+
+
+def _undo_planned(gateways: Gateways, row: Cancellation) -> None:
+    """A change that waits for renewal holds the subscription's end at Stripe; it is taken back first."""
+
+
+def _load(workspace_id: int, cancellation_id: str) -> Cancellation:
+    with unit_of_work(workspace_id) as session:
+        return session.scalars(select(Cancellation).where(Cancellation.id == cancellation_id)).one()
+
+
+def _advance(workspace_id: int, cancellation_id: str, step: str) -> None:
+    with unit_of_work(workspace_id) as session:
+        row = _locked(session, cancellation_id)
+        row.step = step
+        row.claimed_until = attempt_states.database_time(session) + attempt_states.CLAIM
+
+
+def _close(gateways: Gateways, row: Cancellation, state: str, error: dict[str, object] | None = None) -> None:
+    with unit_of_work(row.workspace_id) as session:
+        locked = _locked(session, row.id)
+        if locked.state != OPEN:
+            return
+        locked.state, locked.step, locked.error = state, DONE, error
+        subscription = session.scalars(
+            select(Subscription).where(Subscription.stripe_id == locked.stripe_subscription_id)
+        ).one()
+        if state == FINISHED and locked.kind != KEEP:
+            locked.ends_at = subscription.ended_at or subscription.cancel_at
+        audit.record(session, f"cancellation.{state}", user_id=locked.created_by, after=_facts(locked))
+        if state != FINISHED:
+            return
+        if locked.kind == KEEP:
+            deletion.withdraw_because_kept(session, gateways, locked.created_by)
+        _tell(session, gateways, locked, subscription)
+
+
+def _tell(session: Session, gateways: Gateways, row: Cancellation, subscription: Subscription) -> None:
+    details = details_of.current(session)
+    if details is None:
+        return
+    letters.send(
+        session,
+        gateways,
+        LETTERS[row.kind],
+        details.email,
+        dedupe_key=f"cancellation:{row.id}",
+        workspace_id=row.workspace_id,
+        facts={
+            "base_url": gateways.settings.base_url,
+            "ends_at": row.ends_at,
+            "renews_at": period_end(subscription),
+            "company_name": details.company_name,
+        },
+    )
+
+
+def _facts(row: Cancellation) -> dict[str, object]:
+    facts: dict[str, object] = {"kind": row.kind, "ends_at": row.ends_at.isoformat() if row.ends_at else None}
+    # not the comment: the history is never changed, and a free text may have to be deleted
+    given = {"feedback": row.feedback, "error": row.error}
+    return facts | {name: value for name, value in given.items() if value}
+
+
+# --- claims and the sweeper --------------------------------------------------------------------------
+
+
+def _locked(session: Session, cancellation_id: str) -> Cancellation:
+    return session.scalars(
+        select(Cancellation).where(Cancellation.id == cancellation_id).with_for_update()
+    ).one()
+
+
+def _claim(workspace_id: int, cancellation_id: str) -> bool:
+    now = func.clock_timestamp()
+    free = or_(Cancellation.claimed_until.is_(None), Cancellation.claimed_until < now)
+    with unit_of_work(workspace_id) as session:
+        taken = session.execute(
+            update(Cancellation)
+            .where(Cancellation.id == cancellation_id, Cancellation.state == OPEN, free)
+            .values(claimed_until=now + attempt_states.CLAIM, updated_at=now)
+            .returning(Cancellation.id)
+        ).first()
+    return taken is not None
+
+
+def _release(workspace_id: int, cancellation_id: str) -> None:
+    with unit_of_work(workspace_id) as session:
+        session.execute(
+            update(Cancellation).where(Cancellation.id == cancellation_id).values(claimed_until=None)
+        )
+
+
+def sweep(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTER) -> int:
+    """Take up every intent that a crash or a silent Stripe left behind; returns how many.
+
+    One that fails is logged and does not keep the others from their turn.
+    """
+    now = func.clock_timestamp()
+    free = or_(Cancellation.claimed_until.is_(None), Cancellation.claimed_until < now)
+    due = Cancellation.updated_at < now - left_behind_after
+    with unit_of_work(system=True) as session:
+        found = session.execute(
+            select(Cancellation.workspace_id, Cancellation.id)
+            .where(Cancellation.state == OPEN, free, due)
+            .order_by(Cancellation.updated_at)
+            .limit(BATCH)
+        ).all()
+    for workspace_id, cancellation_id in found:
+        try:
+            if _claim(workspace_id, cancellation_id):
+                _carry_out(gateways, workspace_id, cancellation_id)
+        except PortalError as error:
+            log.warning("cancellation_waits", cancellation=cancellation_id, reason=str(error))
+    return len(found)

@@ -1,0 +1,123 @@
+"""How single values of the history read: "Seats", "12"; a name that is not here is not shown."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
+
+from portal.web.presentation import country, date_text, money
+
+LABELS: dict[str, object] = {
+    "tier": _("Tier"),
+    "seats": _("Seats"),
+    "seat": _("Seat"),
+    "role": _("Role"),
+    "interval": _("Paid"),
+    "status": _("State"),
+    "state": _("State"),
+    "access": _("Access"),
+    "total": _("Total"),
+    "amount": _("Amount"),
+    "amount_due": _("Amount due"),
+    "amount_paid": _("Paid so far"),
+    "company_name": _("Company name"),
+    "email": _("E-mail"),
+    "name": _("Name"),
+    "address": _("Address"),
+    "tax_id_type": _("Kind of tax number"),
+    "tax_id_value": _("Tax number"),
+    "due_at": _("On"),
+    "ends_at": _("On"),
+    "error": _("Reason"),
+    "catalog": _("Price list"),
+    "quantity": _("Quantity"),
+    "purchase_order": _("Purchase-order number"),
+    "reason": _("Reason"),
+    "member": _("Member"),
+    "invoice": _("Invoice"),
+    "number": _("Number"),
+}
+AMOUNTS = {"total", "amount", "amount_due", "amount_paid"}
+DATES = {"due_at", "ends_at"}
+STATES: dict[str, object] = {
+    "active": _("active"),
+    "trialing": _("in its trial"),
+    "past_due": _("payment overdue"),
+    "unpaid": _("unpaid"),
+    "canceled": _("ended"),
+    "incomplete": _("not paid yet"),
+    "incomplete_expired": _("never paid"),
+    "paused": _("paused"),
+    "payment_pending": _("payment on its way"),
+    "limited": _("limited"),
+    "ended": _("ended"),
+    "none": _("none"),
+    "open": _("open"),
+    "paid": _("paid"),
+    "void": _("void"),
+    "uncollectible": _("not collected"),
+    "awaiting_payment": _("waits for its payment"),
+    "processing": _("payment on its way"),
+    "succeeded": _("went through"),
+    "refused": _("refused"),
+    "abandoned": _("given up"),
+    "failed": _("failed"),
+    "pending": _("being checked"),
+    "verified": _("verified"),
+    "unverified": _("not in the register"),
+    "unavailable": _("register not reachable"),
+    "month": _("by the month"),
+    "year": _("by the year"),
+    "owner": _("owner"),
+    "admin": _("admin"),
+    "billing": _("billing"),
+    "member": _("member"),
+    "full": _("full seat"),
+    "lite": _("lite seat"),
+}
+# said in words of their own; everything else of that name is said as it is
+WORDED = {"status", "state", "access", "interval", "role", "seat"}
+
+
+def value_words(
+    name: str, before: Any, after: Any, currency: str
+) -> tuple[str, str | None, str | None] | None:
+    """(label, before, after) of one value that changed; nothing where it tells a reader nothing."""
+    if name not in LABELS:
+        return None
+    say = _reader(name, currency)
+    old, new = (None if value in (None, "", {}) else say(value) for value in (before, after))
+    return None if old == new else (str(LABELS[name]), old, new)
+
+
+def _reader(name: str, currency: str) -> Callable[[Any], str | None]:
+    if name in AMOUNTS:
+        return lambda value: money(value, currency) if isinstance(value, int) else str(value)
+    if name in DATES:
+        return _date
+    if name in WORDED:
+        return lambda value: str(STATES.get(str(value), value))
+    if name == "address":
+        return _address
+    if name == "error":
+        return lambda value: (
+            str(value.get("message") or "") or None if isinstance(value, dict) else str(value)
+        )
+    return lambda value: None if isinstance(value, (dict, list)) else str(value)
+
+
+def _date(value: Any) -> str:
+    try:
+        return date_text(datetime.fromisoformat(str(value)))
+    except ValueError:
+        return gettext("an unknown day")
+
+
+def _address(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return str(value)
+    parts = [value.get(part) for part in ("line1", "line2", "postal_code", "city", "state")]
+    home = value.get("country")
+    return ", ".join(str(part) for part in [*parts, country(str(home)) if home else None] if part) or None

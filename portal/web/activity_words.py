@@ -1,0 +1,155 @@
+"""The words of /billing/activity: what an entry of the history says, never its JSON.
+
+A test looks for every action that the code records, and fails when one has no words here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
+
+from portal.models import AuditEntry
+from portal.web.activity_values import value_words
+from portal.web.presentation import date_text
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that became another: "Seats", "12", "15"; either side may be missing."""
+
+    what: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What an entry says: the sentence, and what changed in it."""
+
+    text: str
+    changes: list[Change] = field(default_factory=list)
+
+
+# action → the kind that it is filtered by
+KINDS = {
+    "purchase": _("Purchases and quotes"),
+    "subscription": _("Subscription"),
+    "invoice": _("Invoices and payments"),
+    "member": _("Members and seats"),
+    "details": _("Billing details"),
+    "sign_in": _("Signing in"),
+    "leaving": _("Leaving and data"),
+}
+
+NOUNS = {
+    "quote": "purchase",
+    "attempt": "purchase",
+    "subscription": "subscription",
+    "cancellation": "leaving",
+    "deletion": "leaving",
+    "export": "leaving",
+    "invoice": "invoice",
+    "billing_details": "details",
+    "tax_id": "details",
+}
+
+SENTENCES: dict[str, object] = {
+    "quote.made": _("Asked for a quote"),
+    "quote.confirmed": _("Confirmed the quote"),
+    "attempt.awaiting_payment": _("The invoice was made and waits for its payment"),
+    "attempt.processing": _("The payment is on its way"),
+    "attempt.succeeded": _("The purchase went through"),
+    "attempt.refused": _("The purchase was refused; nothing was charged"),
+    "attempt.abandoned": _("The purchase was given up; nothing was charged"),
+    "attempt.failed": _("The payment failed after it was on its way"),
+    "subscription.projected": _("The subscription changed"),
+    "invoice.open": _("An invoice was issued, or what is due on it changed"),
+    "invoice.paid": _("The invoice was paid"),
+    "invoice.void": _("The invoice was voided; nobody pays it"),
+    "invoice.uncollectible": _("The invoice was given up as not paid"),
+    "billing_details.saved": _("Changed the billing details"),
+    "tax_id.answered": _("The official register answered about the tax number"),
+    "deletion.requested": _("Asked for the workspace to be deleted"),
+    "deletion.withdrawn": _("The request to delete the workspace was taken back"),
+    "deletion.done": _("The workspace was deleted; what invoices need was kept"),
+    "export.made": _("Exported the workspace's data"),
+}
+
+
+def _cancellation(entry: AuditEntry) -> str:
+    after = entry.after or {}
+    day = _day(after.get("ends_at"))
+    verb = entry.action.partition(".")[2]
+    match after.get("kind"), verb:
+        case "keep", "asked":
+            return gettext("Asked to keep the subscription after all")
+        case "keep", "done":
+            return gettext("The subscription goes on; its end on %(day)s was taken back", day=day)
+        case "now", "asked":
+            return gettext("Asked to end the subscription at once")
+        case "now", "done":
+            return gettext("The subscription ended at once, on %(day)s", day=day)
+        case _, "asked":
+            return gettext("Asked to end the subscription on %(day)s", day=day)
+        case _, "done":
+            return gettext("The subscription is going to end on %(day)s", day=day)
+    return gettext("Stripe refused to change the subscription's end; nothing changed")
+
+
+def _day(value: object) -> str:
+    try:
+        return date_text(datetime.fromisoformat(str(value)))
+    except ValueError:
+        return gettext("an unknown day")
+
+
+SPECIAL: dict[str, Callable[[AuditEntry], str]] = {
+    "cancellation.asked": _cancellation,
+    "cancellation.done": _cancellation,
+    "cancellation.refused": _cancellation,
+}
+
+
+def known_actions() -> set[str]:
+    """Every action that has words."""
+    return SENTENCES.keys() | SPECIAL.keys()
+
+
+def kind_of(action: str) -> str:
+    """The kind that an action is filtered by."""
+    return NOUNS.get(action.partition(".")[0], "subscription")
+
+
+def nouns_of(kind: str) -> list[str]:
+    """The nouns of one kind."""
+    return [noun for noun, each in NOUNS.items() if each == kind]
+
+
+def say(entry: AuditEntry) -> Sentence:
+    """The entry in words. One without words of its own says at least its name."""
+    if special := SPECIAL.get(entry.action):
+        return Sentence(special(entry))
+    text = SENTENCES.get(entry.action)
+    if text is None:
+        return Sentence(gettext("Recorded as %(action)s", action=entry.action), _changes(entry))
+    return Sentence(str(text), _changes(entry))
+
+
+def _changes(entry: AuditEntry) -> list[Change]:
+    """What differs between before and after, in words; what nobody would read is left out."""
+    before, after = entry.before or {}, entry.after or {}
+    currency = str(after.get("currency") or before.get("currency") or "usd")
+    found = []
+    for name in dict.fromkeys([*before, *after]):
+        old, new = before.get(name), after.get(name)
+        if old == new:
+            continue
+        said = value_words(name, old, new, currency)
+        if said is not None:
+            found.append(Change(*said))
+    return found

@@ -1,0 +1,147 @@
+"""What leaving means, said before it is done: dates, money, people and data, one fact each."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask_babel import gettext
+
+from portal.gateways.stripe_words import Invoice
+from portal.models import Invoice as StoredInvoice
+from portal.models import Subscription
+from portal.pricing import Catalog, Selection
+from portal.pricing.catalog import SEAT
+from portal.web.presentation import date_text, money
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One consequence: what it is about, and what happens."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What was used and not billed yet. ``known`` is False when Stripe could not be asked."""
+
+    invoice: Invoice | None
+    known: bool = True
+
+
+def consequences(
+    subscription: Subscription,
+    ends_at: datetime,
+    estimate: Estimate,
+    newest: StoredInvoice | None,
+    *,
+    now: bool,
+    planned: bool,
+) -> list[Fact]:
+    """All that follows from ending on ``ends_at``, or ``now``."""
+    day = date_text(ends_at)
+    found = [
+        Fact(gettext("Access"), _access(subscription, day, now=now)),
+        Fact(gettext("Seats and add-ons"), _seats(subscription, now=now)),
+        Fact(gettext("Usage"), _usage(subscription, day, now=now)),
+        Fact(gettext("Last invoice"), _last_invoice(subscription, estimate, now=now)),
+        *_owed(subscription, newest),
+        *_balance(newest),
+        *([Fact(gettext("Planned change"), gettext("It will not happen any more."))] if planned else []),
+        Fact(
+            gettext("Members"),
+            gettext(
+                "Everybody keeps their login. Owners and billing people still see invoices and activity"
+                " here; nobody can work in the product after the end."
+            ),
+        ),
+        Fact(
+            gettext("Your data"),
+            gettext("It stays until you ask us to delete it. You can take it with you on the page before."),
+        ),
+    ]
+    return found
+
+
+def _access(subscription: Subscription, day: str, *, now: bool) -> str:
+    if now:
+        return gettext("It ends at once, for everybody, and cannot be taken back.")
+    if subscription.status == "trialing":
+        return gettext("Your trial goes on until %(day)s. You can take this back until then.", day=day)
+    return gettext("Everything works as now until %(day)s. You can take this back until then.", day=day)
+
+
+def _seats(subscription: Subscription, *, now: bool) -> str:
+    if subscription.status == "trialing":
+        return gettext("Nothing was charged for the trial, and nothing will be.")
+    if not now:
+        return gettext("They are paid until that day and do not renew. Nothing is charged for them again.")
+    return gettext(
+        "They are paid until %(day)s. The unused time is not refunded and not credited; to keep it, end on"
+        " that day instead. Only our support can make an exception.",
+        day=date_text(subscription.renews_at) if subscription.renews_at else gettext("the end of the period"),
+    )
+
+
+def _usage(subscription: Subscription, day: str, *, now: bool) -> str:
+    if now:
+        return gettext("What was used until this moment is billed now. After it nothing can be used.")
+    if subscription.interval == "year":
+        return gettext("It is billed every month as now, and for the last time after %(day)s.", day=day)
+    return gettext("What is used until %(day)s is billed then, for the last time.", day=day)
+
+
+def _last_invoice(subscription: Subscription, estimate: Estimate, *, now: bool) -> str:
+    if not estimate.known:
+        return gettext("It cannot be reckoned right now. It bills usage only.")
+    total = estimate.invoice.amount_due if estimate.invoice else 0
+    currency = estimate.invoice.currency if estimate.invoice else subscription.currency
+    if now:
+        if not total:
+            return gettext("Nothing is open, so nothing more is charged.")
+        return gettext(
+            "%(amount)s, with tax, for what was used and not billed yet. It is charged to your payment method"
+            " within about an hour.",
+            amount=money(total, currency),
+        )
+    return gettext(
+        "An estimate: %(amount)s so far, with tax, for what was used and not billed yet. What you use until"
+        " the end is added.",
+        amount=money(total, currency),
+    )
+
+
+def _owed(subscription: Subscription, newest: StoredInvoice | None) -> list[Fact]:
+    if newest is None or newest.status != "open":
+        return []
+    text = gettext(
+        "Invoice %(number)s over %(amount)s is not paid. It stays due, whichever way you leave.",
+        number=newest.number,
+        amount=money(newest.amount_due, newest.currency),
+    )
+    return [Fact(gettext("Open invoice"), text)]
+
+
+def _balance(newest: StoredInvoice | None) -> list[Fact]:
+    if newest is None or not newest.ending_balance or newest.ending_balance >= 0:
+        return []
+    text = gettext(
+        "%(amount)s of credit pays for the last invoice first. What is left stays yours: write to support to"
+        " have it paid out.",
+        amount=money(-newest.ending_balance, newest.currency),
+    )
+    return [Fact(gettext("Balance of your account"), text)]
+
+
+def former_choice(subscription: Subscription, catalog: Catalog) -> Selection | None:
+    """What an ended subscription had, as sold today; nothing when its tier is not sold any more."""
+    if subscription.tier not in catalog.tiers or not subscription.seats:
+        return None
+    counts = {
+        str(item["key"]): int(str(item["quantity"]))
+        for item in subscription.items
+        if item.get("quantity") and item["key"] != SEAT and item["key"] in catalog.add_ons
+    }
+    intervals = catalog.intervals
+    interval = subscription.interval if subscription.interval in intervals else intervals[0]
+    return Selection(str(subscription.tier), subscription.seats, str(interval), counts)
