@@ -7,6 +7,7 @@ from typing import Any
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
+from portal.pricing import catalogs
 from portal.web.presentation import country, date_text, money
 
 LABELS: dict[str, object] = {
@@ -36,6 +37,7 @@ LABELS: dict[str, object] = {
     "purchase_order": _("Purchase-order number"),
     "reason": _("Reason"),
     "member": _("Member"),
+    "owner": _("Owner"),
     "invoice": _("Invoice"),
     "number": _("Number"),
 }
@@ -97,6 +99,8 @@ def _reader(name: str, currency: str) -> Callable[[Any], str | None]:
         return lambda value: money(value, currency) if isinstance(value, int) else str(value)
     if name in DATES:
         return _date
+    if name == "tier":
+        return _tier
     if name in WORDED:
         return lambda value: str(STATES.get(str(value), value))
     if name == "address":
@@ -106,6 +110,14 @@ def _reader(name: str, currency: str) -> Callable[[Any], str | None]:
             str(value.get("message") or "") or None if isinstance(value, dict) else str(value)
         )
     return lambda value: None if isinstance(value, (dict, list)) else str(value)
+
+
+def _tier(value: Any) -> str:
+    """The name of the tier in the newest price list that has it."""
+    for each in catalogs():
+        if str(value) in each.tiers:
+            return each.tiers[str(value)].name
+    return str(value)
 
 
 def _date(value: Any) -> str:

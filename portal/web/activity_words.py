@@ -3,10 +3,10 @@
 A test looks for every action that the code records, and fails when one has no words here.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
@@ -15,13 +15,14 @@ from portal.models import AuditEntry
 from portal.web.activity_values import value_words
 from portal.web.presentation import date_text
 
-Facts = Mapping[str, Any]
+NAMES = re.compile(r"%\((\w+)\)s")
 
 
 @dataclass(frozen=True)
 class Change:
     """One thing that became another: "Seats", "12", "15"; either side may be missing."""
 
+    name: str
     what: str
     before: str | None
     after: str | None
@@ -42,7 +43,6 @@ KINDS = {
     "invoice": _("Invoices and payments"),
     "member": _("Members and seats"),
     "details": _("Billing details"),
-    "sign_in": _("Signing in"),
     "leaving": _("Leaving and data"),
 }
 
@@ -56,8 +56,13 @@ NOUNS = {
     "invoice": "invoice",
     "billing_details": "details",
     "tax_id": "details",
+    "member": "member",
+    "invitation": "member",
+    "ownership": "member",
+    "seat": "member",
 }
 
+# the entry's own facts stand in the places of their names
 SENTENCES: dict[str, object] = {
     "quote.made": _("Asked for a quote"),
     "quote.confirmed": _("Confirmed the quote"),
@@ -78,6 +83,16 @@ SENTENCES: dict[str, object] = {
     "deletion.withdrawn": _("The request to delete the workspace was taken back"),
     "deletion.done": _("The workspace was deleted; what invoices need was kept"),
     "export.made": _("Exported the workspace's data"),
+    "invitation.sent": _("Invited %(email)s as %(role)s"),
+    "invitation.resent": _("Sent the invitation of %(email)s once more"),
+    "invitation.revoked": _("Took the invitation of %(email)s back"),
+    "invitation.accepted": _("Accepted the invitation, and joined as %(role)s"),
+    "member.role_changed": _("Changed what %(member)s may do"),
+    "member.removed": _("Removed %(member)s from the workspace"),
+    "member.left": _("Left the workspace"),
+    "ownership.transferred": _("Handed the workspace over"),
+    "seat.assigned": _("Changed the seat of %(member)s"),
+    "seat.withdrawn": _("The seat of %(member)s changed with the number of seats"),
 }
 
 
@@ -115,6 +130,21 @@ SPECIAL: dict[str, Callable[[AuditEntry], str]] = {
 }
 
 
+class _Facts(dict[str, str]):
+    """The facts of an entry for its sentence; one that is missing is nobody in particular."""
+
+    def __missing__(self, name: str) -> str:
+        return gettext("somebody")
+
+
+def _sentence(template: str, entry: AuditEntry) -> str:
+    if "%(" not in template:
+        return template
+    facts = {**(entry.before or {}), **(entry.after or {})}
+    said = {name: value_words(name, None, value, "usd") for name, value in facts.items()}
+    return template % _Facts({name: words[2] for name, words in said.items() if words and words[2]})
+
+
 def known_actions() -> set[str]:
     """Every action that has words."""
     return SENTENCES.keys() | SPECIAL.keys()
@@ -137,7 +167,15 @@ def say(entry: AuditEntry) -> Sentence:
     text = SENTENCES.get(entry.action)
     if text is None:
         return Sentence(gettext("Recorded as %(action)s", action=entry.action), _changes(entry))
-    return Sentence(str(text), _changes(entry))
+    text = str(text)
+    return Sentence(
+        _sentence(text, entry), [each for each in _changes(entry) if each.name not in _named(text)]
+    )
+
+
+def _named(template: str) -> set[str]:
+    """What the sentence itself says already."""
+    return set(NAMES.findall(template))
 
 
 def _changes(entry: AuditEntry) -> list[Change]:
@@ -151,5 +189,5 @@ def _changes(entry: AuditEntry) -> list[Change]:
             continue
         said = value_words(name, old, new, currency)
         if said is not None:
-            found.append(Change(*said))
+            found.append(Change(name, *said))
     return found

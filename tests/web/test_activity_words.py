@@ -1,0 +1,115 @@
+"""Every action that the code records has words on /billing/activity."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from flask import Flask
+
+from portal.models import AuditEntry
+from portal.web.activity_words import KINDS, NOUNS, kind_of, known_actions, say
+
+PORTAL = Path(__file__).resolve().parents[2] / "portal"
+ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
+
+
+def recorded() -> Iterator[tuple[str, ast.expr]]:
+    """Where an entry is recorded, and the expression of its action."""
+    for path in sorted(PORTAL.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("audit.record", "record"):
+                yield f"{path.relative_to(PORTAL)}:{node.lineno}", node.args[1]
+
+
+def actions() -> Iterator[tuple[str, str]]:
+    """(where, action): a part that is put in when it runs reads as ``*``."""
+    for where, expression in recorded():
+        if isinstance(expression, ast.JoinedStr):
+            parts = [str(part.value) if isinstance(part, ast.Constant) else "*" for part in expression.values]
+            yield where, "".join(parts)
+            continue
+        if isinstance(expression, ast.Name):
+            yield from handed_over(where)
+        for node in ast.walk(expression):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield where, node.value
+
+
+def handed_over(where: str) -> Iterator[tuple[str, str]]:
+    """The actions in a module that hands them to a function of its own before they are recorded."""
+    for node in ast.walk(ast.parse((PORTAL / where.split(":", maxsplit=1)[0]).read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            for argument in node.args:
+                for each in ast.walk(argument):
+                    if isinstance(each, ast.Constant) and ACTION.fullmatch(str(each.value)):
+                        yield where, str(each.value)
+
+
+def test_every_action_that_is_recorded_has_words() -> None:
+    found = list(actions())
+    silent = {
+        f"{where} {action}"
+        for where, action in found
+        if not any(
+            re.fullmatch(action.replace(".", r"\.").replace("*", r"[a-z_]+"), each)
+            for each in known_actions()
+        )
+    }
+
+    assert len(found) >= 10
+    assert silent == set()
+
+
+def test_every_action_is_noun_and_verb_and_of_a_kind() -> None:
+    assert [action for action in known_actions() if not ACTION.fullmatch(action)] == []
+    assert {action.partition(".")[0] for action in known_actions()} == set(NOUNS)
+    assert {kind_of(action) for action in known_actions()} == set(KINDS)
+
+
+def test_an_entry_reads_as_a_sentence_with_what_changed(app: Flask) -> None:
+    entry = AuditEntry(
+        action="subscription.projected",
+        actor="Stripe",
+        before={"status": "active", "access": "active", "tier": "advanced", "seats": 12, "interval": "month"},
+        after={"status": "active", "access": "active", "tier": "expert", "seats": 15, "interval": "year"},
+    )
+    with app.test_request_context():
+        said = say(entry)
+
+    assert said.text == "The subscription changed"
+    assert [(each.what, each.before, each.after) for each in said.changes] == [
+        ("Tier", "Advanced", "Expert"),
+        ("Seats", "12", "15"),
+        ("Paid", "by the month", "by the year"),
+    ]
+
+
+def test_amounts_and_addresses_are_written_out(app: Flask) -> None:
+    quote = AuditEntry(
+        action="quote.made", actor="a@b.example", after={"total": 1398000, "currency": "usd", "digest": "x"}
+    )
+    details = AuditEntry(
+        action="billing_details.saved",
+        actor="a@b.example",
+        before={
+            "address": {"line1": "Torstraße 1", "city": "Berlin", "postal_code": "10119", "country": "DE"}
+        },
+        after={"address": None},
+    )
+    with app.test_request_context():
+        amounts, addresses = say(quote), say(details)
+
+    assert [(each.what, each.before, each.after) for each in amounts.changes] == [
+        ("Total", None, "$13,980.00")
+    ]
+    assert [(each.before, each.after) for each in addresses.changes] == [
+        ("Torstraße 1, 10119, Berlin, Germany", None)
+    ]
+
+
+def test_an_action_that_nobody_knows_is_named(app: Flask) -> None:
+    with app.test_request_context():
+        said = say(AuditEntry(action="moon.landed", actor="system"))
+
+    assert said.text == "Recorded as moon.landed"
