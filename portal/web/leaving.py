@@ -54,11 +54,21 @@ def _way_back(subscription: Subscription) -> str:
     return url_for("pricing.page", **(choice_query(choice) if choice else {}))
 
 
-@blueprint.route("/end", methods=["GET", "POST"], defaults={"kind": leaving.AT_PERIOD_END})
-@blueprint.route("/end-now", methods=["GET", "POST"], defaults={"kind": leaving.NOW})
+@blueprint.route("/end", methods=["GET", "POST"])
 @workspace_required(LEAVER)
-def end(kind: str) -> AnyResponse | str | tuple[str, int]:
-    """What ending means, why, and the one button."""
+def end() -> AnyResponse | str | tuple[str, int]:
+    """What ending at the end of what is paid means, why, and the one button."""
+    return _end(leaving.AT_PERIOD_END)
+
+
+@blueprint.route("/end-now", methods=["GET", "POST"])
+@workspace_required(LEAVER)
+def end_now() -> AnyResponse | str | tuple[str, int]:
+    """The same at once."""
+    return _end(leaving.NOW)
+
+
+def _end(kind: str) -> AnyResponse | str | tuple[str, int]:
     form = ReasonForm()
     if form.validate_on_submit():
         return _ended(kind, form.answers())
