@@ -16,15 +16,15 @@ from portal.db import PATIENCE
 from portal.gateways import Gateways
 from portal.services import (
     attempt_states,
+    deletion,
     housekeeping,
     inbox,
+    leaving,
     mails,
     notices,
     payment_actions,
     payment_sweeping,
     payments,
-    deletion,
-    leaving,
     polling,
     sweeping,
 )
@@ -171,9 +171,15 @@ def sweep_payments(context: JobContext, timestamp: int) -> None:
 @queue.task(name="cards.announce", pass_context=True, queueing_lock="cards.announce")
 def announce_expiring_cards(context: JobContext, timestamp: int) -> None:
     payment_sweeping.announce_expiring(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * * */20")
 @queue.task(name="leaving.sweep", pass_context=True, queueing_lock="leaving.sweep")
 def sweep_cancellations(context: JobContext, timestamp: int) -> None:
     leaving.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="*/10 * * * *")
 @queue.task(name="deletion.sweep", pass_context=True, queueing_lock="deletion.sweep")
 def sweep_deletions(context: JobContext, timestamp: int) -> None:
     deletion.sweep(gateways_of(context))

@@ -17,8 +17,8 @@ from portal.gateways.stripe_catalog import StripeAccount
 from portal.gateways.stripe_changes import StripeChanges
 from portal.gateways.stripe_errors import StripeRefusedError, ask
 from portal.gateways.stripe_invoices import StripeInvoices
-from portal.gateways.stripe_payments import StripePayments
 from portal.gateways.stripe_leaving import StripeLeaving
+from portal.gateways.stripe_payments import StripePayments
 from portal.gateways.stripe_webhooks import WebhookDoor
 from portal.gateways.stripe_words import Event, Intent, Invoice, PromotionCode, Purchase, Subscription, TaxId
 

@@ -7,8 +7,8 @@ from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch,
 from portal.models.changes import NegotiatedDiscount, PlannedChange
 from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimit
 from portal.models.invitations import Invitation
-from portal.models.payments import PaymentAction, PaymentMethod
 from portal.models.leaving import Cancellation, DeletionRequest
+from portal.models.payments import PaymentAction, PaymentMethod
 from portal.models.purchases import Attempt, Quote
 
 __all__ = [

@@ -22,7 +22,7 @@ class Cancellation(WorkspaceOwned, Base):
         Index("ix_cancellation_sweep", "state", "updated_at"),
     )
 
-    id: Mapped[str] = mapped_column(primary_key=True)  # C- and ten characters
+    id: Mapped[str] = mapped_column(primary_key=True)  # E- and ten characters
     kind: Mapped[str]
     state: Mapped[str] = mapped_column(server_default=text("'open'"))
     # undo_planned (a change that waits for renewal) → ask → done

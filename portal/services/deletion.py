@@ -25,6 +25,7 @@ from portal.models import (
     LoginSession,
     Mail,
     Member,
+    PaymentMethod,
     Quote,
     Subscription,
     User,
@@ -57,6 +58,10 @@ DECIDED = {
     "invitation": "removed",
     "invoice": "kept: the law asks for it",
     "member": "removed",
+    "negotiated_discount": "kept: why a line was cheaper",
+    "payment_action": "kept: who paid which invoice",
+    "payment_method": "removed",
+    "planned_change": "kept: belongs to a confirmed quote",
     "quote": "kept where it was confirmed: what an invoice was held against",
     "quote_match": "kept: the proof of an invoice",
     "subscription": "kept without the payment method",
@@ -238,7 +243,7 @@ def erase(session: Session, workspace_id: int) -> None:
     people = list(session.scalars(select(Member.user_id)))
     session.execute(delete(Mail).where(Mail.workspace_id == workspace_id))
     session.execute(delete(Quote).where(Quote.confirmed_at.is_(None)))
-    for table in (Invitation, DetailsRequest, Member):
+    for table in (Invitation, DetailsRequest, PaymentMethod, Member):
         session.execute(delete(table))
     session.execute(update(Workspace).values(name=f"Deleted workspace {workspace_id}"))
     session.execute(update(Cancellation).values(comment=None))

@@ -19,8 +19,18 @@ from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
 from portal.gateways.stripe_words import Invoice
 from portal.gateways.stripe_words import Subscription as AtStripe
 from portal.models import Cancellation, Subscription
-from portal.services import attempt_states, audit, deletion, incidents, letters, projections, subscriptions
+from portal.services import (
+    attempt_states,
+    audit,
+    deletion,
+    incidents,
+    letters,
+    planned_changes,
+    projections,
+    subscriptions,
+)
 from portal.services import billing_details as details_of
+from portal.services.change_errors import NotPlannedError
 from portal.services.ids import new_id
 
 log = structlog.get_logger()
@@ -151,7 +161,7 @@ def _written(
 ) -> Cancellation:
     ends_at = {AT_PERIOD_END: period_end(subscription), NOW: now, KEEP: subscription.cancel_at}[kind]
     row = Cancellation(
-        id=new_id("C"),
+        id=new_id("E"),
         kind=kind,
         state=OPEN,
         step=ASK if kind == KEEP else UNDO_PLANNED,
@@ -242,7 +252,12 @@ def _report_if_late(gateways: Gateways, row: Cancellation) -> None:
 
 
 def _undo_planned(gateways: Gateways, row: Cancellation) -> None:
-    """A change that waits for renewal holds the subscription's end at Stripe; it is taken back first."""
+    """A change that waits for the renewal will never come, and its schedule holds the end; it goes first."""
+    try:
+        planned_changes.undo(gateways, row.workspace_id, row.created_by)
+    except NotPlannedError:
+        # none, or undone by an earlier try that died before Stripe had heard of it
+        planned_changes.mirror_all(gateways, row.workspace_id)
 
 
 def _load(workspace_id: int, cancellation_id: str) -> Cancellation:

@@ -1,6 +1,6 @@
 """How single values of the history read: "Seats", "12"; a name that is not here is not shown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,7 @@ LABELS: dict[str, object] = {
     "tax_id_value": _("Tax number"),
     "due_at": _("On"),
     "ends_at": _("On"),
+    "at": _("On"),
     "error": _("Reason"),
     "catalog": _("Price list"),
     "quantity": _("Quantity"),
@@ -41,8 +42,9 @@ LABELS: dict[str, object] = {
     "invoice": _("Invoice"),
     "number": _("Number"),
 }
+ADD_ON = "add_on:"
 AMOUNTS = {"total", "amount", "amount_due", "amount_paid"}
-DATES = {"due_at", "ends_at"}
+DATES = {"due_at", "ends_at", "at"}
 STATES: dict[str, object] = {
     "active": _("active"),
     "trialing": _("in its trial"),
@@ -83,15 +85,33 @@ STATES: dict[str, object] = {
 WORDED = {"status", "state", "access", "interval", "role", "seat"}
 
 
+def flattened(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both sides with a selection's parts beside the other facts, if both have one to compare."""
+    old, new = dict(before or {}), dict(after or {})
+    chosen = [side.pop("selection", None) for side in (old, new)]
+    if all(isinstance(each, dict) for each in chosen):
+        old |= _selection(chosen[0])
+        new |= _selection(chosen[1])
+    return old, new
+
+
+def _selection(chosen: Any) -> dict[str, Any]:
+    add_ons = {f"{ADD_ON}{key}": count for key, count in (chosen.get("add_ons") or {}).items() if count}
+    return {name: chosen.get(name) for name in ("tier", "seats", "interval")} | add_ons
+
+
 def value_words(
     name: str, before: Any, after: Any, currency: str
 ) -> tuple[str, str | None, str | None] | None:
     """(label, before, after) of one value that changed; nothing where it tells a reader nothing."""
-    if name not in LABELS:
+    label = _add_on(name.removeprefix(ADD_ON)) if name.startswith(ADD_ON) else LABELS.get(name)
+    if label is None:
         return None
     say = _reader(name, currency)
     old, new = (None if value in (None, "", {}) else say(value) for value in (before, after))
-    return None if old == new else (str(LABELS[name]), old, new)
+    return None if old == new else (str(label), old, new)
 
 
 def _reader(name: str, currency: str) -> Callable[[Any], str | None]:
@@ -110,6 +130,11 @@ def _reader(name: str, currency: str) -> Callable[[Any], str | None]:
             str(value.get("message") or "") or None if isinstance(value, dict) else str(value)
         )
     return lambda value: None if isinstance(value, (dict, list)) else str(value)
+
+
+def _add_on(key: str) -> str:
+    """The name of the add-on in the newest price list that has it."""
+    return next((each.add_ons[key].name for each in catalogs() if key in each.add_ons), key)
 
 
 def _tier(value: Any) -> str:

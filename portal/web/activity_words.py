@@ -12,7 +12,8 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from portal.models import AuditEntry
-from portal.web.activity_values import value_words
+from portal.web.activity_payment_words import PAYMENT_SENTENCES
+from portal.web.activity_values import flattened, value_words
 from portal.web.presentation import date_text
 
 NAMES = re.compile(r"%\((\w+)\)s")
@@ -56,6 +57,8 @@ NOUNS = {
     "invoice": "invoice",
     "billing_details": "details",
     "tax_id": "details",
+    "change": "subscription",
+    "payment_method": "invoice",
     "member": "member",
     "invitation": "member",
     "ownership": "member",
@@ -83,6 +86,13 @@ SENTENCES: dict[str, object] = {
     "deletion.withdrawn": _("The request to delete the workspace was taken back"),
     "deletion.done": _("The workspace was deleted; what invoices need was kept"),
     "export.made": _("Exported the workspace's data"),
+    "subscription.changed": _("Changed the subscription"),
+    "change.planned": _("Planned a change for the renewal"),
+    "change.done": _("The planned change took effect"),
+    "change.undone": _("Took the planned change back"),
+    "change.replaced": _("A further change took the planned one's place"),
+    "change.lapsed": _("The subscription ended before the planned change"),
+    **PAYMENT_SENTENCES,
     "invitation.sent": _("Invited %(email)s as %(role)s"),
     "invitation.resent": _("Sent the invitation of %(email)s once more"),
     "invitation.revoked": _("Took the invitation of %(email)s back"),
@@ -180,7 +190,7 @@ def _named(template: str) -> set[str]:
 
 def _changes(entry: AuditEntry) -> list[Change]:
     """What differs between before and after, in words; what nobody would read is left out."""
-    before, after = entry.before or {}, entry.after or {}
+    before, after = flattened(entry.before, entry.after)
     currency = str(after.get("currency") or before.get("currency") or "usd")
     found = []
     for name in dict.fromkeys([*before, *after]):

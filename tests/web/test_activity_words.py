@@ -8,9 +8,18 @@ from pathlib import Path
 from flask import Flask
 
 from portal.models import AuditEntry
+from portal.services import payment_actions
 from portal.web.activity_words import KINDS, NOUNS, kind_of, known_actions, say
 
 PORTAL = Path(__file__).resolve().parents[2] / "portal"
+# modules that compute their actions, and all that can come of it
+COMPUTED = {
+    "services/payment_actions.py": {
+        f"{noun}_{verb}"
+        for noun in (*payment_actions.NOUNS.values(), "invoice.payment")
+        for verb in ("asked", *payment_actions.LIVE, "done", "refused", "replaced")
+    }
+}
 ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
 
 
@@ -28,6 +37,9 @@ def actions() -> Iterator[tuple[str, str]]:
         if isinstance(expression, ast.JoinedStr):
             parts = [str(part.value) if isinstance(part, ast.Constant) else "*" for part in expression.values]
             yield where, "".join(parts)
+            continue
+        if isinstance(expression, ast.Call):
+            yield from ((where, action) for action in COMPUTED[where.partition(":")[0]])
             continue
         if isinstance(expression, ast.Name):
             yield from handed_over(where)
@@ -82,6 +94,27 @@ def test_an_entry_reads_as_a_sentence_with_what_changed(app: Flask) -> None:
         ("Tier", "Advanced", "Expert"),
         ("Seats", "12", "15"),
         ("Paid", "by the month", "by the year"),
+    ]
+
+
+def test_a_change_names_what_was_chosen_before_and_after(app: Flask) -> None:
+    entry = AuditEntry(
+        action="subscription.changed",
+        actor="a@b.example",
+        before={
+            "selection": {"tier": "advanced", "seats": 12, "interval": "year", "add_ons": {"copilot": 5}}
+        },
+        after={
+            "selection": {"tier": "advanced", "seats": 15, "interval": "year", "add_ons": {}},
+            "later": None,
+        },
+    )
+    with app.test_request_context():
+        said = say(entry)
+
+    assert [(each.what, each.before, each.after) for each in said.changes] == [
+        ("Seats", "12", "15"),
+        ("Copilot", "5", None),
     ]
 
 
