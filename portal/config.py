@@ -183,6 +183,18 @@ class Settings:
         parsing.days(1),
         default=timedelta(days=30),
     )
+    fresh_money: timedelta = _setting(
+        "PORTAL_FRESH_MONEY_MINUTES",
+        "minutes after which spending money asks again who it is",
+        parsing.minutes(5, parsing.MOST_FRESH_MINUTES),
+        default=timedelta(minutes=60),
+    )
+    fresh_factors: timedelta = _setting(
+        "PORTAL_FRESH_FACTORS_MINUTES",
+        "minutes after which changing how one signs in asks again who it is",
+        parsing.minutes(1, parsing.MOST_FRESH_MINUTES),
+        default=timedelta(minutes=15),
+    )
     limit_sign_in: str = _setting(
         "PORTAL_LIMIT_SIGN_IN",
         "sign-in attempts per address, and per login",

@@ -17,6 +17,7 @@ STATIC = Path(__file__).resolve().parent.parent / "static"
 SECRET_KEY_BYTES = 32
 MOST_DAYS = 3650
 MOST_PROXIES = 10
+MOST_FRESH_MINUTES = 24 * 60
 LIMIT = re.compile(r"^0*[1-9][0-9]{0,8} per (?:0*[1-9][0-9]{0,8} )?(second|minute|hour|day)s?$", re.ASCII)
 COLOUR = re.compile(r"^#[0-9a-fA-F]{6}$")
 MAIL_ADDRESS = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:]+")
@@ -48,6 +49,12 @@ def days(least: int) -> Callable[[str], timedelta]:
     """So many days; 0 where it makes sense."""
     number = whole(least, MOST_DAYS, "a whole number of days")
     return lambda value: timedelta(days=number(value))
+
+
+def minutes(least: int, most: int) -> Callable[[str], timedelta]:
+    """So many minutes, within bounds."""
+    number = whole(least, most, "a whole number of minutes")
+    return lambda value: timedelta(minutes=number(value))
 
 
 def choice(*allowed: str) -> Callable[[str], str]:
