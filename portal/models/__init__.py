@@ -5,6 +5,7 @@ from portal.models.adjustments import Adjustment, Correction, DetailsRequest
 from portal.models.base import Base, Isolated, WorkspaceOwned
 from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch, Subscription
 from portal.models.changes import NegotiatedDiscount, PlannedChange
+from portal.models.factors import PasskeyChallenge, RecoveryCode
 from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimit
 from portal.models.invitations import Invitation
 from portal.models.leaving import Cancellation, DeletionRequest
@@ -31,6 +32,7 @@ __all__ = [
     "Mail",
     "Member",
     "NegotiatedDiscount",
+    "PasskeyChallenge",
     "PaymentAction",
     "PaymentMethod",
     "PlannedChange",
@@ -38,6 +40,7 @@ __all__ = [
     "Quote",
     "QuoteMatch",
     "RateLimit",
+    "RecoveryCode",
     "Role",
     "Subscription",
     "User",

@@ -48,6 +48,8 @@ class LoginSession(Base):
     workspace_id: Mapped[int | None] = mapped_column(ForeignKey("workspace.id"))
     created_at: Mapped[datetime] = now_column()
     last_seen_at: Mapped[datetime] = now_column()
+    # when the person last proved who they are, by signing in or again later
+    verified_at: Mapped[datetime] = now_column()
     ip: Mapped[str | None]
     user_agent: Mapped[str | None]
 

@@ -1,8 +1,9 @@
 """Signed-in browsers. A cookie is worth nothing without its row here, so that signing out really ends it."""
 
+import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -14,6 +15,7 @@ ID_BYTES = 32
 SEEN_EVERY = timedelta(minutes=1)
 ACTIVE_EVERY = timedelta(hours=1)
 USER_AGENT_LENGTH = 200
+HANDLE_LENGTH = 20
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,20 @@ class SignIn:
     user_id: int
     memberships: tuple[Membership, ...]
     current: Membership | None
+    # since the person last proved who they are
+    verified_ago: timedelta = timedelta()
+
+
+@dataclass(frozen=True)
+class Browser:
+    """One of a login's signed-in browsers, for their list. ``handle`` names it and lets nobody in."""
+
+    handle: str
+    user_agent: str | None
+    ip: str | None
+    created_at: datetime
+    last_seen_at: datetime
+    this: bool
 
 
 def begin(user_id: int, *, ip: str | None, user_agent: str | None, replaces: str | None = None) -> str:
@@ -60,7 +76,15 @@ def find(
     unseen = LoginSession.last_seen_at < now - SEEN_EVERY
     quiet = func.coalesce(Member.last_active_at < now - ACTIVE_EVERY, True)
     rows = session.execute(
-        select(LoginSession.workspace_id, Member.workspace_id, Workspace.name, Member.role, unseen, quiet)
+        select(
+            LoginSession.workspace_id,
+            Member.workspace_id,
+            Workspace.name,
+            Member.role,
+            unseen,
+            quiet,
+            now - LoginSession.verified_at,
+        )
         .outerjoin(Member, Member.user_id == LoginSession.user_id)
         .outerjoin(Workspace, Workspace.id == Member.workspace_id)
         .where(LoginSession.id == identifier, LoginSession.user_id == user_id)
@@ -73,7 +97,8 @@ def find(
         session.execute(update(LoginSession).where(LoginSession.id == identifier).values(last_seen_at=now))
     memberships = tuple(Membership(row[1], row[2], row[3], row[5]) for row in rows if row[1] is not None)
     current = next((each for each in memberships if each.workspace_id == rows[0][0]), None)
-    return SignIn(identifier, user_id, memberships, current or (memberships[0] if memberships else None))
+    current = current or (memberships[0] if memberships else None)
+    return SignIn(identifier, user_id, memberships, current, verified_ago=rows[0][6])
 
 
 def note_activity(workspace_id: int, user_id: int) -> None:
@@ -112,3 +137,50 @@ def end_all(user_id: int, *, but: str | None = None) -> None:
         session.execute(
             delete(LoginSession).where(LoginSession.user_id == user_id, LoginSession.id != (but or ""))
         )
+
+
+def verified(identifier: str) -> None:
+    """The person at this browser has just proved again who they are."""
+    with unit_of_work() as session:
+        session.execute(
+            update(LoginSession)
+            .where(LoginSession.id == identifier)
+            .values(verified_at=func.clock_timestamp())
+        )
+
+
+def browsers(
+    session: Session, user_id: int, *, this: str, idle: timedelta, absolute: timedelta
+) -> list[Browser]:
+    """Where a login is signed in: the browser ``this`` first, then the one seen last."""
+    now = func.clock_timestamp()
+    rows = session.scalars(
+        select(LoginSession)
+        .where(LoginSession.user_id == user_id)
+        .where(LoginSession.created_at > now - absolute, LoginSession.last_seen_at > now - idle)
+        .order_by((LoginSession.id == this).desc(), LoginSession.last_seen_at.desc(), LoginSession.id)
+    )
+    return [
+        Browser(
+            handle=_handle(row.id),
+            user_agent=row.user_agent,
+            ip=row.ip,
+            created_at=row.created_at,
+            last_seen_at=row.last_seen_at,
+            this=row.id == this,
+        )
+        for row in rows
+    ]
+
+
+def end_browser(user_id: int, handle: str) -> bool:
+    """Sign one of a login's browsers out, by its handle; False if it has none such."""
+    with unit_of_work() as session:
+        mine = session.scalars(select(LoginSession.id).where(LoginSession.user_id == user_id)).all()
+        found = [identifier for identifier in mine if _handle(identifier) == handle]
+        session.execute(delete(LoginSession).where(LoginSession.id.in_(found)))
+    return bool(found)
+
+
+def _handle(identifier: str) -> str:
+    return hashlib.sha256(identifier.encode()).hexdigest()[:HANDLE_LENGTH]
