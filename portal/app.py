@@ -15,25 +15,30 @@ from portal.web import (
     activity,
     assets,
     billing,
+    browsers,
     checkout,
     credentials,
     development,
     explanations,
     failures,
+    freshness,
     health,
     incoming,
     invoices,
     leaving,
     limits,
     navigation,
+    passkeys,
     paying,
     payment,
     payment_words,
     presentation,
     pricing,
     request_log,
+    second_step,
     security,
     sessions,
+    two_step,
     webhooks,
 )
 from portal.web.letters import TemplateLetters
@@ -47,17 +52,22 @@ BLUEPRINTS = (
     activity,
     assets,
     billing,
+    browsers,
     checkout,
     explanations,
+    freshness,
     health,
     invoices,
     leaving,
     navigation,
+    passkeys,
     paying,
     payment,
     payment_words,
     presentation,
     pricing,
+    second_step,
+    two_step,
 )
 
 
@@ -87,11 +97,12 @@ def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
     failures.install(app)
     incoming.install(app)
     sessions.install(app, settings)
-    credentials.install(app, settings)
     for module in BLUEPRINTS:
         app.register_blueprint(module.blueprint)
     if not settings.production:
         app.register_blueprint(development.blueprint)
+    freshness.install(app)
+    credentials.install(app, settings)
     limits.install(app, settings)
     cli.install(app)
     webhooks.install(app, settings)

@@ -37,7 +37,7 @@ LIBRARY_PUBLIC = {
     "security.confirm_email",
     "security.change_email_confirm",
 }
-LIBRARY_GUARDED = {"security.change_password", "security.change_email", "security.verify"}
+LIBRARY_GUARDED = {"security.change_password", "security.change_email"}
 
 
 def sources(*folders: str) -> Iterator[Path]:

@@ -12,7 +12,6 @@ from flask_security.forms import (
     RegisterFormV2,
     ResetPasswordForm,
     SendConfirmationForm,
-    VerifyForm,
     email_required,
     password_required,
     unique_user_email,
@@ -143,13 +142,6 @@ class EmailForm(ChangeEmailForm):
     submit = SubmitField(_("Send the link"))
 
 
-class AgainForm(VerifyForm):
-    """The password once more, before something that matters."""
-
-    password = PasswordField(_("Password"), render_kw=PRESENT_PASSWORD, validators=PASSWORD_RULES)
-    submit = SubmitField(_("Go on"))
-
-
 FORMS = {
     "register_form": SignUpForm,
     "login_form": SignInForm,
@@ -158,5 +150,4 @@ FORMS = {
     "send_confirmation_form": AskConfirmationForm,
     "change_password_form": PasswordForm,
     "change_email_form": EmailForm,
-    "verify_form": AgainForm,
 }

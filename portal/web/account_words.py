@@ -46,8 +46,6 @@ MESSAGES = {
     "CHANGE_EMAIL_EXPIRED": (_("That link was good for %(within)s and is over. Start again."), "error"),
     "API_ERROR": (_("That link is not valid any more. Start again."), "error"),
     "UNAUTHENTICATED": (_("Sign in to go on."), "info"),
-    "REAUTHENTICATION_REQUIRED": (_("Enter your password again to go on."), "info"),
-    "REAUTHENTICATION_SUCCESSFUL": (_("Thank you. You can go on."), "success"),
     "INVALID_REDIRECT": (_("The address to go on to was not one of ours and was left out."), "error"),
     "DISABLED_ACCOUNT": (_("This login is closed."), "error"),
 }

@@ -2,8 +2,7 @@
 
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from flask import Blueprint, abort, flash, redirect, render_template, url_for
-from flask_babel import gettext
+from flask import Blueprint, abort, redirect, render_template, url_for
 from flask_babel import lazy_gettext as _
 from flask_login import current_user
 from werkzeug import Response
@@ -12,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from portal.db import unit_of_work
 from portal.models.base import JSON
 from portal.pricing import Selection, catalog
-from portal.services import accounts, sign_ins
+from portal.services import accounts, one_time_codes, passkeys, recovery_codes, sign_ins
 from portal.web import current_user_id, current_workspace_id, public, settings, signed_in, workspace_required
 from portal.web.pricing_form import choice_form, choice_query
 
@@ -72,12 +71,26 @@ def start() -> Response:
     return redirect(f"{CHECKOUT}?{urlencode(query)}", code=303)
 
 
+def ways_of_signing_in(user_id: int) -> dict[str, object]:
+    """How a login signs in and where it is signed in, for its page."""
+    idle, absolute = settings().session_idle, settings().session_absolute
+    with unit_of_work() as session:
+        browsers = sign_ins.browsers(session, user_id, this="", idle=idle, absolute=absolute)
+        return {
+            "two_step": one_time_codes.is_on(session, user_id),
+            "codes_left": recovery_codes.left(session, user_id),
+            "passkeys": len(passkeys.listing(session, user_id)),
+            "browsers": len(browsers),
+        }
+
+
 @blueprint.get("/account")
 @workspace_required()
 def page() -> str:
-    """The login: address, password, workspaces."""
+    """The login: address, how one signs in, where it is signed in, its workspaces."""
+    ways = ways_of_signing_in(current_user_id())
     return render_template(
-        "accounts/page.html", email=current_user.email, sign_in=signed_in(), role_names=ROLE_NAMES
+        "accounts/page.html", email=current_user.email, sign_in=signed_in(), role_names=ROLE_NAMES, **ways
     )
 
 
@@ -89,13 +102,3 @@ def switch(workspace_id: int) -> Response:
     if sign_in is None or not sign_ins.choose_workspace(sign_in, workspace_id):
         abort(404)
     return redirect(url_for("accounts.start"), code=303)
-
-
-@blueprint.post("/account/sign-out-others")
-@workspace_required()
-def sign_out_others() -> Response:
-    """End every other sign-in of this login."""
-    sign_in = signed_in()
-    sign_ins.end_all(current_user_id(), but=sign_in.id if sign_in else None)
-    flash(gettext("Every other browser was signed out."), "success")
-    return redirect(url_for("accounts.page"), code=303)

@@ -23,6 +23,7 @@ from portal.web import current_user_id, current_workspace_id, gateways, workspac
 from portal.web.checkout_form import TRIAL, DetailsForm, details_form
 from portal.web.checkout_pages import open_quote, quote_page, resume_page
 from portal.web.checkout_waiting import ASK_STRIPE_AFTER, outcome, standing_of, waiting_page
+from portal.web.freshness import MONEY, fresh_required
 from portal.web.language import translated
 from portal.web.limits import limit_quotes
 from portal.web.pricing import offered_catalog
@@ -167,6 +168,7 @@ def renew(quote_id: str) -> Response:
 @blueprint.post("/<quote:quote_id>/confirm")
 @limit_quotes
 @workspace_required(BUYER)
+@fresh_required(MONEY)
 def confirm(quote_id: str) -> Response | tuple[Response, int]:
     """Carry the quote out; JSON for the page's script: what the browser has to confirm, or where to go."""
     try:

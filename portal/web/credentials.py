@@ -26,7 +26,10 @@ HASHING = (
     "security.register",
     "security.reset_password",
     "security.change_password",
-    "security.verify",
+    "freshness.page",
+    "second_step.page",
+    "two_step.set_up",
+    "two_step.renew_codes",
 )
 
 # longer than the work for a known address takes
@@ -40,7 +43,7 @@ STEADY = (
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Wrap the views of Flask-Security; call it before the views are limited."""
+    """Wrap the views that hash; call it when all routes are there and before they are limited."""
     hashing = threading.BoundedSemaphore(HASHING_AT_ONCE)
     for endpoint in HASHING:
         app.view_functions[endpoint] = _bounded(app.view_functions[endpoint], hashing)

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from portal.config import Settings
 from portal.db import unit_of_work
 from portal.web import View, current_user_id, signed_in
+from portal.web.second_step import waiting_login
 
 SCHEME = "portal"
 # the page after paying looks once a second; beyond a few seconds each look asks Stripe
@@ -133,7 +134,12 @@ def _rules(app: Flask, settings: Settings) -> dict[str, Rule]:
     by_login, by_signed_in = (get_remote_address, typed_login), (get_remote_address, by_user)
     rules: dict[str, Rule] = {
         "security.login": (settings.limit_sign_in, "POST", by_login),
-        "security.verify": (settings.limit_sign_in, "POST", by_signed_in),
+        "second_step.page": (settings.limit_sign_in, "POST", (get_remote_address, waiting_login)),
+        "second_step.passkey": (settings.limit_sign_in, "POST", (get_remote_address,)),
+        "second_step.passkey_options": (settings.limit_sign_in, "POST", (get_remote_address,)),
+        "freshness.page": (settings.limit_sign_in, "POST", by_signed_in),
+        "freshness.passkey": (settings.limit_sign_in, "POST", by_signed_in),
+        "two_step.set_up": (settings.limit_sign_in, "POST", by_signed_in),
         "security.change_password": (settings.limit_sign_in, "POST", by_signed_in),
         "security.register": (settings.limit_sign_up, "POST", by_login),
         "security.forgot_password": (settings.limit_reset, "POST", by_login),

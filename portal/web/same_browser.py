@@ -52,6 +52,9 @@ def _going_on(view: Callable[..., Any]) -> Callable[..., Any]:
         expired, invalid, user = confirm_email_token_status(token)
         if expired or invalid or user is None or user.confirmed_at is None:
             return answer
+        if user.tf_primary_method:
+            # since then this login asks for more than its password, and so for more than this
+            return answer
         if not hmac.compare_digest(mark, _mark(user.fs_uniquifier)):
             return answer
         session.pop(MARKER, None)

@@ -5,6 +5,7 @@
 - Neither answer nor duration tells whether an address is known.
 """
 
+from datetime import timedelta
 from typing import Any
 
 from flask import Flask, Response, g, redirect, request, session, url_for
@@ -18,7 +19,7 @@ from werkzeug import Response as AnyResponse
 from portal.config import Settings
 from portal.models import Role, User, WebAuthn
 from portal.services import accounts, sign_ins
-from portal.web import account_words, db_session, same_browser
+from portal.web import account_words, db_session, same_browser, second_step
 from portal.web.account_forms import FORMS
 from portal.web.account_mail import DeferredMail, PasswordRules
 from portal.web.accounts import draft_selection
@@ -50,6 +51,8 @@ SECURITY = {
     "RECOVERABLE": True,
     "CHANGEABLE": True,
     "CHANGE_EMAIL": True,
+    # how long ago somebody proved who they are is kept on the server: portal.web.freshness
+    "FRESHNESS": timedelta(-1),
     "API_ENABLED_METHODS": ["session"],
     "LOGOUT_CSRF": True,
     "DATETIME_FACTORY": aware_utcnow,
@@ -104,6 +107,7 @@ def install(app: Flask, settings: Settings) -> None:
     security = Security(app, datastore, mail_util_cls=DeferredMail, password_util_cls=PasswordRules, **FORMS)
     # forms only: what a script could ask for is not offered
     security.want_json(lambda request: False)
+    second_step.register(security, app)
     manager = app.login_manager  # type: ignore[attr-defined]
     # neither tokens in headers nor "remember me" cookies: the session's row is the only way in
     manager.request_loader(lambda request: None)

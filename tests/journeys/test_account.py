@@ -140,7 +140,7 @@ def test_signing_out_everywhere_else_leaves_this_browser_alone(
     other.email = customer.email
     other.visit("/login")
     other.sign_in()
-    customer.visit("/account")
+    customer.visit("/account/browsers")
     customer.page.get_by_role("button", name="Sign out everywhere else").click()
     customer.visit("/billing")
     other.visit("/billing")

@@ -311,7 +311,7 @@ def test_signing_out_everywhere_else_leaves_this_browser(
     assert isinstance(other, Browser)
     other.sign_in(workspace.email, workspace.password)
 
-    signed_in.submit("/account/sign-out-others", page="/account")
+    signed_in.submit("/account/browsers/others/end", page="/account")
 
     assert signed_in.get("/account").status_code == 200
     assert other.get("/account").status_code == 303

@@ -89,7 +89,7 @@ def test_no_unsafe_request_passes_without_its_token(app: Flask, signed_in: Brows
 def test_a_token_of_another_browser_is_worth_nothing(app: Flask, signed_in: Browser) -> None:
     stranger = app.test_client()
     assert isinstance(stranger, Browser)
-    answer = signed_in.post("/account/sign-out-others", data={"csrf_token": stranger.token()})
+    answer = signed_in.post("/account/browsers/others/end", data={"csrf_token": stranger.token()})
 
     assert answer.status_code == 400
 
@@ -100,7 +100,7 @@ def test_the_token_of_before_signing_in_is_worth_nothing_after(
     before = client.token()
     client.sign_in(workspace.email, workspace.password)
 
-    assert client.post("/account/sign-out-others", data={"csrf_token": before}).status_code == 400
+    assert client.post("/account/browsers/others/end", data={"csrf_token": before}).status_code == 400
 
 
 def test_signing_in_changes_the_cookie(client: Browser, workspace: factories.Account) -> None:
@@ -338,7 +338,7 @@ def test_a_window_that_is_over_counts_anew(limited: Browser) -> None:
 
 
 def test_a_form_that_outlived_its_sign_in_says_what_to_do(signed_in: Browser) -> None:
-    answer = signed_in.post("/account/sign-out-others", data={"csrf_token": "stale"})
+    answer = signed_in.post("/account/browsers/others/end", data={"csrf_token": "stale"})
 
     assert answer.status_code == 400
     assert "Go back, reload the page, and send it again." in answer.text
