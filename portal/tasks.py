@@ -16,6 +16,7 @@ from portal.db import PATIENCE
 from portal.gateways import Gateways
 from portal.services import (
     attempt_states,
+    corrections,
     deletion,
     housekeeping,
     inbox,
@@ -136,6 +137,12 @@ def resume_attempt(context: JobContext, workspace_id: int, attempt_id: str) -> N
 @queue.task(name="attempts.sweep", pass_context=True, queueing_lock="attempts.sweep")
 def sweep_attempts(context: JobContext, timestamp: int) -> None:
     sweeping.sweep_attempts(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * * */30")
+@queue.task(name="corrections.sweep", pass_context=True, queueing_lock="corrections.sweep")
+def sweep_corrections(context: JobContext, timestamp: int) -> None:
+    corrections.sweep(gateways_of(context))
 
 
 @queue.periodic(cron="*/10 * * * *")

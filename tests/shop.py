@@ -167,7 +167,7 @@ class Shop:
         if restricted:
             products = sorted({catalogs.product_id(p) for p in _licensed()})
             coupon["applies_to"] = {"products": products}
-        made = self.client.v1.coupons.create({"duration": "once", **coupon})
+        made = self.client.v1.coupons.create({"duration": "once", "name": code, **coupon})
         code_made = self.client.v1.promotion_codes.create(
             {"code": code, "promotion": {"type": "coupon", "coupon": made.id}}
         )

@@ -59,7 +59,7 @@ def save(gateways: Gateways, workspace_id: int, user_id: int | None, details: De
     Raises DetailsError with a message per field (``company_name``, ``email``, ``address.country`` …,
     ``tax_id_value``), also when it is Stripe that objects. What is kept is what Stripe has accepted.
     """
-    details = _checked(details)
+    details = checked(details)
     customer_id = _customer(gateways, workspace_id, details)
     try:
         gateways.stripe.update_customer(
@@ -71,7 +71,7 @@ def save(gateways: Gateways, workspace_id: int, user_id: int | None, details: De
         )
         tax_id = _sync_tax_id(gateways, customer_id, details)
     except StripeRefusedError as refusal:
-        raise _field_error(refusal) from refusal
+        raise field_error(refusal) from refusal
     with unit_of_work(workspace_id) as session:
         row = _store(session, details, tax_id, user_id)
     if tax_id is None or tax_id.status != PENDING:
@@ -127,7 +127,8 @@ def workspace_of(customer_id: str) -> int | None:
         )
 
 
-def _checked(details: Details) -> Details:
+def checked(details: Details) -> Details:
+    """The details in one spelling. Raises DetailsError with a message per field."""
     texts = {"company_name": details.company_name, "email": details.email}
     address = {name: " ".join((details.address.get(name) or "").split()) for name in ADDRESS}
     address["country"] = address["country"].upper()
@@ -221,7 +222,7 @@ def _sync_tax_id(gateways: Gateways, customer_id: str, details: Details) -> TaxI
     return kept
 
 
-def _field_error(refusal: StripeRefusedError) -> PortalError:
+def field_error(refusal: StripeRefusedError) -> PortalError:
     """Stripe's objection beside the field that it is about."""
     if refusal.stripe_code == "tax_id_invalid":
         return DetailsError(
@@ -242,20 +243,21 @@ def _field_error(refusal: StripeRefusedError) -> PortalError:
 
 def _store(session: Session, details: Details, tax_id: TaxId | None, user_id: int | None) -> BillingDetails:
     row = _row(session, details)
-    before = _facts(row)
-    row.company_name, row.email = details.company_name, details.email
+    before = facts(row)
+    row.company_name, row.email, row.stripe_email = details.company_name, details.email, None
     row.address = dict(details.address)
     row.tax_id_type, row.tax_id_value = details.tax_id_type, details.tax_id_value
     row.tax_id_stripe_id = tax_id.id if tax_id else None
     row.tax_id_status = tax_id.status if tax_id else None
     row.updated_at = session.execute(select(func.clock_timestamp())).scalar_one()
-    if _facts(row) != before:
-        audit.record(session, "billing_details.saved", user_id=user_id, before=before, after=_facts(row))
+    if facts(row) != before:
+        audit.record(session, "billing_details.saved", user_id=user_id, before=before, after=facts(row))
     session.flush()
     return row
 
 
-def _facts(row: BillingDetails) -> dict[str, object]:
+def facts(row: BillingDetails) -> dict[str, object]:
+    """What of them an audit keeps."""
     return {
         "company_name": row.company_name,
         "email": row.email,

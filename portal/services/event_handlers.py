@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.services import (
+    adjustments,
     billing_details,
     incidents,
     method_changes,
@@ -69,6 +70,22 @@ def _tax_id(gateways: Gateways, tax_id: str) -> Handled:
     return Handled(f"tax number is {answer[1]}", answer[0])
 
 
+def _credit_note(gateways: Gateways, credit_note_id: str) -> Handled:
+    return _handled(adjustments.refresh_credit_note(gateways, credit_note_id))
+
+
+def _refund(gateways: Gateways, refund_id: str) -> Handled:
+    return _handled(adjustments.refresh_refund(gateways, refund_id))
+
+
+def _charge(gateways: Gateways, charge_id: str) -> Handled:
+    return _handled(adjustments.refresh_charge(gateways, charge_id))
+
+
+def _dispute(gateways: Gateways, dispute_id: str) -> Handled:
+    return _handled(adjustments.refresh_dispute(gateways, dispute_id))
+
+
 def _not_finalized(gateways: Gateways, invoice_id: str) -> Handled:
     invoice = gateways.stripe.invoice(invoice_id)
     workspace_id = billing_details.workspace_of(invoice.customer_id)
@@ -117,5 +134,17 @@ HANDLERS: dict[str, Handler] = {
     "payment_method.automatically_updated": _method,
     "customer.updated": _customer,
     "customer.tax_id.updated": _tax_id,
+    "credit_note.created": _credit_note,
+    "credit_note.updated": _credit_note,
+    "credit_note.voided": _credit_note,
+    "refund.created": _refund,
+    "refund.updated": _refund,
+    "refund.failed": _refund,
+    "charge.refunded": _charge,
+    "charge.dispute.created": _dispute,
+    "charge.dispute.updated": _dispute,
+    "charge.dispute.closed": _dispute,
+    "charge.dispute.funds_withdrawn": _dispute,
+    "charge.dispute.funds_reinstated": _dispute,
 }
 EVENT_TYPES = tuple(HANDLERS)

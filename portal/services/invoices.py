@@ -64,7 +64,6 @@ def store(
     synced_at: datetime,
 ) -> None:
     """Write the projection of a final invoice; the caller has seen to it that this is newer."""
-    rates = {part.rate_id: part for part in invoice.taxes}
     values: dict[str, object] = {
         "stripe_subscription_id": invoice.subscription_id,
         "number": invoice.number,
@@ -79,7 +78,7 @@ def store(
         "amount_paid": invoice.amount_paid,
         "starting_balance": invoice.starting_balance,
         "ending_balance": invoice.ending_balance,
-        "lines": [_line(line, prices, rates) for line in invoice.lines],
+        "lines": lines_of(invoice, prices),
         "billing": _head(invoice),
         "hosted_invoice_url": invoice.hosted_invoice_url,
         "invoice_pdf": invoice.invoice_pdf,
@@ -91,6 +90,12 @@ def store(
     statement = insert(Invoice).values(stripe_id=invoice.id, **values)
     key = [Invoice.workspace_id, Invoice.stripe_id]
     session.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+
+
+def lines_of(invoice: words.Invoice, prices: Mapping[str, CatalogPrice]) -> list[dict[str, object]]:
+    """Its lines as they are kept: with our keys, and all that explains them."""
+    rates = {part.rate_id: part for part in invoice.taxes}
+    return [_line(line, prices, rates) for line in invoice.lines]
 
 
 def _head(invoice: words.Invoice) -> dict[str, object]:

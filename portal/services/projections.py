@@ -66,7 +66,7 @@ def refresh_subscription(gateways: Gateways, subscription_id: str) -> Outcome:
 
     Raises the gateway's errors; NotFoundError when Stripe does not have it.
     """
-    read_at = _database_time()
+    read_at = database_time()
     subscription = gateways.stripe.subscription(subscription_id)
     workspace_id = billing_details.workspace_of(subscription.customer_id)
     if workspace_id is None:
@@ -84,7 +84,7 @@ def refresh_invoice(gateways: Gateways, invoice_id: str) -> Outcome:
     A subscription is always read before its invoice, and that before its payment: a payment in between then
     shows up in the later readings, never as an invoice that an active subscription has left unpaid.
     """
-    read_at = _database_time()
+    read_at = database_time()
     invoice = gateways.stripe.invoice(invoice_id)
     workspace_id = billing_details.workspace_of(invoice.customer_id)
     if workspace_id is None:
@@ -117,7 +117,8 @@ def refresh_intent(gateways: Gateways, intent_id: str) -> Outcome:
     )
 
 
-def _database_time() -> datetime:
+def database_time() -> datetime:
+    """The time by which the age of what is about to be read is told."""
     with unit_of_work() as session:
         return attempt_states.database_time(session)
 

@@ -50,6 +50,12 @@ def current_user_id() -> int:
     return int(current_user.id)
 
 
+def may(role: str) -> bool:
+    """Whether the signed-in person may do what needs ``role`` in the present workspace."""
+    sign_in = signed_in()
+    return bool(sign_in and sign_in.current and members.may(sign_in.current.role, role))
+
+
 def public(view: View) -> View:
     """Mark a view that a guest may see. A test refuses every view that is neither this nor guarded."""
     view.__dict__["portal_access"] = "public"

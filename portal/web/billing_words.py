@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,12 +12,10 @@ from portal.models import Invoice, Subscription
 from portal.pricing import Catalog
 from portal.pricing.catalog import SEAT
 from portal.pricing.money import line_amount
-from portal.web.explanations import explain
 from portal.web.language import translated
-from portal.web.presentation import country, date_text, money, percent, sentence
+from portal.web.presentation import country, money, percent, sentence
 
 YEAR_LINE_DAYS = 32
-SECONDS_A_DAY = 24 * 3600
 
 CARD_BRANDS = {
     "amex": "American Express",
@@ -88,31 +86,6 @@ def _name(key: str, subscription: Subscription, catalog: Catalog | None) -> str:
     return catalog.add_ons[key].name if key in catalog.add_ons else key
 
 
-def explained(line: Mapping[str, Any], currency: str) -> list[str]:
-    """Why an invoice's line is what it is: the period, the price, the discount and the tax on it."""
-    sentences = []
-    start, end = line.get("period_start"), line.get("period_end")
-    if start and end and end > start:
-        sentences.append(
-            gettext(
-                "For %(start)s to %(end)s.",
-                start=date_text(datetime.fromtimestamp(start, UTC)),
-                end=date_text(datetime.fromtimestamp(end, UTC)),
-            )
-        )
-    quantity, unit_amount = line.get("quantity"), line.get("unit_amount")
-    priced = quantity is not None and unit_amount is not None
-    if priced and line_amount(Decimal(str(unit_amount)), quantity) == line["amount"]:
-        year = bool(start and end) and (end - start) > YEAR_LINE_DAYS * SECONDS_A_DAY
-        step = _price_step(quantity, unit_amount, line["amount"])
-        sentences += explain(dict(line, interval="year" if year else "month", trace=[step]), currency)
-    if line.get("discount"):
-        sentences.append(gettext("Discount on this line: %(off)s.", off=money(-line["discount"], currency)))
-    if line.get("tax"):
-        sentences.append(gettext("Tax on this line: %(tax)s.", tax=money(line["tax"], currency)))
-    return sentences
-
-
 @dataclass(frozen=True)
 class Charge:
     """A charge to come: the day, what for, and how much in minor units before tax (None: as used)."""
@@ -174,17 +147,10 @@ def _rate_words(part: Mapping[str, Any]) -> str:
     )
 
 
-def sums(invoices: Sequence[Invoice]) -> dict[str, int]:
-    """What the invoices come to together, by currency, in minor units; void ones ask for nothing."""
-    found: dict[str, int] = {}
-    for invoice in invoices:
-        if invoice.status != "void":
-            found[invoice.currency] = found.get(invoice.currency, 0) + invoice.total
-    return found
-
-
 def invoice_reason(invoice: Invoice) -> str:
     """What an invoice is for."""
+    if invoice.billing.get("corrects"):
+        return gettext("Correction of an invoice")
     match invoice.billing_reason:
         case "subscription_create":
             return gettext("First invoice")

@@ -1,25 +1,55 @@
-"""/billing/invoices: the list, and one invoice with every line explained and its quote held against it."""
+"""/billing/invoices: the list and its files, and an invoice, explained and held against its quote."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, Response, current_app, render_template, request, url_for
+from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.models import Invoice
-from portal.services import invoices, matches
-from portal.web import current_user_id, current_workspace_id, workspace_required
+from portal.services import (
+    adjustments,
+    comparisons,
+    invoice_lists,
+    invoices,
+    line_traces,
+    matches,
+)
+from portal.web import (
+    correction_pages,
+    current_user_id,
+    current_workspace_id,
+    invoice_csv,
+    invoice_filter,
+    may,
+    next_invoice,
+    workspace_required,
+)
+from portal.web.adjustment_words import told
 from portal.web.billing_words import (
     difference_words,
-    explained,
     invoice_reason,
     invoice_status,
     payment_method,
-    sums,
     tax_rates,
 )
+from portal.web.difference_words import bars
+from portal.web.line_words import explained
 
 blueprint = Blueprint("invoices", __name__, url_prefix="/billing/invoices")
+blueprint.get("/next")(next_invoice.upcoming)
+blueprint.get("/<invoice:stripe_id>/correction")(correction_pages.correction)
+blueprint.post("/<invoice:stripe_id>/correction")(correction_pages.correct)
+
+
+def links() -> list[dict[str, str]]:
+    """The pages beside the list."""
+    return [
+        {"href": url_for("invoices.upcoming"), "label": gettext("Your next invoice")},
+        {"href": url_for("details.page"), "label": gettext("Billing details")},
+    ]
 
 
 def _before() -> datetime | None:
@@ -34,7 +64,8 @@ def _before() -> datetime | None:
 def _older(last: Invoice) -> str:
     """The address of the page after ``last``; many may be of its second."""
     before = last.issued_at.isoformat() if last.issued_at else None
-    return url_for("invoices.listing", before=before, before_id=last.stripe_id)
+    kept = invoice_filter.kept(request.args)
+    return url_for("invoices.listing", before=before, before_id=last.stripe_id, **kept)
 
 
 @blueprint.get("")
@@ -46,22 +77,58 @@ def listing() -> str:
 
 
 def _page(session: Session) -> dict[str, object]:
-    rows = invoices.listing(
+    wanted = invoice_filter.read(request.args)
+    rows = invoice_lists.page(
         session,
-        limit=invoices.PER_PAGE + 1,
+        wanted,
+        limit=invoice_lists.PER_PAGE + 1,
         before=_before(),
         before_id=request.args.get("before_id", ""),
     )
-    shown = rows[: invoices.PER_PAGE]
+    shown = rows[: invoice_lists.PER_PAGE]
     last = shown[-1] if len(rows) > len(shown) and shown[-1].issued_at else None
+    ids = [row.stripe_id for row in shown]
     return {
         "invoices": shown,
-        "proofs": matches.of_invoices(session, [row.stripe_id for row in rows]),
-        "sums": sums(shown),
+        "proofs": matches.of_invoices(session, ids),
+        "credited": adjustments.credited(session, ids),
+        "sums": invoice_lists.sums(session, wanted),
+        "years": invoice_lists.years(session),
+        "wanted": wanted,
+        "kept": invoice_filter.kept(request.args),
         "older": _older(last) if last else None,
         "reason": invoice_reason,
         "status": invoice_status,
+        "links": links(),
     }
+
+
+@blueprint.get("/invoices.csv")
+@workspace_required()
+def invoice_file() -> Response:
+    """The invoices of the filter, one row each."""
+    with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+        rows = invoice_lists.every(session, invoice_filter.read(request.args))
+        credited = adjustments.credited(session, [row.stripe_id for row in rows])
+    return _download(invoice_csv.invoices(rows, credited), "invoices")
+
+
+@blueprint.get("/lines.csv")
+@workspace_required()
+def line_file() -> Response:
+    """The lines of the invoices of the filter, one row each."""
+    with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+        rows = invoice_lists.every(session, invoice_filter.read(request.args))
+    return _download(invoice_csv.lines(rows), "invoice-lines")
+
+
+def _download(text: str, name: str) -> Response:
+    response = Response(text, content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = (
+        f'attachment; filename="{name}-{datetime.now(UTC):%Y-%m-%d}.csv"'
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 @blueprint.get("/<invoice:stripe_id>")
@@ -69,16 +136,35 @@ def _page(session: Session) -> dict[str, object]:
 def page(stripe_id: str) -> str:
     """One invoice."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
-        invoice = invoices.get(session, stripe_id)
-        proof = invoices.proof(session, stripe_id)
-    return render_template(
-        "invoices/page.html",
-        invoice=invoice,
-        proof=proof[-1] if proof else None,
-        reason=invoice_reason(invoice),
-        status=invoice_status(invoice),
-        tax_rates=tax_rates(invoice),
-        paid_with=payment_method(invoice.payment) if invoice.payment else None,
-        explained=explained,
-        difference=difference_words,
-    )
+        return render_template("invoices/page.html", **_one(session, invoices.get(session, stripe_id)))
+
+
+def _one(session: Session, invoice: Invoice) -> dict[str, Any]:
+    proof = invoices.proof(session, invoice.stripe_id)
+    earlier = line_traces.earlier_lines(session, invoice)
+    comparison = comparisons.with_previous(session, invoice)
+    return {
+        "invoice": invoice,
+        "proof": proof[-1] if proof else None,
+        "reason": invoice_reason(invoice),
+        "status": invoice_status(invoice),
+        "tax_rates": tax_rates(invoice),
+        "paid_with": payment_method(invoice.payment) if invoice.payment else None,
+        "explained": lambda line: explained(line, invoice.currency, earlier),
+        "difference": difference_words,
+        "told": told(adjustments.of_invoice(session, invoice.stripe_id)),
+        "comparison": comparison,
+        "bars": bars(comparison, invoice.lines) if comparison else [],
+        "purchase_order": invoice_csv.purchase_order(invoice),
+        "pay": pay_address(invoice),
+        **correction_pages.facts(session, invoice),
+    }
+
+
+def pay_address(invoice: Invoice) -> str | None:
+    """Where an open invoice is paid: on our own page by those who may, else on Stripe's."""
+    if invoice.status != "open":
+        return None
+    if "payment.page" in current_app.view_functions and may("billing"):
+        return url_for("payment.page")
+    return invoice.hosted_invoice_url

@@ -27,6 +27,7 @@ MEMBER_ENTRIES = (
 SETTINGS_ENTRIES = (
     ("subscription.page", _("Subscription"), "billing"),
     ("payment.page", _("Payment"), "billing"),
+    ("details.page", _("Billing details"), "member"),
     ("activity.listing", _("Activity"), "admin"),
     ("leaving.page", _("Leaving"), "owner"),
 )

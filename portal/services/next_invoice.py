@@ -1,0 +1,141 @@
+"""The invoice that comes next: what is certain by our own rows, and Stripe's preview held against it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.errors import PortalError
+from portal.gateways import Gateways
+from portal.gateways.stripe_words import Invoice
+from portal.models import CatalogPrice, Subscription
+from portal.pricing import line_amount
+from portal.services import catalogs, invoices, quotes, subscriptions
+from portal.services.line_traces import Line
+
+log = structlog.get_logger()
+
+NO_SUBSCRIPTION, NOTHING_COMES = "no_subscription", "nothing_comes"
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Stripe's side: lines as an invoice's are stored, sums in minor units."""
+
+    lines: Sequence[Line]
+    subtotal: int
+    discount: int
+    tax: int
+    total: int
+    starting_balance: int
+    amount_due: int
+    tax_status: Mapping[str, object]
+
+    def amount_of(self, key: str) -> int | None:
+        """What Stripe's whole lines of that key come to; None where it has none."""
+        found = [line["amount"] for line in self.lines if line["key"] == key and not line["proration"]]
+        return sum(found) if found else None
+
+    @property
+    def extra(self) -> list[Line]:
+        """Lines that wait already: parts of periods, and what came once."""
+        return [line for line in self.lines if line["proration"] or line["key"] is None]
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The next invoice. ``due`` are the subscription's items that it bills ahead, ``metered`` the counted.
+
+    ``preview`` None: Stripe did not answer, or foresees nothing.
+    """
+
+    subscription: Subscription
+    on: datetime
+    due: Sequence[Line]
+    metered: Sequence[str]
+    preview: Preview | None
+
+    @property
+    def certain(self) -> int:
+        """What the items billed ahead come to, before discount and tax."""
+        return sum(amount(item) for item in self.due)
+
+    @property
+    def disagreeing(self) -> list[str]:
+        """Keys whose amount is another at Stripe: a change is planned, or something is wrong."""
+        if self.preview is None:
+            return []
+        return [
+            str(item["key"]) for item in self.due if self.preview.amount_of(str(item["key"])) != amount(item)
+        ]
+
+
+def amount(item: Line) -> int:
+    """What an item costs for a whole period."""
+    return line_amount(Decimal(str(item["unit_amount"])), int(item["quantity"]))
+
+
+def foresee(gateways: Gateways, workspace_id: int) -> Outlook | str:
+    """What comes next, or why nothing does: ``no_subscription`` or ``nothing_comes``.
+
+    Reads Stripe; without an answer from there our own part stands alone.
+    """
+    with unit_of_work(workspace_id) as session:
+        subscription = subscriptions.current(session)
+    if subscription is None:
+        return NO_SUBSCRIPTION
+    on = _when(subscription)
+    if on is None:
+        return NOTHING_COMES
+    preview = _preview(gateways, workspace_id, subscription.stripe_id)
+    ends = int(on.timestamp())
+    ending = subscription.cancel_at is not None and subscription.cancel_at <= on
+    due = [
+        item
+        for item in subscription.items
+        if item.get("quantity") is not None and item["period_end"] == ends and not ending
+    ]
+    metered = [str(item["key"]) for item in subscription.items if item.get("metered")]
+    return Outlook(subscription, on, due, metered, preview)
+
+
+def _when(subscription: Subscription) -> datetime | None:
+    """When the shortest period ends, or the trial; nothing after the end."""
+    if subscription.access in (subscriptions.NONE, subscriptions.OVER) or subscription.status == "canceled":
+        return None
+    if subscription.status == "trialing":
+        return subscription.trial_end
+    ends = [at for at in (subscription.renews_at, subscription.usage_period_end) if at is not None]
+    return min(ends, default=None)
+
+
+def _preview(gateways: Gateways, workspace_id: int, subscription_id: str) -> Preview | None:
+    try:
+        invoice = gateways.stripe.invoices.upcoming(subscription_id)
+    except PortalError as error:
+        log.warning("no_preview", subscription=subscription_id, reason=str(error))
+        return None
+    if invoice is None:
+        return None
+    with unit_of_work(workspace_id) as session:
+        return _read(session, invoice)
+
+
+def _read(session: Session, invoice: Invoice) -> Preview:
+    prices: Mapping[str, CatalogPrice] = catalogs.keys_of_prices(
+        session, [line.price_id for line in invoice.lines]
+    )
+    return Preview(
+        lines=invoices.lines_of(invoice, prices),
+        subtotal=invoice.subtotal,
+        discount=invoice.discount,
+        tax=invoice.tax,
+        total=invoice.total,
+        starting_balance=invoice.starting_balance,
+        amount_due=invoice.amount_due,
+        tax_status=quotes.tax_status(invoice),
+    )

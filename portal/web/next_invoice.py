@@ -1,0 +1,70 @@
+"""/billing/invoices/next: what the next invoice will say, certain and estimated, beside Stripe's preview."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import render_template
+from flask_babel import gettext
+
+from portal import pricing
+from portal.services import next_invoice
+from portal.services.next_invoice import Outlook, Preview
+from portal.web import current_workspace_id, gateways, workspace_required
+from portal.web.billing_words import bought_lines
+from portal.web.line_words import explained
+
+
+@workspace_required()
+def upcoming() -> str:
+    """The next invoice."""
+    found = next_invoice.foresee(gateways(), current_workspace_id())
+    if isinstance(found, str):
+        return render_template("invoices/no_next.html", why=found)
+    return render_template("invoices/next.html", **_facts(found))
+
+
+def _facts(outlook: Outlook) -> dict[str, Any]:
+    subscription, preview = outlook.subscription, outlook.preview
+    sold = _catalog(subscription.catalog)
+    due = {str(item["key"]) for item in outlook.due}
+    lines = [line for line in bought_lines(subscription, sold) if line["key"] in due]
+    return {
+        "outlook": outlook,
+        "currency": subscription.currency,
+        "lines": lines,
+        "usage": [sold.usage[key] for key in outlook.metered if key in sold.usage] if sold else [],
+        "used": _used(preview, outlook.metered),
+        "preview": preview,
+        "tax": _tax(preview) if preview else None,
+        "at_stripe": {line["key"]: preview.amount_of(line["key"]) if preview else None for line in lines},
+        "agreed": preview is not None and not outlook.disagreeing,
+        "explained": lambda line: explained(line, subscription.currency),
+    }
+
+
+def _used(preview: Preview | None, metered: object) -> list[Mapping[str, Any]]:
+    """The counted lines that come to something by now."""
+    keys = set(metered) if isinstance(metered, (list, tuple)) else set()
+    return [line for line in preview.lines if line["key"] in keys and line["amount"]] if preview else []
+
+
+def _tax(preview: Preview) -> str:
+    """What there is to say of the tax."""
+    match preview.tax_status["state"]:
+        case "charged":
+            return gettext("As of today; it is reckoned anew when the invoice is made.")
+        case "reverse_charge":
+            return gettext("No tax: your company accounts for it itself (reverse charge).")
+        case "exempt":
+            return gettext("No tax: your company is exempt.")
+        case "not_collecting":
+            return gettext("No tax is collected at your address.")
+        case _:
+            return gettext("No tax at your address as of today.")
+
+
+def _catalog(version: str | None) -> pricing.Catalog | None:
+    try:
+        return pricing.catalog(version) if version else None
+    except pricing.PricingError:
+        return None
