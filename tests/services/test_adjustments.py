@@ -73,7 +73,7 @@ def test_a_dispute_is_kept_to_its_end_and_support_is_told_once(customer: Custome
     secret = customer.confirm(quote_id).client_secret or ""
     customer.shop.pay(secret, "pm_card_createDispute")
     customer.settle()
-    customer.shop.advance(hours=1)
+    customer.shop.advance(days=3)
     customer.settle()
     with unit_of_work(customer.workspace_id) as session:
         invoice = session.scalars(select(Invoice)).one()
