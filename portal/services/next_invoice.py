@@ -12,9 +12,9 @@ from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_words import Invoice
-from portal.models import CatalogPrice, Subscription
+from portal.models import CatalogPrice, PlannedChange, Subscription
 from portal.pricing import line_amount
-from portal.services import catalogs, invoices, quotes, subscriptions
+from portal.services import catalogs, holdings, invoices, line_traces, quotes, subscriptions
 from portal.services.line_traces import Line
 
 log = structlog.get_logger()
@@ -58,6 +58,8 @@ class Outlook:
     due: Sequence[Line]
     metered: Sequence[str]
     preview: Preview | None
+    tier: str | None
+    planned: bool  # a change takes effect with it
 
     @property
     def certain(self) -> int:
@@ -94,13 +96,44 @@ def foresee(gateways: Gateways, workspace_id: int) -> Outlook | str:
     preview = _preview(gateways, workspace_id, subscription.stripe_id)
     ends = int(on.timestamp())
     ending = subscription.cancel_at is not None and subscription.cancel_at <= on
-    due = [
+    due: list[Line] = [
         item
         for item in subscription.items
         if item.get("quantity") is not None and item["period_end"] == ends and not ending
     ]
     metered = [str(item["key"]) for item in subscription.items if item.get("metered")]
-    return Outlook(subscription, on, due, metered, preview)
+    with unit_of_work(workspace_id) as session:
+        planned = holdings.planned_row(session)
+        takes_effect = planned is not None and planned.effective_at <= on and not ending
+        if planned is not None and takes_effect:
+            due = _planned_items(session, planned, due)
+    tier = str(planned.selection["tier"]) if planned and takes_effect else subscription.tier
+    return Outlook(subscription, on, due, metered, preview, tier, takes_effect)
+
+
+def _planned_items(session: Session, planned: PlannedChange, held: Sequence[Line]) -> list[Line]:
+    """What is billed ahead from the change on: the items of its quote, at their catalogue's prices."""
+    quote = quotes.load(session, planned.quote_id)
+    phase: Sequence[tuple[str, int | None]] = (quote.terms or {}).get("phase") or ()  # type: ignore[assignment]
+    rows = catalogs.keys_of_prices(session, [price_id for price_id, _ in phase])
+    known = {str(item["stripe_price_id"]): item for item in held}
+    found: list[Line] = []
+    for price_id, quantity in phase:
+        row = rows.get(price_id)
+        if quantity is None or row is None:
+            continue
+        unit = known[price_id]["unit_amount"] if price_id in known else _price_of(row)
+        if unit is not None:
+            found.append(
+                {"key": row.key, "quantity": quantity, "unit_amount": unit, "interval": row.interval}
+            )
+    return found
+
+
+def _price_of(row: CatalogPrice) -> str | None:
+    line = {"catalog": row.catalog, "key": row.key, "tier": row.tier, "interval": row.interval}
+    unit = line_traces.usual_price(line)
+    return None if unit is None else str(unit)
 
 
 def _when(subscription: Subscription) -> datetime | None:

@@ -41,6 +41,7 @@ LABELS: dict[str, object] = {
     "owner": _("Owner"),
     "invoice": _("Invoice"),
     "number": _("Number"),
+    "stripe_email": _("E-mail at Stripe"),
 }
 ADD_ON = "add_on:"
 AMOUNTS = {"total", "amount", "amount_due", "amount_paid"}

@@ -12,6 +12,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from portal.models import AuditEntry
+from portal.web.activity_invoice_words import INVOICE_NOUNS, INVOICE_SENTENCES
 from portal.web.activity_payment_words import PAYMENT_SENTENCES
 from portal.web.activity_values import flattened, value_words
 from portal.web.presentation import date_text
@@ -63,6 +64,7 @@ NOUNS = {
     "invitation": "member",
     "ownership": "member",
     "seat": "member",
+    **INVOICE_NOUNS,
 }
 
 # the entry's own facts stand in the places of their names
@@ -93,6 +95,7 @@ SENTENCES: dict[str, object] = {
     "change.replaced": _("A further change took the planned one's place"),
     "change.lapsed": _("The subscription ended before the planned change"),
     **PAYMENT_SENTENCES,
+    **INVOICE_SENTENCES,
     "invitation.sent": _("Invited %(email)s as %(role)s"),
     "invitation.resent": _("Sent the invitation of %(email)s once more"),
     "invitation.revoked": _("Took the invitation of %(email)s back"),

@@ -50,8 +50,15 @@ def payment_method(method: Mapping[str, Any] | None) -> str:
 
 def bought_lines(subscription: Subscription, catalog: Catalog | None) -> list[dict[str, Any]]:
     """Seats and add-ons at the prices that this customer pays, in the shape of a quote's lines."""
+    return item_lines(subscription.items, subscription.tier, catalog)
+
+
+def item_lines(
+    items: Sequence[Mapping[str, Any]], tier: str | None, catalog: Catalog | None
+) -> list[dict[str, Any]]:
+    """A subscription's licensed items, in the shape of a quote's lines."""
     lines = []
-    for item in subscription.items:
+    for item in items:
         if item.get("quantity") is None or item.get("unit_amount") is None:
             continue
         quantity, unit_amount = int(str(item["quantity"])), str(item["unit_amount"])
@@ -59,7 +66,7 @@ def bought_lines(subscription: Subscription, catalog: Catalog | None) -> list[di
         lines.append(
             {
                 "key": item["key"],
-                "description": _name(str(item["key"]), subscription, catalog),
+                "description": _name(str(item["key"]), tier, catalog),
                 "quantity": quantity,
                 "unit_amount": unit_amount,
                 "interval": item["interval"],
@@ -78,11 +85,11 @@ def _price_step(quantity: int, unit_amount: str, amount: int) -> dict[str, Any]:
     }
 
 
-def _name(key: str, subscription: Subscription, catalog: Catalog | None) -> str:
+def _name(key: str, tier: str | None, catalog: Catalog | None) -> str:
     if catalog is None:
         return key
-    if key == SEAT and subscription.tier in catalog.tiers:
-        return gettext("%(tier)s seat", tier=catalog.tiers[str(subscription.tier)].name)
+    if key == SEAT and tier in catalog.tiers:
+        return gettext("%(tier)s seat", tier=catalog.tiers[str(tier)].name)
     return catalog.add_ons[key].name if key in catalog.add_ons else key
 
 

@@ -10,7 +10,7 @@ from portal import pricing
 from portal.services import next_invoice
 from portal.services.next_invoice import Outlook, Preview
 from portal.web import current_workspace_id, gateways, workspace_required
-from portal.web.billing_words import bought_lines
+from portal.web.billing_words import item_lines
 from portal.web.line_words import explained
 
 
@@ -26,8 +26,7 @@ def upcoming() -> str:
 def _facts(outlook: Outlook) -> dict[str, Any]:
     subscription, preview = outlook.subscription, outlook.preview
     sold = _catalog(subscription.catalog)
-    due = {str(item["key"]) for item in outlook.due}
-    lines = [line for line in bought_lines(subscription, sold) if line["key"] in due]
+    lines = item_lines(outlook.due, outlook.tier, sold)
     return {
         "outlook": outlook,
         "currency": subscription.currency,
