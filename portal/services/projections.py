@@ -196,7 +196,11 @@ def _write_invoice(
             invoice_id=invoice.id,
         )
     details = _details(session)
-    notices.about_invoice(session, gateways, details, stored, attempt_count=invoice.attempt_count)
+    # that it ended the subscription is said with the news of that
+    over = facts.subscription is not None and facts.subscription.status in subscriptions.ENDED
+    notices.about_invoice(
+        session, gateways, details, stored, attempt_count=0 if over else invoice.attempt_count
+    )
     _follow_payment(session, gateways, details, stored)
     return [f"invoice {invoice.number or invoice.id} {invoice.status}"]
 

@@ -12,7 +12,7 @@ from portal.errors import N_, PortalError
 from portal.gateways import Gateways
 from portal.models import Attempt, Invoice, Quote, Subscription
 from portal.services import attempt_states as states
-from portal.services import attempts, invoices, quotes, subscriptions, sweeping
+from portal.services import attempts, invoices, projections, quotes, subscriptions, sweeping
 
 log = structlog.get_logger()
 
@@ -59,14 +59,13 @@ def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: b
     with unit_of_work(workspace_id) as session:
         quote = quotes.load(session, quote_id)
         attempt = attempts.of_quote(session, quote_id)
-        subscription = invoice = None
-        if attempt is not None and attempt.stripe_subscription_id:
-            subscription = session.scalars(
-                select(Subscription).where(Subscription.stripe_id == attempt.stripe_subscription_id)
-            ).first()
+        invoice = None
+        subscription = _subscription_of(session, attempt) if attempt is not None else None
         if attempt is not None and attempt.stripe_invoice_id:
             invoice = invoices.stored(session, attempt.stripe_invoice_id)
     name = without_attempt(gateways, quote) if attempt is None else _with_attempt(attempt, subscription)
+    if name in ("active", "trialing") and not asked and _method_missing(attempt, subscription):
+        name = "confirming"
     return PurchaseState(name, _message(name, attempt), quote, attempt, subscription, invoice, asked)
 
 
@@ -74,16 +73,33 @@ def ask(gateways: Gateways, workspace_id: int, quote_id: str) -> bool:
     """Whether our rows are now as Stripe sees the purchase."""
     with unit_of_work(workspace_id) as session:
         attempt = attempts.of_quote(session, quote_id)
-        if attempt is None or attempt.state not in states.LIVE:
+        if attempt is None:
+            return True
+        missing = _method_missing(attempt, _subscription_of(session, attempt))
+        if attempt.state not in states.LIVE and not missing:
             return True
         if not _may_ask(session, attempt.id):
             return False
     try:
+        if missing and attempt.stripe_subscription_id:
+            projections.refresh_subscription(gateways, attempt.stripe_subscription_id)
         sweeping.resume(gateways, workspace_id, attempt.id)
     except PortalError as error:
         log.warning("stripe_not_asked", attempt=attempt.id, reason=str(error))
         return False
     return True
+
+
+def _subscription_of(session: Session, attempt: Attempt) -> Subscription | None:
+    return session.scalars(
+        select(Subscription).where(Subscription.stripe_id == attempt.stripe_subscription_id)
+    ).first()
+
+
+def _method_missing(attempt: Attempt | None, subscription: Subscription | None) -> bool:
+    """Whether what was set up is not stored yet: its news comes a moment after that of the subscription."""
+    setup = attempt is not None and attempt.collect == "setup" and attempt.kind == quotes.FIRST_PURCHASE
+    return setup and subscription is not None and not subscription.default_payment_method
 
 
 def _may_ask(session: Session, attempt_id: str) -> bool:
