@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response, current_app, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request, url_for
 from flask_babel import gettext
 from sqlalchemy.orm import Session
 
@@ -165,6 +165,6 @@ def pay_address(invoice: Invoice) -> str | None:
     """Where an open invoice is paid: on our own page by those who may, else on Stripe's."""
     if invoice.status != "open":
         return None
-    if "payment.page" in current_app.view_functions and may("billing"):
-        return url_for("payment.page")
+    if may("billing"):
+        return url_for("paying.page", stripe_id=invoice.stripe_id)
     return invoice.hosted_invoice_url

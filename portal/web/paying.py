@@ -14,6 +14,7 @@ from portal.services.dues import NotPayableError, OnItsWayError
 from portal.services.payment_actions import RefusedError, StillWorkingError
 from portal.services.payments import Declined, Payment
 from portal.web import current_user_id, current_workspace_id, gateways, settings, workspace_required
+from portal.web.freshness import MONEY, fresh_required
 from portal.web.language import translated
 from portal.web.limits import limit_quotes
 from portal.web.payment_form import asked_stripe, stripe_form
@@ -80,6 +81,7 @@ def _on_hold(invoice: Invoice) -> bool:
 @blueprint.post("/<invoice:stripe_id>")
 @limit_quotes
 @workspace_required(PAYER)
+@fresh_required(MONEY)
 def confirm(stripe_id: str) -> Response | str | tuple[Response, int] | tuple[str, int]:
     """The click: JSON for the page's script, a redirect for a browser without."""
     given = request.get_json(silent=True) if request.is_json else request.form

@@ -12,6 +12,7 @@ from portal.services.ids import new_id
 from portal.services.payment_actions import StillWorkingError
 from portal.web import current_user_id, current_workspace_id, gateways, settings, workspace_required
 from portal.web.billing_attention import Notice, may_pay, payment_notice
+from portal.web.freshness import MONEY, fresh_required
 from portal.web.language import translated
 from portal.web.limits import limit_quotes
 from portal.web.payment_form import asked_stripe, stripe_form
@@ -79,6 +80,7 @@ def add() -> Response | str:
 @blueprint.post("/add")
 @limit_quotes
 @workspace_required(PAYER)
+@fresh_required(MONEY)
 def begin() -> Response | tuple[Response, int]:
     """Begin to save a method; JSON for the page's script."""
     given = request.get_json(silent=True) or {}
@@ -132,6 +134,7 @@ def added_state(action_id: str) -> Response:
 @blueprint.post("/methods/<method:method_id>/default")
 @limit_quotes
 @workspace_required(PAYER)
+@fresh_required(MONEY)
 def make_default(method_id: str) -> Response:
     """Take the next payments from this method."""
     try:
@@ -160,6 +163,7 @@ def removal(method_id: str) -> str:
 @blueprint.post("/methods/<method:method_id>/remove")
 @limit_quotes
 @workspace_required(PAYER)
+@fresh_required(MONEY)
 def remove(method_id: str) -> Response:
     """Remove it for good."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
