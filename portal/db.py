@@ -6,12 +6,13 @@ savepoint, so what is not set anew may be somebody else's.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from select import POLLIN, poll
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction, sessionmaker
@@ -147,16 +148,25 @@ def unit_of_work(
             yield session
 
 
-@contextmanager
-def autocommit() -> Iterator[Connection]:
-    """A connection on which every statement is a transaction of its own, outside every workspace.
+def run_alone(sql: str, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
+    """Run one statement as a transaction of its own, outside every workspace; returns its first row.
 
-    For the few statements that are a whole unit of work by themselves and are run very often.
+    For the few statements that are a whole unit of work by themselves and are run very often: the driver
+    alone takes half the time. Raises the driver's errors.
     """
     bind = SessionLocal.kw["bind"]
     if isinstance(bind, Connection):
         # whoever bound the sessions to one connection keeps its transaction, too
-        yield bind
-        return
-    with bind.connect() as connection:
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        return bind.exec_driver_sql(sql, parameters).first()
+    borrowed = bind.raw_connection()
+    driver: psycopg.Connection = borrowed.driver_connection
+    try:
+        driver.autocommit = True
+        row = driver.execute(sql.encode(), parameters).fetchone()
+        driver.autocommit = False
+    except psycopg.Error as error:
+        borrowed.invalidate(error)
+        raise
+    finally:
+        borrowed.close()
+    return row

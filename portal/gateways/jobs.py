@@ -15,7 +15,7 @@ import structlog
 from procrastinate import App, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import JobDeferrer
-from sqlalchemy import ColumnElement, Engine, event, literal_column, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction
 
@@ -107,15 +107,15 @@ class Jobs:
         return True
 
     @staticmethod
-    def deferral(name: str, /, **columns: str) -> ColumnElement[Any]:
-        """An expression that queues ``name``, for a statement that stores a row and its job in one go.
+    def deferral(name: str, /, **columns: str) -> str:
+        """SQL that queues ``name``, for a statement that stores a row and its job in one go.
 
         ``columns``: the task's arguments, as SQL. Nothing but names of our code may be in it. The caller
         calls ``wake`` afterwards.
         """
         args = ", ".join(f"'{key}', {column}" for key, column in columns.items())
         job = f"ROW('{QUEUE}', '{name}', 0, NULL, NULL, jsonb_build_object({args}), NULL)"
-        return literal_column(f"procrastinate_defer_jobs_v1(ARRAY[{job}::procrastinate_job_to_defer_v1])")
+        return f"procrastinate_defer_jobs_v1(ARRAY[{job}::procrastinate_job_to_defer_v1])"
 
     @staticmethod
     def wake() -> None:

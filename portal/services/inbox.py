@@ -6,17 +6,16 @@ fetched anew. Delivery is at least once and in no order (docs.stripe.com/webhook
 """
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Any
 
 import structlog
-from sqlalchemy import Interval, Select, bindparam, cast, delete, func, select, text, update
+from psycopg.types.json import Jsonb
+from sqlalchemy import Interval, cast, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from portal.db import autocommit, unit_of_work
+from portal.db import run_alone, unit_of_work
 from portal.errors import NotFoundError, PortalError
 from portal.gateways import Gateways
 from portal.gateways.jobs import Jobs
@@ -52,6 +51,25 @@ AWAY = "away"
 WEBHOOK = "webhook"
 POLLER = "poller"
 
+# One statement, and so one transaction; no row if the event is known. The poller may have seen it a moment
+# before: then this is its delivery. In plain SQL, since every delivery runs it.
+STORED = """
+WITH stored AS (
+    INSERT INTO inbox_event AS known (
+        id, type, source, api_version, livemode, object_id, created, payload, state, outcome, next_try_at
+    )
+    VALUES (
+        %(id)s, %(type)s, %(source)s, %(api_version)s, %(livemode)s, %(object_id)s, %(created)s, %(payload)s,
+        %(state)s, %(outcome)s, clock_timestamp() + %(claim)s
+    )
+    ON CONFLICT (id) DO UPDATE SET source = excluded.source, next_try_at = excluded.next_try_at
+        WHERE known.source = 'poller' AND known.state = 'received'
+    RETURNING id
+)
+"""
+STORE = f"{STORED} SELECT id FROM stored"  # noqa: S608 (all of it is ours)
+STORE_WITH_JOB = f"{STORED} SELECT id, {Jobs.deferral(TASK, event_id='id')} FROM stored"  # noqa: S608
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -75,46 +93,27 @@ def receive(gateways: Gateways, event: Event) -> bool:
         state, outcome = IGNORED, NO_USE
     if state == REFUSED:
         return _refuse(gateways, event, outcome or "")
-    with autocommit() as connection:
-        row = _row(event, WEBHOOK) | {"state": state, "outcome": outcome}
-        if state == IGNORED:
-            row["payload"] = {"id": event.id, "type": event.type, "object_id": event.object_id}
-        stored = connection.execute(_storing(with_job=state == RECEIVED), row).first()
-    if stored is not None and state == RECEIVED:
+    if state == IGNORED:
+        event = replace(event, payload={"id": event.id, "type": event.type, "object_id": event.object_id})
+    statement = STORE_WITH_JOB if state == RECEIVED else STORE
+    stored = run_alone(statement, _values(event, state, outcome)) is not None
+    if stored and state == RECEIVED:
         gateways.jobs.wake()
-    return stored is not None
+    return stored
 
 
 def _refuse(gateways: Gateways, event: Event, objection: str) -> bool:
     with unit_of_work() as session:
-        row = _row(event, WEBHOOK) | {"state": REFUSED, "outcome": objection}
-        stored = session.execute(_storing(with_job=False), row).first()
-        if stored is not None:
+        values = _values(event, REFUSED, objection)
+        stored = session.connection().exec_driver_sql(STORE, values).first() is not None
+        if stored:
             _report_refusal(session, gateways, event, objection)
-    return stored is not None
+    return stored
 
 
-@cache
-def _storing(*, with_job: bool) -> Select[Any]:
-    """One statement, and so one transaction: stores row and job; answers nothing if the event is known.
-
-    Built once: making it takes longer than running it.
-    """
-    columns = ("id", "type", "source", "api_version", "livemode", "object_id", "created", "payload")
-    values: dict[str, Any] = {name: bindparam(name) for name in (*columns, "state", "outcome")}
-    statement = insert(InboxEvent).values(**values, next_try_at=func.clock_timestamp() + CLAIM)
-    # the poller may have seen it a moment before: then this is its delivery
-    known_to_poller = (InboxEvent.source == POLLER) & (InboxEvent.state == RECEIVED)
-    stored = (
-        statement.on_conflict_do_update(
-            index_elements=[InboxEvent.id],
-            set_={"source": WEBHOOK, "next_try_at": statement.excluded.next_try_at},
-            where=known_to_poller,
-        )
-        .returning(InboxEvent.id)
-        .cte("stored")
-    )
-    return select(stored.c.id, *([Jobs.deferral(TASK, event_id="stored.id")] if with_job else []))
+def _values(event: Event, state: str, outcome: str | None) -> dict[str, object]:
+    row = _row(event, WEBHOOK)
+    return row | {"payload": Jsonb(row["payload"]), "state": state, "outcome": outcome, "claim": CLAIM}
 
 
 def _row(event: Event, source: str) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import psycopg
 import structlog
 from flask import Flask, g, render_template, request
 from flask_babel import lazy_gettext as _
@@ -18,6 +19,13 @@ from portal.web.language import translated
 from portal.web.request_log import request_id
 
 RETRY_SECONDS = 60
+AWAY = (
+    OperationalError,
+    InterfaceError,
+    PoolTimeoutError,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+)
 
 log = structlog.get_logger("portal.web")
 
@@ -123,7 +131,7 @@ def install(app: Flask) -> None:
 def is_away(error: Exception) -> bool:
     """Whether the database is gone, full, or kept a statement waiting for too long."""
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    return lost or isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
+    return lost or isinstance(error, AWAY)
 
 
 def page(status: int, message: str | None = None) -> Response:

@@ -8,8 +8,6 @@ import time
 
 import structlog
 from flask import Flask
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Request, Response
@@ -61,13 +59,8 @@ class Door:
             return Response(error.message, 400)
         except HTTPException as error:
             return error.get_response(request.environ)  # type: ignore[return-value]
-        except (DBAPIError, PoolTimeoutError) as error:
-            if failures.is_away(error):
-                log.error("database_away", error=f"{type(error).__name__}: {error}")
-                return Response("Try again.", 503, {"Retry-After": str(failures.RETRY_SECONDS)})
-            return _broken()
-        except Exception:
-            return _broken()
+        except Exception as error:
+            return _failed(error)
         return Response()
 
     def _receive(self, request: Delivery) -> None:
@@ -81,7 +74,11 @@ class Door:
         inbox.receive(self._gateways, event)
 
 
-def _broken() -> Response:
+def _failed(error: Exception) -> Response:
+    """Whatever it was, Stripe sends it again."""
+    if failures.is_away(error):
+        log.error("database_away", error=f"{type(error).__name__}: {error}")
+        return Response("Try again.", 503, {"Retry-After": str(failures.RETRY_SECONDS)})
     log.exception("webhook_failed")
     return InternalServerError().get_response()  # type: ignore[return-value]
 
