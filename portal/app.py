@@ -39,6 +39,7 @@ from portal.web import (
     second_step,
     security,
     sessions,
+    subscription,
     two_step,
     webhooks,
 )
@@ -69,6 +70,7 @@ BLUEPRINTS = (
     presentation,
     pricing,
     second_step,
+    subscription,
     two_step,
 )
 

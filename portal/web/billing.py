@@ -4,20 +4,30 @@ from flask import Blueprint, render_template, request
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.models import Quote, QuoteMatch
+from portal.models import Quote, QuoteMatch, Subscription
 from portal.pricing import Catalog, PricingError, catalog
 from portal.services import (
     attempt_states,
     attempts,
     billing_details,
+    changes,
     dues,
     invoices,
+    members,
     quotes,
     subscriptions,
 )
-from portal.web import current_user_id, current_workspace_id, gateways, settings, workspace_required
+from portal.web import (
+    current_user_id,
+    current_workspace_id,
+    gateways,
+    settings,
+    signed_in,
+    workspace_required,
+)
 from portal.web.billing_attention import attention
 from portal.web.billing_words import bought_lines, invoice_status, next_charges, payment_method
+from portal.web.holding_words import HeldLines, held_lines, planned_words
 
 blueprint = Blueprint("billing", __name__, url_prefix="/billing")
 
@@ -37,22 +47,41 @@ def _facts(session: Session) -> dict[str, object]:
     proof = _last(invoices.proof(session, newest.stripe_id)) if newest else None
     due = dues.due(session, grace=settings().grace, today=gateways().clock.now().date())
     sold = _catalog(subscription.catalog) if subscription else None
-    lines = bought_lines(subscription, sold) if subscription else []
-    amount = sum(line["amount"] for line in lines)
+    holding = changes.holding(session)
+    held = held_lines(holding, gateways().clock.now()) if holding else _bought(subscription, sold)
+    planned = planned_words(holding) if holding else None
+    buyer = may_spend()
     return {
         "subscription": subscription,
         "details": details,
         "catalog": sold,
-        "lines": lines,
-        "price": amount,
-        "charges": next_charges(subscription, amount) if subscription else [],
+        "held": held,
+        "buyer": buyer and holding is not None,
+        "charges": next_charges(subscription, held.total, planned) if subscription else [],
         "invoice": newest,
         "invoice_status": invoice_status(newest) if newest else None,
         "proof": proof,
         "method": payment_method(subscription.default_payment_method) if subscription else None,
-        "attention": attention(subscription, details, newest, proof, _unpaid(session), due),
+        "attention": attention(
+            subscription, details, newest, proof, _unpaid(session), due, planned=planned, buyer=buyer
+        ),
         "welcome": subscription is not None and request.args.get("welcome") == subscription.quote_id,
     }
+
+
+def _bought(subscription: Subscription | None, sold: Catalog | None) -> HeldLines:
+    """The lines of a subscription that cannot be changed any more."""
+    lines = bought_lines(subscription, sold) if subscription else []
+    interval = str(subscription.interval) if subscription else "month"
+    return HeldLines(lines, sum(line["amount"] for line in lines), interval)
+
+
+def may_spend() -> bool:
+    """Whether the present member may change what is paid for."""
+    sign_in = signed_in()
+    return (
+        sign_in is not None and sign_in.current is not None and members.may(sign_in.current.role, "billing")
+    )
 
 
 def _unpaid(session: Session) -> Quote | None:

@@ -10,8 +10,10 @@ from portal.models import BillingDetails, Invoice, Quote, QuoteMatch, Subscripti
 from portal.pricing.catalog import SEAT
 from portal.services import members
 from portal.services.dues import Due, Owed
+from portal.services.quotes import CHANGE
 from portal.web import gateways, signed_in
 from portal.web.billing_words import payment_method
+from portal.web.holding_words import PlannedWords
 from portal.web.payment_words import decline_reason, method_name
 from portal.web.presentation import date_text, money
 
@@ -27,6 +29,14 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Post:
+    """What can be done from a notice with one press."""
+
+    action: str
+    label: str
+
+
+@dataclass(frozen=True)
 class Notice:
     """One thing to know now: kind (info, positive, caution, negative), title, body, and where to go."""
 
@@ -34,6 +44,7 @@ class Notice:
     title: str
     body: str = ""
     links: Sequence[Link] = ()
+    posts: Sequence[Post] = ()
 
 
 def attention(
@@ -43,17 +54,22 @@ def attention(
     proof: QuoteMatch | None,
     waiting: Quote | None,
     due: Due = NOTHING_DUE,
+    *,
+    planned: PlannedWords | None = None,
+    buyer: bool = False,
 ) -> list[Notice]:
     """The notices for a workspace.
 
     ``invoice`` is its newest, ``proof`` that invoice's comparison with its quote, ``waiting`` a quote that
-    was confirmed and not paid, ``due`` what stands in the way of the next payments.
+    was confirmed and not paid, ``due`` what stands in the way of the next payments, ``planned`` a change at
+    the renewal, ``buyer`` whether the person may change it.
     """
     found = [
         _unfinished(waiting),
         payment_notice(due) or _access(subscription),
         _expiring(due),
         _ending(subscription),
+        _planned(planned, buyer=buyer),
         _mismatch(invoice, proof),
         _tax_number(details),
     ]
@@ -67,8 +83,13 @@ def _unfinished(waiting: Quote | None) -> Notice | None:
         "caution",
         gettext("A purchase waits for its payment"),
         gettext("Quote %(id)s is not paid. You were not charged.", id=waiting.id),
-        [Link(url_for("checkout.page", quote_id=waiting.id), gettext("Go on with it"))],
+        [Link(_page_of(waiting), gettext("Go on with it"))],
     )
+
+
+def _page_of(quote: Quote) -> str:
+    endpoint = "subscription.quote" if quote.kind == CHANGE else "checkout.page"
+    return url_for(endpoint, quote_id=quote.id)
 
 
 def _access(subscription: Subscription | None) -> Notice | None:
@@ -198,6 +219,21 @@ def _ending(subscription: Subscription | None) -> Notice | None:
         "caution",
         gettext("Your subscription ends on %(date)s", date=date_text(subscription.cancel_at)),
         gettext("Until then everything works. Nothing is charged after that day but the usage before it."),
+    )
+
+
+def _planned(planned: PlannedWords | None, *, buyer: bool) -> Notice | None:
+    if planned is None:
+        return None
+    body = gettext(
+        "%(changes)s. Then %(price)s before tax.", changes="; ".join(planned.changes), price=planned.price
+    )
+    return Notice(
+        "info",
+        gettext("Your subscription changes on %(date)s", date=date_text(planned.on)),
+        body,
+        [Link(url_for("subscription.page"), gettext("See it"))] if buyer else (),
+        [Post(url_for("subscription.undo"), gettext("Undo it"))] if buyer else (),
     )
 
 

@@ -12,6 +12,7 @@ from portal.models import Invoice, Subscription
 from portal.pricing import Catalog
 from portal.pricing.catalog import SEAT
 from portal.pricing.money import line_amount
+from portal.web.holding_words import PlannedWords
 from portal.web.language import translated
 from portal.web.presentation import country, money, percent, sentence
 
@@ -71,6 +72,7 @@ def item_lines(
                 "unit_amount": unit_amount,
                 "interval": item["interval"],
                 "amount": amount,
+                "discounts": [],
                 "trace": [_price_step(quantity, unit_amount, amount)],
             }
         )
@@ -102,8 +104,13 @@ class Charge:
     amount: int | None
 
 
-def next_charges(subscription: Subscription, amount: int) -> list[Charge]:
-    """The charges to come, nearest first: seats and add-ons for ``amount``, and usage; none once it ends."""
+def next_charges(
+    subscription: Subscription, amount: int, planned: PlannedWords | None = None
+) -> list[Charge]:
+    """The charges to come, nearest first: seats and add-ons for ``amount``, and usage; none once it ends.
+
+    A ``planned`` change makes the renewal's amount another one.
+    """
     if subscription.access == "ended" or subscription.cancel_at:
         return []
     found = []
@@ -112,17 +119,23 @@ def next_charges(subscription: Subscription, amount: int) -> list[Charge]:
         renews = subscription.trial_end
     yearly = subscription.interval == "year"
     if renews:
-        found.append(Charge(renews, _renewal_words(subscription, yearly), amount))
+        if planned is not None:
+            yearly, amount = planned.interval == "year", planned.amount
+        found.append(
+            Charge(renews, _renewal_words(subscription, yearly, planned=planned is not None), amount)
+        )
     if subscription.usage_period_end and (yearly or subscription.usage_period_end != renews):
         found.append(Charge(subscription.usage_period_end, gettext("Usage of the month"), None))
     return sorted(found, key=lambda charge: charge.on)
 
 
-def _renewal_words(subscription: Subscription, yearly: bool) -> str:
-    if subscription.discounts:
-        if yearly:
-            return gettext("Seats and add-ons for the year, before tax and promotion")
-        return gettext("Seats and add-ons for the month, before tax and promotion, with the usage before")
+def _renewal_words(subscription: Subscription, yearly: bool, *, planned: bool) -> str:
+    if planned and yearly:
+        return gettext("Seats and add-ons for the year, after the planned change, before tax")
+    if planned:
+        return gettext(
+            "Seats and add-ons for the month, after the planned change, before tax, with the usage before"
+        )
     if yearly:
         return gettext("Seats and add-ons for the year, before tax")
     return gettext("Seats and add-ons for the month, before tax, with the usage before")

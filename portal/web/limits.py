@@ -25,6 +25,8 @@ LIMIT_LOOKS = "120 per minute; 1200 per hour"
 LOOKS = (
     "checkout.state",
     "checkout.done",
+    "subscription.state",
+    "subscription.done",
     "paying.state",
     "paying.done",
     "payment.added",

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * /pricing: asks the server for the price of what is being typed, and puts the answer into the parts of the
- * page marked data-live. Fields are never replaced, so focus and what was typed stay where they are.
+ * A page with a choice: asks the server for the price of what is being typed, and puts the answer into the parts
+ * of the page marked data-live. Fields are never replaced, so focus and what was typed stay where they are.
  */
 
 const DELAY = 180;
@@ -43,6 +43,10 @@ function show(answer) {
     if (!fresh || fresh.innerHTML === part.innerHTML) continue;
     // a summary of errors above the field being typed in would push it away: it is only ever taken off
     if (part.getAttribute("data-live") === "clear" && fresh.childElementCount) continue;
+    // what is about the same thing keeps what was ticked in it
+    const key = part.getAttribute("data-key");
+    if (key !== null && key === fresh.getAttribute("data-key")) continue;
+    if (key !== null) part.setAttribute("data-key", fresh.getAttribute("data-key") ?? "");
     const open = [...part.querySelectorAll("details[open][data-name]")].map((each) => each.getAttribute("data-name"));
     for (const name of open) fresh.querySelector(`details[data-name="${name}"]`)?.setAttribute("open", "");
     part.replaceChildren(...fresh.childNodes);
@@ -87,6 +91,8 @@ if (form) {
   });
   form.addEventListener("change", () => updateSoon(form));
   form.addEventListener("submit", (event) => {
+    // a button that sends the choice on is no question about the price
+    if (event.submitter?.getAttribute("formmethod") === "post") return;
     event.preventDefault();
     const away = event.submitter?.getAttribute("formaction");
     if (away) location.assign(`${away}?${query(form)}`);

@@ -7,6 +7,7 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Frame, expect
 
+from tests.journeys.changing import ADVANCED_MONTH, look_at_change
 from tests.journeys.conftest import NewCustomer
 from tests.journeys.customer import ADVANCED_YEAR, Customer
 
@@ -138,5 +139,26 @@ def test_the_pages_after_paying_are_accessible(inspector: Inspector) -> None:
     inspector.look("invoice")
     for path in ("/account", "/account/password", "/account/email"):
         inspector.visit(path)
+
+    assert inspector.found == {}
+
+
+def test_the_pages_of_a_change_are_accessible(inspector: Inspector) -> None:
+    customer, page = inspector.customer, inspector.customer.page
+    customer.buy(ADVANCED_MONTH)
+    inspector.visit("/billing/subscription")
+    inspector.visit("/billing/subscription?seats=0")
+    look_at_change(customer, "seats=13&when=now&proactive_support=0")
+    inspector.look("quote of a change")
+    customer.stack.sandbox("next-payment", outcome="insufficient_funds")
+    page.locator("#pay-button").click()
+    expect(customer.payment_form().get_by_label("Card number")).to_be_visible()
+    inspector.look("quote of a change with a refused card")
+    look_at_change(customer, "seats=10")
+    page.locator("#pay-button").click()
+    expect(page.get_by_role("heading", name="The change is planned")).to_be_visible()
+    inspector.look("a planned change")
+    inspector.visit("/billing")
+    inspector.visit("/billing/subscription")
 
     assert inspector.found == {}
