@@ -201,10 +201,12 @@ def _invited(session: Session, gateways: Gateways, addresses: list[str]) -> set[
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(DELIMITERS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
+    )
     try:
         for cells in reader:
             yield reader.line_num, [" ".join(cell.split()) for cell in cells]
     except csv.Error as error:
-        message = N_("Line %(line)s cannot be read: a quotation mark is not closed.", line=reader.line_num)
+        message = N_("Line %(line)s cannot be read: its quotation marks do not match.", line=reader.line_num)
         raise TableError(message, log=str(error)) from error

@@ -6,6 +6,7 @@ comes when the last one is gone has none, and those in charge are told.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import func, select
@@ -231,6 +232,30 @@ def accept(session: Session, gateways: Gateways, invited: Invited, user: User) -
     if here is None and seat != row.seat:
         _tell_of_missing_seat(session, gateways, row)
     return Joined(invited.workspace_id, seat, row.seat if here is None else seat)
+
+
+def has_login(session: Session, email: str) -> bool:
+    """Whether somebody has proven to have this address. For whoever holds a link that was mailed to it."""
+    confirmed = (User.email == email, User.confirmed_at.is_not(None))
+    return session.scalars(select(User.id).where(*confirmed)).first() is not None
+
+
+def new_login(session: Session, invited: Invited, *, password_hash: str, name: str | None) -> User:
+    """A login for the invited address, which the link has proven.
+
+    A login that was begun with it and never confirmed is nobody's yet: it becomes this person's. Raises
+    ConflictError when there is a confirmed one, whose owner signs in instead.
+    """
+    user = session.scalars(select(User).where(User.email == invited.email)).first()
+    if user is not None and user.confirmed_at is not None:
+        raise ConflictError(N_("There is a login for this address. Sign in with it."))
+    if user is None:
+        user = User(email=invited.email, active=True)
+        session.add(user)
+    user.password, user.name = password_hash, name
+    user.fs_uniquifier, user.confirmed_at = uuid4().hex, func.now()
+    session.flush()
+    return user
 
 
 def see_right(session: Session, by: int, role: str, seat: str) -> None:

@@ -4,14 +4,15 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import abort, current_app, g
+from flask import abort, current_app, g, redirect, request, url_for
 from flask_login import current_user
 from sqlalchemy.orm import scoped_session
+from werkzeug import Response
 
 from portal.config import Settings
 from portal.db import SessionLocal
 from portal.gateways import Gateways
-from portal.services import members
+from portal.services import members as membership
 from portal.services.sign_ins import SignIn
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -53,7 +54,7 @@ def current_user_id() -> int:
 def may(role: str) -> bool:
     """Whether the signed-in person may do what needs ``role`` in the present workspace."""
     sign_in = signed_in()
-    return bool(sign_in and sign_in.current and members.may(sign_in.current.role, role))
+    return bool(sign_in and sign_in.current and membership.may(sign_in.current.role, role))
 
 
 def public(view: View) -> View:
@@ -62,9 +63,22 @@ def public(view: View) -> View:
     return view
 
 
+def sign_in_required(view: View) -> View:
+    """Only for whoever is signed in, also without a workspace; guests are sent to sign in."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if signed_in() is None:
+            return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
+        return view(*args, **kwargs)
+
+    guarded.__dict__["portal_access"] = "login"
+    return cast(View, guarded)
+
+
 def workspace_required(role: str = "member") -> Callable[[View], View]:
     """Only for members of the current workspace with ``role`` or more; guests are sent to sign in."""
-    if role not in members.ROLES:
+    if role not in membership.ROLES:
         raise ValueError(f"{role} is no role")
 
     def decorate(view: View) -> View:
@@ -74,8 +88,8 @@ def workspace_required(role: str = "member") -> Callable[[View], View]:
             if sign_in is None:
                 return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
             if sign_in.current is None:
-                abort(404)
-            if not members.may(sign_in.current.role, role):
+                return _without_workspace()
+            if not membership.may(sign_in.current.role, role):
                 abort(403)
             return view(*args, **kwargs)
 
@@ -83,3 +97,10 @@ def workspace_required(role: str = "member") -> Callable[[View], View]:
         return cast(View, guarded)
 
     return decorate
+
+
+def _without_workspace() -> Response:
+    """Whoever has left their last workspace is told what to do; forms about one lead nowhere."""
+    if request.method != "GET":
+        abort(404)
+    return redirect(url_for("accounts.no_workspace"), code=303)

@@ -17,6 +17,7 @@ from flask_security.forms import (
     unique_user_email,
     valid_user_email,
 )
+from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField, StringField, SubmitField
 from wtforms.validators import DataRequired, Length
 
@@ -40,10 +41,8 @@ def _strip(value: str | None) -> str | None:
     return " ".join(value.split()) if value else value
 
 
-class SignUpForm(RegisterFormV2):
-    """A company, its first person, and where that person wanted to go."""
-
-    company_name = StringField(
+def _company_name() -> StringField:
+    return StringField(
         _("Company name"),
         filters=[_strip],
         render_kw={"autocomplete": "organization"},
@@ -53,6 +52,18 @@ class SignUpForm(RegisterFormV2):
             Length(max=COMPANY_NAME_MAX, message=TOO_LONG),
         ],
     )
+
+
+class WorkspaceForm(FlaskForm):
+    """A further company, for a login that is there."""
+
+    company_name = _company_name()
+
+
+class SignUpForm(RegisterFormV2):
+    """A company, its first person, and where that person wanted to go."""
+
+    company_name = _company_name()
     email = EmailField(
         _("Work e-mail"),
         render_kw=EMAIL,

@@ -9,10 +9,20 @@ from werkzeug import Response
 from werkzeug.datastructures import MultiDict
 
 from portal.db import unit_of_work
+from portal.models import User
 from portal.models.base import JSON
 from portal.pricing import Selection, catalog
 from portal.services import accounts, one_time_codes, passkeys, recovery_codes, sign_ins
-from portal.web import current_user_id, current_workspace_id, public, settings, signed_in, workspace_required
+from portal.web import (
+    current_user_id,
+    current_workspace_id,
+    public,
+    settings,
+    sign_in_required,
+    signed_in,
+    workspace_required,
+)
+from portal.web.account_forms import WorkspaceForm
 from portal.web.pricing_form import choice_form, choice_query
 
 blueprint = Blueprint("accounts", __name__)
@@ -92,6 +102,22 @@ def page() -> str:
     return render_template(
         "accounts/page.html", email=current_user.email, sign_in=signed_in(), role_names=ROLE_NAMES, **ways
     )
+
+
+@blueprint.route("/account/no-workspace", methods=["GET", "POST"])
+@sign_in_required
+def no_workspace() -> str | Response:
+    """For a login that belongs to none any more: it may open one of its own."""
+    sign_in = signed_in()
+    if sign_in is None or sign_in.current is not None:
+        return redirect(url_for("accounts.start"), code=303)
+    form = WorkspaceForm()
+    if not form.validate_on_submit():
+        return render_template("accounts/no_workspace.html", form=form)
+    with unit_of_work(user_id=current_user_id()) as session:
+        user = session.get_one(User, current_user_id())
+        accounts.open_workspace(session, user, form.company_name.data or "")
+    return redirect(url_for("accounts.start"), code=303)
 
 
 @blueprint.post("/account/workspaces/<int:workspace_id>")

@@ -30,6 +30,7 @@ HASHING = (
     "second_step.page",
     "two_step.set_up",
     "two_step.renew_codes",
+    "joining.sign_up",
 )
 
 # longer than the work for a known address takes

@@ -33,6 +33,15 @@ LOOKS = (
     "payment.added_state",
 )
 MARK = "portal_limit_quotes"
+# beside these, a workspace mails a limited number of people a day: services.invitations
+LIMIT_INVITATIONS = "30 per minute; 300 per hour"
+INVITING = (
+    "seats.invitations.invite",
+    "seats.invitations.resend",
+    "seats.imports.preview",
+    "seats.imports.confirm",
+)
+JOINING = ("joining.accept", "joining.sign_up")
 
 # limits, the method that counts, what it is counted by
 Rule = tuple[str, str, tuple[Callable[[], str], ...]]
@@ -148,6 +157,8 @@ def _rules(app: Flask, settings: Settings) -> dict[str, Rule]:
         "security.send_confirmation": (settings.limit_reset, "POST", by_login),
         "security.change_email": (settings.limit_reset, "POST", by_signed_in),
     }
+    rules |= dict.fromkeys(INVITING, (LIMIT_INVITATIONS, "POST", (by_workspace,)))
+    rules |= dict.fromkeys(JOINING, (settings.limit_sign_up, "POST", (get_remote_address,)))
     rules |= dict.fromkeys(LOOKS, (LIMIT_LOOKS, "GET", (by_workspace,)))
     marked = [endpoint for endpoint, view in app.view_functions.items() if getattr(view, MARK, False)]
     return rules | dict.fromkeys(marked, (settings.limit_quote, "POST", (by_workspace,)))

@@ -59,7 +59,7 @@ def local_address(address: str | None, default: str) -> str:
 def entries() -> list[Entry]:
     """The links of the present person's navigation, in their order."""
     return [
-        Entry(url_for(endpoint), label, (request.blueprint or "") == endpoint.split(".")[0])
+        Entry(url_for(endpoint), label, (request.blueprint or "").split(".")[0] == endpoint.split(".")[0])
         for endpoint, label in (MEMBER_ENTRIES if current_user.is_authenticated else GUEST_ENTRIES)
         if endpoint in current_app.view_functions
     ]
