@@ -13,6 +13,7 @@ from portal.models import (
     Base,
     BillingDetails,
     Incident,
+    Invitation,
     Mail,
     Member,
     QuoteMatch,
@@ -313,3 +314,25 @@ def test_a_company_is_renamed_from_inside_only(
         names = session.scalars(select(Workspace.name).order_by(Workspace.id)).all()
 
     assert names == ["Mine", "Oak Inc"]
+
+
+def test_invitations_are_seen_and_written_from_inside_only(
+    workspace: factories.Account, other: factories.Account
+) -> None:
+    facts = {"email": "a@acme.example", "role": "member", "seat": "none", "state": "open", "key": "k"}
+    times = {"sent_at": func.now(), "expires_at": func.now()}
+    with unit_of_work(workspace.workspace_id) as session:
+        session.execute(insert(Invitation).values(**facts, **times))
+    with unit_of_work(other.workspace_id, user_id=workspace.user_id) as session:
+        seen = session.scalars(select(Invitation.email)).all()
+        changed = session.execute(update(Invitation).values(state="accepted"))
+        removed = session.execute(delete(Invitation))
+    with (
+        pytest.raises(DBAPIError, match="row-level security policy"),
+        unit_of_work(other.workspace_id) as session,
+    ):
+        foreign = insert(Invitation).values(workspace_id=workspace.workspace_id, **facts, **times)
+        session.execute(foreign.inline())
+
+    assert seen == []
+    assert (changed.rowcount, removed.rowcount) == (0, 0)  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from werkzeug import Response
-from wtforms import EmailField, RadioField
+from wtforms import EmailField
 from wtforms.validators import InputRequired, Length
 
 from portal.db import unit_of_work
@@ -16,12 +16,14 @@ from portal.services.seats import SeatUsage
 from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
 from portal.web.language import translated
 from portal.web.seat_words import (
+    CHOOSE_ROLE,
+    CHOOSE_SEAT,
     ROLE_HINTS,
     ROLE_NAMES,
     SEAT_NAMES,
     change_seats,
-    choices,
     offered_seats,
+    one_of,
     price_of_a_seat,
     seat_hints,
 )
@@ -30,6 +32,7 @@ from portal.web.text_rules import PlainText
 blueprint = Blueprint("invitations", __name__)
 
 LISTING = "seats.listing"
+INVITED_AS = {role: ROLE_NAMES[role] for role in reversed(invitations.ROLES)}
 TOO_LONG = _("Use at most %(max)d characters.")
 
 
@@ -45,12 +48,8 @@ class InviteForm(FlaskForm):
         ],
         render_kw={"autocomplete": "off", "inputmode": "email"},
     )
-    role = RadioField(
-        _("Role"),
-        choices=choices({role: ROLE_NAMES[role] for role in reversed(invitations.ROLES)}),
-        default="member",
-    )
-    seat = RadioField(_("Seat"), choices=choices(SEAT_NAMES))
+    role = one_of(_("Role"), INVITED_AS, CHOOSE_ROLE, default="member")
+    seat = one_of(_("Seat"), SEAT_NAMES, CHOOSE_SEAT)
 
 
 @blueprint.route("/invite", methods=["GET", "POST"])

@@ -6,7 +6,7 @@ from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
 from werkzeug import Response
-from wtforms import HiddenField, RadioField
+from wtforms import HiddenField
 
 from portal.db import unit_of_work
 from portal.errors import ConflictError
@@ -15,13 +15,15 @@ from portal.services.members import Person
 from portal.web import current_user_id, current_workspace_id, gateways, signed_in, workspace_required
 from portal.web.language import translated
 from portal.web.seat_words import (
+    CHOOSE_ROLE,
+    CHOOSE_SEAT,
     ROLE_HINTS,
     ROLE_NAMES,
     SEAT_NAMES,
     change_seats,
-    choices,
     is_away,
     offered_seats,
+    one_of,
     price_of_a_seat,
     role_here,
     seat_hints,
@@ -35,8 +37,8 @@ LISTING = "seats.listing"
 class MemberForm(FlaskForm):
     """Role and seat; ``was`` is the role that was seen."""
 
-    role = RadioField(_("Role"), choices=choices(ROLE_NAMES))
-    seat = RadioField(_("Seat"), choices=choices(SEAT_NAMES))
+    role = one_of(_("Role"), ROLE_NAMES, CHOOSE_ROLE)
+    seat = one_of(_("Seat"), SEAT_NAMES, CHOOSE_SEAT)
     was = HiddenField()
 
 

@@ -1,18 +1,22 @@
 """Words about roles, seats and people; what a member may do here, and what one more seat would cost."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from flask import current_app, url_for
 from flask_babel import lazy_gettext as _
 from sqlalchemy.orm import Session
-from wtforms import SelectChoice
+from wtforms import RadioField, SelectChoice
+from wtforms.validators import AnyOf
 
-from portal.services import members, seats
+from portal.errors import PortalError
+from portal.pricing import PricingError
+from portal.services import changes, members, seats
+from portal.services.change_pricing import SeatPrice
 from portal.services.members import Person
 from portal.services.seats import SeatUsage
-from portal.web import signed_in
+from portal.web import gateways, signed_in
+from portal.web.presentation import date_text, money
 
 ROLE_NAMES = {"owner": _("Owner"), "admin": _("Admin"), "billing": _("Billing"), "member": _("Member")}
 ROLE_HINTS = {
@@ -22,22 +26,15 @@ ROLE_HINTS = {
     "member": _("Sees the overview, the seats and the invoices."),
 }
 SEAT_NAMES = {"full": _("Full seat"), "lite": _("Lite seat"), "none": _("No seat")}
+CHOOSE_ROLE, CHOOSE_SEAT = _("Role: choose one."), _("Seat: choose one.")
 SUBSCRIPTION = "subscription.page"
 
 
-@dataclass(frozen=True)
-class SeatPrice:
-    """What one more seat costs: ``now`` until ``until``, then ``recurring`` each interval, before tax."""
-
-    now: int
-    recurring: int
-    interval: str
-    currency: str
-
-
-def choices(names: Mapping[str, object]) -> list[SelectChoice]:
-    """The choices of a form's field."""
-    return [SelectChoice(value, name) for value, name in names.items()]
+def one_of(label: object, names: Mapping[str, object], missing: object, **more: str) -> RadioField:
+    """The field of a form in which one of these is chosen; ``missing`` is said when none is."""
+    choices = [SelectChoice(value, name) for value, name in names.items()]
+    rules = [AnyOf(list(names), missing)]
+    return RadioField(label, rules, choices=choices, validate_choice=False, **more)
 
 
 def allowed(role: str) -> bool:
@@ -60,8 +57,11 @@ def change_seats(number: int | None = None) -> str | None:
 
 
 def price_of_a_seat(session: Session) -> SeatPrice | None:
-    """What one more seat would cost from now on; nothing where it cannot be told."""
-    return None
+    """What one more seat would cost at the customer's own price; nothing where it cannot be told."""
+    try:
+        return changes.seat_price(session, gateways().clock.now())
+    except (PortalError, PricingError):
+        return None
 
 
 def seat_hints(usage: SeatUsage, price: SeatPrice | None, *, invited: bool) -> dict[str, object]:
@@ -82,13 +82,30 @@ def _full_hint(usage: SeatUsage, free: int, price: SeatPrice | None) -> object:
         return _("Needs a seat, and none is bought yet.")
     if free > 0:
         return _("Uses a seat that you pay for: %(free)s of %(all)s are free.", free=free, all=usage.bought)
-    return _("Adds a seat. You see its exact price on the next page before anything is charged.")
+    return adds_a_seat(price)
+
+
+def adds_a_seat(price: SeatPrice | None) -> object:
+    """That one more seat is needed, and what it costs now and then; the binding price comes later."""
+    if price is None:
+        return _("Adds a seat. You see its exact price before anything is charged.")
+    amounts = {
+        "now": money(price.now, price.currency),
+        "then": money(price.recurring, price.currency),
+        "date": date_text(price.until),
+    }
+    if not price.now and price.interval == "year":
+        return _("Adds a seat: nothing now, then %(then)s a year from %(date)s, before tax.", **amounts)
+    if not price.now:
+        return _("Adds a seat: nothing now, then %(then)s a month from %(date)s, before tax.", **amounts)
+    if price.interval == "year":
+        return _("Adds a seat: + %(now)s now, then %(then)s a year from %(date)s, before tax.", **amounts)
+    return _("Adds a seat: + %(now)s now, then %(then)s a month from %(date)s, before tax.", **amounts)
 
 
 def offered_seats(usage: SeatUsage, held: str | None = None) -> list[str]:
     """The kinds of seats to choose from: lite ones where the tier has some."""
-    kinds = [each for each in seats.SEATS if each != seats.LITE or usage.lite_included or held == seats.LITE]
-    return kinds
+    return [each for each in seats.SEATS if each != seats.LITE or usage.lite_included or held == seats.LITE]
 
 
 def is_away(person: Person, now: datetime) -> bool:

@@ -303,7 +303,8 @@ def test_inviting_says_whether_it_uses_a_seat_or_adds_one(
     assert "Uses a seat that you pay for: 1 of 1 are free." in free
     assert "Lite seat" not in free
     assert answer.location == "/billing/seats"
-    assert "Adds a seat" in taken
+    # 39.00 a month, in full, since the month began a moment ago
+    assert "Adds a seat: + $39.00 now, then $39.00 a month from" in taken
 
 
 def test_what_is_wrong_with_an_invitation_stands_at_its_field(signed_in: Browser, company: Company) -> None:

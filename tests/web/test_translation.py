@@ -17,10 +17,14 @@ from babel.messages.pofile import read_po
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from portal import pricing
+from portal.db import unit_of_work
 from portal.pricing import current_catalog
-from portal.services import checkout
+from portal.services import checkout, members
+from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
+from tests.services.inviting import Company
 from tests.shop import BERLIN, Shop
 from tests.web.reading import SILENT
 from tests.web.test_checkout import CHOICE, IN_BERLIN, confirm
@@ -213,3 +217,56 @@ def test_what_was_bought(buyer: Browser, customer: Customer) -> None:
     pages += [buyer.get(f"/checkout/{older}"), buyer.get("/billing/invoices/in_nowhere")]
 
     assert [untranslated(page) for page in pages] == [[]] * 7
+
+
+def test_seats_invitations_and_the_table(
+    app: Flask, buyer: Browser, client: Browser, customer: Customer
+) -> None:
+    empty = buyer.get("/billing/seats")
+    customer.buy(pricing.Selection("advanced", 1, "month"))
+    member = factories.member(app, customer.workspace_id)
+    buyer.submit("/billing/seats/invite", {"email": "a@oak.example", "role": "admin", "seat": "full"})
+    listing = buyer.get("/billing/seats")
+    with unit_of_work(customer.workspace_id) as session:
+        person = members.of_user(session, member.user_id)
+    assert person
+    path = f"/billing/seats/{person.id}"
+    table = "b@oak.example,member,full\nnobody\na@oak.example\n=1"
+    preview = buyer.submit("/billing/seats/import", {"text": table})
+    seal = re.search(r'name="seal" value="(\w+)"', preview.text)
+    assert seal
+    sent = {"text": table, "seal": seal.group(1)}
+    pages = [
+        empty,
+        listing,
+        buyer.get("/billing/seats?search=nobody.at.all&away=yes"),
+        buyer.get("/billing/seats/invite"),
+        buyer.submit("/billing/seats/invite", {"email": "nobody"}),
+        *(buyer.get(f"{path}{page}") for page in ("", "/remove", "/ownership")),
+        buyer.get("/billing/seats/leave"),
+        buyer.get("/billing/seats/import"),
+        buyer.submit("/billing/seats/import", {"text": ""}),
+        preview,
+        buyer.submit("/billing/seats/import/confirm", sent, page="/billing/seats/import"),
+        buyer.submit("/billing/seats/import/confirm", sent, page="/billing/seats/import"),
+    ]
+    named = [[text for text in untranslated(page) if member.email not in text] for page in pages]
+
+    assert named == [[]] * len(pages)
+    assert pages[-1].status_code == 409
+
+
+def test_the_page_that_an_invitation_leads_to(
+    app: Flask, client: Browser, customer: Customer, workspace: factories.Account
+) -> None:
+    company = Company(app, customer.gateways, workspace)
+    sent = company.invite("a@oak.example", seat="full")
+    other = app.test_client()
+    assert isinstance(other, Browser)
+    path = f"/invitations/{company.token(sent)}"
+    pages = [other.get(path), other.get(f"{path}x"), client.get(path)]
+    pages.append(other.submit(f"{path}/sign-up", {"password": "short"}, page=path))
+    other.submit(f"{path}/sign-up", {"password": workspace.password}, page=path)
+    pages += [other.get("/billing"), client.get(path)]
+
+    assert [untranslated(page) for page in pages] == [[]] * len(pages)

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 
 from portal.db import unit_of_work
-from portal.models import Attempt, Invoice, Quote, Subscription
+from portal.models import Attempt, Invoice, Member, Quote, Subscription
+from portal.services import invitations
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
@@ -21,8 +22,17 @@ ELSEWHERE = {"token", "version", "name", "workspace_id"}
 def bought(customer: Customer) -> dict[str, str]:
     """What the company owns after a purchase, by the names that routes have for it."""
     quote_id = customer.buy()
+    by = customer.account.user_id
     with unit_of_work(customer.workspace_id) as session:
-        return {"quote_id": quote_id, "stripe_id": session.scalars(select(Invoice.stripe_id)).one()}
+        sent = invitations.invite(
+            session, customer.gateways, "ada@oak.example", role="member", seat="full", by=by
+        )
+        return {
+            "quote_id": quote_id,
+            "stripe_id": session.scalars(select(Invoice.stripe_id)).one(),
+            "member_id": str(session.scalars(select(Member.id)).one()),
+            "invitation_id": str(sent.id),
+        }
 
 
 @pytest.fixture
@@ -55,7 +65,12 @@ def asked(app: Flask, browser: Browser, rule: Rule, names: dict[str, str]) -> It
 def test_nothing_of_another_workspace_exists_on_any_route(
     app: Flask, buyer: Browser, bought: dict[str, str], stranger: Browser
 ) -> None:
-    made_up = {"quote_id": "Q-0000000000", "stripe_id": "in_0000000000"}
+    made_up = {
+        "quote_id": "Q-0000000000",
+        "stripe_id": "in_0000000000",
+        "member_id": "999999999",
+        "invitation_id": "999999999",
+    }
     routes = list(owned_routes(app))
     seen = [answer for rule in routes for answer in asked(app, stranger, rule, bought)]
     nothing = [answer for rule in routes for answer in asked(app, stranger, rule, made_up)]
@@ -89,10 +104,11 @@ def test_a_made_up_name_and_a_foreign_one_are_answered_alike(
 
 
 def test_lists_show_nothing_of_another_workspace(bought: dict[str, str], stranger: Browser) -> None:
-    for path in ("/billing", "/billing/invoices", "/account"):
+    for path in ("/billing", "/billing/invoices", "/billing/seats", "/account"):
         page = stranger.get(path).text
 
         assert bought["stripe_id"] not in page
+        assert "ada@oak.example" not in page
         assert "Acme" not in page
 
 
