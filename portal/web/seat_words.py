@@ -15,7 +15,7 @@ from portal.services import changes, members, seats
 from portal.services.change_pricing import SeatPrice
 from portal.services.members import Person
 from portal.services.seats import SeatUsage
-from portal.web import gateways, signed_in
+from portal.web import gateways, may, signed_in
 from portal.web.presentation import date_text, money
 
 ROLE_NAMES = {"owner": _("Owner"), "admin": _("Admin"), "billing": _("Billing"), "member": _("Member")}
@@ -37,12 +37,6 @@ def one_of(label: object, names: Mapping[str, object], missing: object, **more: 
     return RadioField(label, rules, choices=choices, validate_choice=False, **more)
 
 
-def allowed(role: str) -> bool:
-    """Whether the present member may do what needs ``role``."""
-    sign_in = signed_in()
-    return sign_in is not None and sign_in.current is not None and members.may(sign_in.current.role, role)
-
-
 def role_here() -> str:
     """The present member's role."""
     sign_in = signed_in()
@@ -51,7 +45,7 @@ def role_here() -> str:
 
 def change_seats(number: int | None = None) -> str | None:
     """Where the number of paid seats is changed, for those who may; nothing for others."""
-    if SUBSCRIPTION not in current_app.view_functions or not allowed("billing"):
+    if SUBSCRIPTION not in current_app.view_functions or not may("billing"):
         return None
     return url_for(SUBSCRIPTION, seats=number)
 

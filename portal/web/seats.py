@@ -9,12 +9,12 @@ from portal.db import unit_of_work
 from portal.errors import ConflictError
 from portal.services import attempt_states, invitations, members, seats
 from portal.services.members import Filter
-from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
+from portal.web import current_user_id, current_workspace_id, gateways, may, workspace_required
 from portal.web.invitation_import import blueprint as import_pages
 from portal.web.invitations import blueprint as invitation_pages
 from portal.web.language import translated
 from portal.web.members import blueprint as member_pages
-from portal.web.seat_words import ROLE_NAMES, SEAT_NAMES, allowed, change_seats, is_away
+from portal.web.seat_words import ROLE_NAMES, SEAT_NAMES, change_seats, is_away
 
 blueprint = Blueprint("seats", __name__, url_prefix="/billing/seats")
 for pages in (member_pages, invitation_pages, import_pages):
@@ -81,7 +81,7 @@ def _page(session: Session) -> dict[str, object]:
         "now": now,
         "which": which,
         "me": current_user_id(),
-        "manages": allowed("admin"),
+        "manages": may("admin"),
         "change_seats": change_seats,
         "role_names": ROLE_NAMES,
         "seat_names": SEAT_NAMES,
