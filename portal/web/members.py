@@ -13,6 +13,7 @@ from portal.errors import ConflictError
 from portal.services import attempt_states, members, seats
 from portal.services.members import Person
 from portal.web import current_user_id, current_workspace_id, gateways, signed_in, workspace_required
+from portal.web.freshness import FACTORS, fresh_required
 from portal.web.language import translated
 from portal.web.seat_words import (
     CHOOSE_ROLE,
@@ -134,6 +135,7 @@ def _leaving(session: Session) -> str:
 
 @blueprint.route("/<int:member_id>/ownership", methods=["GET", "POST"])
 @workspace_required("owner")
+@fresh_required(FACTORS)
 def ownership(member_id: int) -> str | Response:
     """Hand the ownership over, after a page that says what that means."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:

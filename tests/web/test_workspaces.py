@@ -9,13 +9,14 @@ from werkzeug.routing import Rule
 
 from portal.db import unit_of_work
 from portal.models import Attempt, Invoice, Member, Quote, Subscription
-from portal.services import invitations
+from portal.services import invitations, method_changes
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
 
 # arguments that name something of no workspace, or are a test of their own
-ELSEWHERE = {"token", "version", "name", "workspace_id"}
+ELSEWHERE = {"token", "version", "name", "workspace_id", "handle", "passkey_id"}
+ADDING = "P-0123456789"
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def bought(customer: Customer) -> dict[str, str]:
     """What the company owns after a purchase, by the names that routes have for it."""
     quote_id = customer.buy()
     by = customer.account.user_id
+    method_changes.begin_adding(customer.gateways, customer.workspace_id, by, ADDING, make_default=False)
     with unit_of_work(customer.workspace_id) as session:
         sent = invitations.invite(
             session, customer.gateways, "ada@oak.example", role="member", seat="full", by=by
@@ -32,6 +34,8 @@ def bought(customer: Customer) -> dict[str, str]:
             "stripe_id": session.scalars(select(Invoice.stripe_id)).one(),
             "member_id": str(session.scalars(select(Member.id)).one()),
             "invitation_id": str(sent.id),
+            "action_id": ADDING,
+            "method_id": str(customer.shop.subscriptions()[0].default_payment_method),
         }
 
 
@@ -70,6 +74,8 @@ def test_nothing_of_another_workspace_exists_on_any_route(
         "stripe_id": "in_0000000000",
         "member_id": "999999999",
         "invitation_id": "999999999",
+        "action_id": "P-0000000000",
+        "method_id": "pm_0000000000",
     }
     routes = list(owned_routes(app))
     seen = [answer for rule in routes for answer in asked(app, stranger, rule, bought)]
