@@ -1,6 +1,6 @@
 """/billing/activity: who did what and when, from what to what, with its quote and invoice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -8,7 +8,7 @@ from flask import Blueprint, Response, render_template, request, stream_with_con
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from sqlalchemy.orm import Session
-from wtforms import DateField, Form, SelectField
+from wtforms import DateField, Form, SelectChoice, SelectField
 from wtforms.validators import Optional
 
 from portal.db import unit_of_work
@@ -53,13 +53,17 @@ def _midnight(day: Any, *, days: int = 0) -> datetime | None:
 def _form(session: Session | None = None) -> FilterForm:
     form = FilterForm(request.args)
     people = audit.actors(session) if session else []
-    form.person.choices = [("", gettext("Everybody")), *((each, each) for each in people)]
-    form.kind.choices = [("", gettext("Everything")), *((key, str(label)) for key, label in KINDS.items())]
+    form.person.choices = _choices(gettext("Everybody"), ((each, each) for each in people))
+    form.kind.choices = _choices(gettext("Everything"), ((key, str(label)) for key, label in KINDS.items()))
     if not form.validate():
         for field in (form.since, form.until):
             if field.errors:
                 field.errors = [str(NOT_A_DAY)]
     return form
+
+
+def _choices(every: str, others: Iterable[tuple[str, str]]) -> list[SelectChoice]:
+    return [SelectChoice("", every), *(SelectChoice(value, label) for value, label in others)]
 
 
 def _before() -> int | None:

@@ -2,7 +2,7 @@
 
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import SelectField, StringField, TextAreaField, ValidationError
+from wtforms import SelectChoice, SelectField, StringField, TextAreaField, ValidationError
 from wtforms.validators import Length, Optional
 
 from portal.services.leaving import FEEDBACK
@@ -28,7 +28,10 @@ class ReasonForm(FlaskForm):  # type: ignore[misc]
     feedback = SelectField(
         _("Why are you leaving?"),
         [Optional()],
-        choices=[("", _("I would rather not say")), *((key, REASONS[key]) for key in FEEDBACK)],
+        choices=[
+            SelectChoice("", _("I would rather not say")),
+            *(SelectChoice(key, REASONS[key]) for key in FEEDBACK),
+        ],
     )
     comment = TextAreaField(
         _("What could we have done better?"),

@@ -1,0 +1,106 @@
+"""The rows of the role matrix.
+
+``from``: the least role that gets in (owner > admin > billing > member), or ``guest`` where everybody may.
+``foreign``: what the owner of another workspace finds under an address of this one: ``nothing``, or ``own``
+where the address names nothing that belongs to a workspace.
+"""
+
+from dataclasses import dataclass
+
+from portal.services.members import ROLES, may
+
+IN, REFUSED, SIGN_IN = "in", "refused", "sign in"
+
+
+@dataclass(frozen=True)
+class Row:
+    method: str
+    path: str
+    endpoint: str
+    least: str
+    foreign: str
+
+    def expected(self, role: str) -> set[str]:
+        """What may come of it. A public page may lead to signing in by itself."""
+        if self.least == "guest":
+            return {IN, SIGN_IN}
+        if role not in ROLES:
+            return {SIGN_IN}
+        return {IN} if may(role, self.least) else {REFUSED}
+
+
+TABLE = """
+GET   /                                                    accounts.home                  guest    own
+GET   /account                                             accounts.page                  member   own
+GET   /account/email                                       security.change_email          member   own
+POST  /account/email                                       security.change_email          member   own
+GET   /account/email/<token>                               security.change_email_confirm  guest    own
+GET   /account/password                                    security.change_password       member   own
+POST  /account/password                                    security.change_password       member   own
+POST  /account/sign-out-others                             accounts.sign_out_others       member   own
+POST  /account/workspaces/<int:workspace_id>               accounts.switch                member   nothing
+POST  /appearance                                          navigation.appearance          guest    own
+GET   /assets/<version>/<path:name>                        assets.file                    guest    own
+GET   /billing                                             billing.overview               member   own
+GET   /billing/activity                                    activity.listing               admin    own
+GET   /billing/activity/activity.csv                       activity.export                admin    own
+GET   /billing/invoices                                    invoices.listing               member   own
+GET   /billing/invoices/<invoice:stripe_id>                invoices.page                  member   nothing
+GET   /billing/leaving                                     leaving.page                   owner    own
+GET   /billing/leaving/deletion                            leaving.delete                 owner    own
+POST  /billing/leaving/deletion                            leaving.request_deletion       owner    own
+POST  /billing/leaving/deletion/withdraw                   leaving.withdraw_deletion      owner    own
+GET   /billing/leaving/end                                 leaving.end                    owner    own
+POST  /billing/leaving/end                                 leaving.end                    owner    own
+GET   /billing/leaving/end-now                             leaving.end_now                owner    own
+POST  /billing/leaving/end-now                             leaving.end_now                owner    own
+POST  /billing/leaving/export                              leaving.archive                owner    own
+POST  /billing/leaving/keep                                leaving.keep                   owner    own
+GET   /billing/payment                                     payment.page                   billing  own
+GET   /billing/payment/add                                 payment.add                    billing  own
+POST  /billing/payment/add                                 payment.begin                  billing  own
+GET   /billing/payment/add/<action:action_id>              payment.added                  billing  nothing
+GET   /billing/payment/add/<action:action_id>/state        payment.added_state            billing  nothing
+POST  /billing/payment/methods/<method:method_id>/default  payment.make_default           billing  nothing
+GET   /billing/payment/methods/<method:method_id>/remove   payment.removal                billing  nothing
+POST  /billing/payment/methods/<method:method_id>/remove   payment.remove                 billing  nothing
+GET   /billing/payment/pay/<invoice:stripe_id>             paying.page                    billing  nothing
+POST  /billing/payment/pay/<invoice:stripe_id>             paying.confirm                 billing  nothing
+GET   /billing/payment/pay/<invoice:stripe_id>/done        paying.done                    billing  nothing
+GET   /billing/payment/pay/<invoice:stripe_id>/state       paying.state                   billing  nothing
+GET   /checkout                                            checkout.details               billing  own
+POST  /checkout                                            checkout.details               billing  own
+GET   /checkout/<quote:quote_id>                           checkout.page                  billing  nothing
+POST  /checkout/<quote:quote_id>/confirm                   checkout.confirm               billing  nothing
+GET   /checkout/<quote:quote_id>/done                      checkout.done                  billing  nothing
+GET   /checkout/<quote:quote_id>/promotion                 checkout.promotion             billing  nothing
+POST  /checkout/<quote:quote_id>/promotion                 checkout.promotion             billing  nothing
+POST  /checkout/<quote:quote_id>/renew                     checkout.renew                 billing  nothing
+GET   /checkout/<quote:quote_id>/state                     checkout.state                 billing  nothing
+GET   /confirm                                             security.send_confirmation     guest    own
+POST  /confirm                                             security.send_confirmation     guest    own
+GET   /confirm/<token>                                     security.confirm_email         guest    own
+POST  /confirm/<token>                                     security.confirm_email         guest    own
+GET   /development/mail                                    development.mails              guest    own
+GET   /development/mail/<name>                             development.mail               guest    own
+GET   /development/mail/<name>/html                        development.html               guest    own
+GET   /healthz                                             health.alive                   guest    own
+GET   /login                                               security.login                 guest    own
+POST  /login                                               security.login                 guest    own
+POST  /logout                                              security.logout                guest    own
+GET   /pricing                                             pricing.page                   guest    own
+GET   /pricing/choice                                      pricing.choice                 guest    own
+GET   /readyz                                              health.ready                   guest    own
+GET   /reset                                               security.forgot_password       guest    own
+POST  /reset                                               security.forgot_password       guest    own
+GET   /reset/<token>                                       security.reset_password        guest    own
+POST  /reset/<token>                                       security.reset_password        guest    own
+GET   /signup                                              security.register              guest    own
+POST  /signup                                              security.register              guest    own
+GET   /signup/sent                                         accounts.check_mail            guest    own
+GET   /start                                               accounts.start                 member   own
+GET   /verify                                              security.verify                member   own
+POST  /verify                                              security.verify                member   own
+"""
+
+ROWS = [Row(*line.split()) for line in TABLE.strip().splitlines()]

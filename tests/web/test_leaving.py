@@ -1,0 +1,134 @@
+"""/billing/leaving: what leaving means, said before it is done; the export; the deletion."""
+
+import io
+import zipfile
+
+from flask import Flask
+
+from tests import factories
+from tests.browsing import Browser
+from tests.services.buying import Customer
+from tests.shop import TWELVE_BY_THE_MONTH, Shop
+from tests.web.reading import words
+
+LEAVING = "/billing/leaving"
+
+
+def submit(browser: Browser, path: str, page: str = LEAVING, **data: str) -> str:
+    answer = browser.submit(path, data, page=page, follow_redirects=True)
+    assert answer.status_code == 200, answer.text
+    return words(answer)
+
+
+def test_who_has_nothing_has_nothing_to_end(signed_in: Browser) -> None:
+    text = words(signed_in.get(LEAVING))
+
+    assert "There is none, so nothing is charged and there is nothing to end." in text
+    assert signed_in.get(f"{LEAVING}/end").location == LEAVING
+
+
+def test_before_it_ends_it_says_what_happens_to_everything(buyer: Browser, customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    subscription = customer.subscription()
+    assert subscription
+    assert subscription.renews_at
+    day = f"{subscription.renews_at:%-d %B %Y}"
+    text = words(buyer.get(f"{LEAVING}/end"))
+
+    assert f"Everything works as now until {day}. You can take this back until then." in text
+    assert "They are paid until that day and do not renew." in text
+    assert f"What is used until {day} is billed then, for the last time." in text
+    assert "An estimate: $0.00 so far, with tax" in text
+    assert "Everybody keeps their login." in text
+    assert f"End it on {day}" in text
+
+
+def test_it_is_ended_and_kept_with_a_click_each(buyer: Browser, customer: Customer, shop: Shop) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    ended = submit(buyer, f"{LEAVING}/end", f"{LEAVING}/end", feedback="unused", comment="Too quiet.")
+    assert "Keep the subscription" in ended
+    assert "It ends on" in ended
+    assert "Your subscription ends on" in words(buyer.get("/billing"))
+    details = shop.subscriptions()[0].cancellation_details
+    assert details
+    assert details.feedback == "unused"
+
+    kept = submit(buyer, f"{LEAVING}/keep")
+    assert "Done. Your subscription goes on as before." in kept
+    assert shop.subscriptions()[0].cancel_at is None
+
+
+def test_ended_now_it_says_what_is_not_given_back_and_leads_back_with_the_old_choice(
+    buyer: Browser, customer: Customer
+) -> None:
+    customer.buy()
+    page = words(buyer.get(f"{LEAVING}/end-now"))
+    assert "It ends at once, for everybody, and cannot be taken back." in page
+    assert "The unused time is not refunded and not credited" in page
+    assert "Nothing is open, so nothing more is charged." in page
+
+    ended = buyer.submit(f"{LEAVING}/end-now", page=f"{LEAVING}/end-now", follow_redirects=True)
+    back = "/pricing?tier=advanced&amp;interval=year&amp;seats=12&amp;copilot=5"
+    assert f'href="{back}"' in ended.text
+    assert f'href="{back}"' in buyer.get("/billing").text
+    assert "the price is today's" in words(ended)
+    choice = words(buyer.get("/pricing?tier=advanced&interval=year&seats=12&copilot=5"))
+    assert "$13,980.00" in choice
+
+
+def test_stripe_being_away_keeps_nobody_from_leaving(buyer: Browser, customer: Customer, shop: Shop) -> None:
+    customer.buy()
+    shop.faults.fail("refused", "create_preview", times=3)
+    shop.faults.fail("timeout_before", shop.subscriptions()[0].id, times=3)
+    assert "It cannot be reckoned right now." in words(buyer.get(f"{LEAVING}/end"))
+    waiting = submit(buyer, f"{LEAVING}/end", f"{LEAVING}/end")
+
+    assert "We have noted it, and Stripe has not answered yet." in waiting
+    assert "We are telling Stripe about it" in waiting
+
+
+def test_a_comment_that_is_too_long_is_said_beside_the_field(buyer: Browser, customer: Customer) -> None:
+    customer.buy()
+    answer = buyer.submit(f"{LEAVING}/end", {"comment": "x" * 501, "feedback": "nonsense"})
+
+    assert answer.status_code == 422
+    assert "Use at most 500 characters." in words(answer)
+    assert 'id="comment-error"' in answer.text
+    assert customer.subscription().cancel_at is None  # type: ignore[union-attr]
+
+
+def test_the_export_is_a_zip_for_the_owner_alone(
+    app: Flask, buyer: Browser, customer: Customer
+) -> None:
+    customer.buy()
+    answer = buyer.submit(f"{LEAVING}/export", page=LEAVING)
+
+    assert answer.mimetype == "application/zip"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="workspace.zip"'
+    assert "invoices.json" in zipfile.ZipFile(io.BytesIO(answer.data)).namelist()
+    assert "Exported the workspace's data" in words(buyer.get("/billing/activity"))
+    admin = app.test_client()
+    assert isinstance(admin, Browser)
+    account = factories.member(app, customer.workspace_id, role="admin")
+    admin.sign_in(account.email, account.password)
+    assert admin.submit(f"{LEAVING}/export", page="/account").status_code == 403
+
+
+def test_deletion_says_what_goes_and_what_stays_and_can_be_taken_back(signed_in: Browser) -> None:
+    page = words(signed_in.get(f"{LEAVING}/deletion"))
+    assert "Kept for 10 years" in page
+    assert "every login that belongs to no other workspace" in page
+    assert "who changed what, with the e-mail address of whoever did it" in page
+
+    asked = submit(signed_in, f"{LEAVING}/deletion", f"{LEAVING}/deletion")
+    assert "This workspace will be deleted on" in asked
+    assert signed_in.get(f"{LEAVING}/deletion").location == LEAVING
+    assert "Done. Nothing will be deleted." in submit(signed_in, f"{LEAVING}/deletion/withdraw")
+
+
+def test_a_subscription_that_renews_is_ended_first(buyer: Browser, customer: Customer) -> None:
+    customer.buy()
+
+    assert "First end the subscription" in words(buyer.get(LEAVING))
+    assert buyer.get(f"{LEAVING}/deletion").location == LEAVING
+    assert "End the subscription first. Nothing was changed." in submit(buyer, f"{LEAVING}/deletion")
