@@ -13,7 +13,7 @@ from wtforms.validators import Optional
 
 from portal.db import unit_of_work
 from portal.models import AuditEntry
-from portal.services import audit, spreadsheets
+from portal.services import audit, quotes, spreadsheets
 from portal.web import current_user_id, current_workspace_id, workspace_required
 from portal.web.activity_words import KINDS, kind_of, nouns_of, say
 from portal.web.presentation import isotime
@@ -88,6 +88,14 @@ def listing() -> str:
         older=url_for("activity.listing", **chosen, before=shown[-1].id) if len(rows) > PER_PAGE else None,
         csv=url_for("activity.export", **chosen),
     )
+
+
+@blueprint.get("/quotes/<quote:quote_id>")
+@workspace_required(VIEWER)
+def quote(quote_id: str) -> str:
+    """A quote as it was, whatever became of it."""
+    with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+        return render_template("activity/quote.html", quote=quotes.load(session, quote_id))
 
 
 @blueprint.get("/activity.csv")

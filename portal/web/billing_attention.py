@@ -7,13 +7,13 @@ from flask import url_for
 from flask_babel import gettext
 
 from portal.models import BillingDetails, Invoice, Quote, QuoteMatch, Subscription
-from portal.pricing.catalog import SEAT
 from portal.services import members
 from portal.services.dues import Due, Owed
 from portal.services.quotes import CHANGE
 from portal.web import gateways, signed_in
 from portal.web.billing_words import payment_method
 from portal.web.holding_words import PlannedWords
+from portal.web.coming_back import way_back
 from portal.web.payment_words import decline_reason, method_name
 from portal.web.presentation import date_text, money
 
@@ -117,17 +117,9 @@ def _access(subscription: Subscription | None) -> Notice | None:
                 "info",
                 gettext("Your subscription has ended"),
                 gettext("Your invoices stay here. You can choose anew at any time."),
-                [Link(choose_again(subscription), gettext("Choose again"))],
+                [Link(way_back(subscription), gettext("Choose again"))],
             )
     return _trial(subscription)
-
-
-def choose_again(subscription: Subscription) -> str:
-    """Where a subscription that has ended is bought again, with what it had already chosen."""
-    quantities = {str(item["key"]): item.get("quantity") for item in subscription.items}
-    chosen = {key: value for key, value in quantities.items() if value and key != SEAT}
-    terms = {"tier": subscription.tier, "seats": subscription.seats, "interval": subscription.interval}
-    return url_for("pricing.page", **terms, **chosen)
 
 
 def payment_notice(due: Due) -> Notice | None:
@@ -219,6 +211,7 @@ def _ending(subscription: Subscription | None) -> Notice | None:
         "caution",
         gettext("Your subscription ends on %(date)s", date=date_text(subscription.cancel_at)),
         gettext("Until then everything works. Nothing is charged after that day but the usage before it."),
+        [Link(url_for("leaving.page"), gettext("Keep the subscription"))] if _may("owner") else [],
     )
 
 
@@ -235,6 +228,11 @@ def _planned(planned: PlannedWords | None, *, buyer: bool) -> Notice | None:
         [Link(url_for("subscription.page"), gettext("See it"))] if buyer else (),
         [Post(url_for("subscription.undo"), gettext("Undo it"))] if buyer else (),
     )
+
+
+def _may(role: str) -> bool:
+    sign_in = signed_in()
+    return sign_in is not None and sign_in.current is not None and members.may(sign_in.current.role, role)
 
 
 def _mismatch(invoice: Invoice | None, proof: QuoteMatch | None) -> Notice | None:

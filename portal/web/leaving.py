@@ -10,14 +10,14 @@ from werkzeug import Response as AnyResponse
 from portal.db import unit_of_work
 from portal.errors import ConflictError, PortalError
 from portal.models import Subscription
-from portal.services import deletion, export, invoices, leaving, subscriptions
+from portal.services import changes, deletion, export, invoices, leaving, subscriptions
 from portal.services.leaving import StillEndingError
 from portal.web import current_user_id, current_workspace_id, gateways, settings, workspace_required
+from portal.web.coming_back import way_back
+from portal.web.freshness import MONEY, fresh_required
 from portal.web.language import translated
 from portal.web.leaving_form import ReasonForm
-from portal.web.leaving_words import Estimate, consequences, former_choice
-from portal.web.pricing import offered_catalog
-from portal.web.pricing_form import choice_query
+from portal.web.leaving_words import Estimate, consequences
 
 blueprint = Blueprint("leaving", __name__, url_prefix="/billing/leaving")
 
@@ -41,17 +41,11 @@ def _standing(session: Session) -> dict[str, object]:
         "running": running,
         "ends_at": leaving.period_end(running) if running else None,
         "under_way": leaving.under_way(session),
-        "back": _way_back(subscription) if subscription and not running else None,
+        "back": way_back(subscription) if subscription and not running else None,
         "deletion": deletion.pending(session),
         "deletion_due": deletion.due_at(session, gateways().clock.now()),
         "retention_years": settings().retention_years,
     }
-
-
-def _way_back(subscription: Subscription) -> str:
-    """The address of /pricing with the old choice filled in, where it is still sold."""
-    choice = former_choice(subscription, offered_catalog())
-    return url_for("pricing.page", **(choice_query(choice) if choice else {}))
 
 
 @blueprint.route("/end", methods=["GET", "POST"])
@@ -63,6 +57,7 @@ def end() -> AnyResponse | str | tuple[str, int]:
 
 @blueprint.route("/end-now", methods=["GET", "POST"])
 @workspace_required(LEAVER)
+@fresh_required(MONEY)
 def end_now() -> AnyResponse | str | tuple[str, int]:
     """The same at once."""
     return _end(leaving.NOW)
@@ -101,6 +96,7 @@ def _end_page(kind: str, running: Subscription, form: ReasonForm) -> str:
     estimate = _estimate(running)
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
         newest = next(iter(invoices.listing(session, limit=1)), None)
+        planned = changes.planned(session) is not None
     shown: datetime = ends_at or gateways().clock.now()
     return render_template(
         "leaving/end.html",
@@ -108,7 +104,7 @@ def _end_page(kind: str, running: Subscription, form: ReasonForm) -> str:
         now=now,
         ends_at=shown,
         period_end=leaving.period_end(running),
-        facts=consequences(running, shown, estimate, newest, now=now, planned=False),
+        facts=consequences(running, shown, estimate, newest, now=now, planned=planned),
         amount=estimate.invoice.amount_due if estimate.invoice else 0,
         currency=running.currency,
     )
@@ -131,6 +127,7 @@ def keep() -> AnyResponse:
 
 @blueprint.post("/export")
 @workspace_required(LEAVER)
+@fresh_required(MONEY)
 def archive() -> Response:
     """The workspace's data as a ZIP, sent while it is made."""
     export.note(current_workspace_id(), current_user_id())
@@ -153,6 +150,7 @@ def delete() -> AnyResponse | str:
 
 @blueprint.post("/deletion")
 @workspace_required(LEAVER)
+@fresh_required(MONEY)
 def request_deletion() -> AnyResponse:
     """Note the wish."""
     try:

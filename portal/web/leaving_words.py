@@ -8,8 +8,6 @@ from flask_babel import gettext
 from portal.gateways.stripe_words import Invoice
 from portal.models import Invoice as StoredInvoice
 from portal.models import Subscription
-from portal.pricing import Catalog, Selection
-from portal.pricing.catalog import SEAT
 from portal.web.presentation import date_text, money
 
 
@@ -131,17 +129,3 @@ def _balance(newest: StoredInvoice | None) -> list[Fact]:
         amount=money(-newest.ending_balance, newest.currency),
     )
     return [Fact(gettext("Balance of your account"), text)]
-
-
-def former_choice(subscription: Subscription, catalog: Catalog) -> Selection | None:
-    """What an ended subscription had, as sold today; nothing when its tier is not sold any more."""
-    if subscription.tier not in catalog.tiers or not subscription.seats:
-        return None
-    counts = {
-        str(item["key"]): int(str(item["quantity"]))
-        for item in subscription.items
-        if item.get("quantity") and item["key"] != SEAT and item["key"] in catalog.add_ons
-    }
-    intervals = catalog.intervals
-    interval = subscription.interval if subscription.interval in intervals else intervals[0]
-    return Selection(str(subscription.tier), subscription.seats, str(interval), counts)

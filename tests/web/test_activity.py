@@ -68,7 +68,9 @@ def test_pages_hold_fifty_and_follow_one_another_without_a_gap(signed_in: Browse
         answer = signed_in.get(path)
         pages += 1
         totals += [line for line in words(answer).split("\n") if line.startswith("Total: ")]
-        links = [part.split('"')[0] for part in answer.text.split('href="') if "before=" in part.split('"')[0]]
+        links = [
+            part.split('"')[0] for part in answer.text.split('href="') if "before=" in part.split('"')[0]
+        ]
         path = links[0].replace("&amp;", "&") if links else None
 
     assert pages == 3
@@ -89,8 +91,12 @@ def rows(browser: Browser, query: str) -> int:
     return len(list(csv.DictReader(io.StringIO(browser.get(f"{ACTIVITY}/activity.csv?{query}").text))))
 
 
-@pytest.mark.parametrize("query", ["since=31.12.2026", "before=x", "before=9" * 30, "until=9999-12-31", "kind=x"])
-def test_what_cannot_be_read_in_the_address_breaks_nothing(signed_in: Browser, many: None, query: str) -> None:
+@pytest.mark.parametrize(
+    "query", ["since=31.12.2026", "before=x", "before=9" * 30, "until=9999-12-31", "kind=x"]
+)
+def test_what_cannot_be_read_in_the_address_breaks_nothing(
+    signed_in: Browser, many: None, query: str
+) -> None:
     assert signed_in.get(f"{ACTIVITY}?{query}").status_code == 200
     assert signed_in.get(f"{ACTIVITY}/activity.csv?{query}").status_code == 200
 
@@ -99,7 +105,9 @@ def test_a_day_that_does_not_exist_is_said_beside_the_field(signed_in: Browser) 
     assert "Enter a day that exists." in words(signed_in.get(f"{ACTIVITY}?since=2026-02-30"))
 
 
-def test_the_table_is_plain_text_for_every_spreadsheet(signed_in: Browser, workspace: factories.Account) -> None:
+def test_the_table_is_plain_text_for_every_spreadsheet(
+    signed_in: Browser, workspace: factories.Account
+) -> None:
     with unit_of_work(workspace.workspace_id) as session:
         row = {"actor": "=cmd()", "action": "billing_details.saved", "after": {"company_name": "+1"}}
         session.execute(insert(AuditEntry), [row])

@@ -97,9 +97,7 @@ def test_a_comment_that_is_too_long_is_said_beside_the_field(buyer: Browser, cus
     assert customer.subscription().cancel_at is None  # type: ignore[union-attr]
 
 
-def test_the_export_is_a_zip_for_the_owner_alone(
-    app: Flask, buyer: Browser, customer: Customer
-) -> None:
+def test_the_export_is_a_zip_for_the_owner_alone(app: Flask, buyer: Browser, customer: Customer) -> None:
     customer.buy()
     answer = buyer.submit(f"{LEAVING}/export", page=LEAVING)
 
