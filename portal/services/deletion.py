@@ -257,6 +257,8 @@ def erase(session: Session, workspace_id: int) -> None:
             tax_id_value=None,
             tax_id_status=None,
             draft_selection=None,
+            purchase_order=None,
+            stripe_email=None,
         )
     )
     session.execute(

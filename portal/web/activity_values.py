@@ -27,6 +27,7 @@ LABELS: dict[str, object] = {
     "email": _("E-mail"),
     "name": _("Name"),
     "address": _("Address"),
+    "country": _("Country"),
     "tax_id_type": _("Kind of tax number"),
     "tax_id_value": _("Tax number"),
     "due_at": _("On"),
@@ -124,6 +125,8 @@ def _reader(name: str, currency: str) -> Callable[[Any], str | None]:
         return _tier
     if name in WORDED:
         return lambda value: str(STATES.get(str(value), value))
+    if name == "country":
+        return lambda value: country(str(value))
     if name == "address":
         return _address
     if name == "error":

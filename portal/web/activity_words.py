@@ -60,6 +60,8 @@ NOUNS = {
     "tax_id": "details",
     "change": "subscription",
     "payment_method": "invoice",
+    "correction": "invoice",
+    "details_request": "details",
     "member": "member",
     "invitation": "member",
     "ownership": "member",
@@ -94,6 +96,13 @@ SENTENCES: dict[str, object] = {
     "change.undone": _("Took the planned change back"),
     "change.replaced": _("A further change took the planned one's place"),
     "change.lapsed": _("The subscription ended before the planned change"),
+    "billing_details.changed": _("Changed the billing details"),
+    "details_request.made": _("Asked support for another country or tax number"),
+    "details_request.withdrawn": _("Took the request for another country or tax number back"),
+    "correction.begun": _("Asked for a corrected invoice"),
+    "correction.done": _("The invoice was credited, and a corrected one took its place"),
+    "correction.stuck": _("The invoice was credited; the corrected one is made by support"),
+    "correction.refused": _("The invoice could not be corrected; it stays as it is"),
     **PAYMENT_SENTENCES,
     **INVOICE_SENTENCES,
     "invitation.sent": _("Invited %(email)s as %(role)s"),
@@ -141,6 +150,10 @@ SPECIAL: dict[str, Callable[[AuditEntry], str]] = {
     "cancellation.done": _cancellation,
     "cancellation.refused": _cancellation,
 }
+
+
+# what is wanted stands against all that there is
+WISHES = {"details_request.made", "correction.begun"}
 
 
 class _Facts(dict[str, str]):
@@ -194,6 +207,8 @@ def _named(template: str) -> set[str]:
 def _changes(entry: AuditEntry) -> list[Change]:
     """What differs between before and after, in words; what nobody would read is left out."""
     before, after = flattened(entry.before, entry.after)
+    if entry.action in WISHES:
+        before = {name: value for name, value in before.items() if name in after}
     currency = str(after.get("currency") or before.get("currency") or "usd")
     found = []
     for name in dict.fromkeys([*before, *after]):

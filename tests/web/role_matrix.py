@@ -32,20 +32,50 @@ class Row:
 TABLE = """
 GET   /                                                    accounts.home                  guest    own
 GET   /account                                             accounts.page                  member   own
+GET   /account/browsers                                    browsers.listing               member   own
+POST  /account/browsers/<handle>/end                       browsers.end                   member   nothing
+POST  /account/browsers/others/end                         browsers.end_others            member   own
 GET   /account/email                                       security.change_email          member   own
 POST  /account/email                                       security.change_email          member   own
 GET   /account/email/<token>                               security.change_email_confirm  guest    own
+GET   /account/passkeys                                    passkeys.listing               member   own
+GET   /account/passkeys/<int:passkey_id>/remove            passkeys.ask_remove            member   nothing
+POST  /account/passkeys/<int:passkey_id>/remove            passkeys.remove                member   nothing
+GET   /account/passkeys/new                                passkeys.add                   member   own
+POST  /account/passkeys/new                                passkeys.add                   member   own
+POST  /account/passkeys/options                            passkeys.options               member   own
 GET   /account/password                                    security.change_password       member   own
 POST  /account/password                                    security.change_password       member   own
-POST  /account/sign-out-others                             accounts.sign_out_others       member   own
+GET   /account/two-step                                    two_step.page                  member   own
+GET   /account/two-step/app                                two_step.set_up                member   own
+POST  /account/two-step/app                                two_step.set_up                member   own
+POST  /account/two-step/codes                              two_step.renew_codes           member   own
+GET   /account/two-step/off                                two_step.ask_off               member   own
+POST  /account/two-step/off                                two_step.turn_off              member   own
+GET   /account/verify                                      freshness.page                 member   own
+POST  /account/verify                                      freshness.page                 member   own
+POST  /account/verify/other-way                            freshness.other_way            member   own
+POST  /account/verify/passkey                              freshness.passkey              member   own
+POST  /account/verify/passkey/options                      freshness.passkey_options      member   own
 POST  /account/workspaces/<int:workspace_id>               accounts.switch                member   nothing
 POST  /appearance                                          navigation.appearance          guest    own
 GET   /assets/<version>/<path:name>                        assets.file                    guest    own
 GET   /billing                                             billing.overview               member   own
 GET   /billing/activity                                    activity.listing               admin    own
 GET   /billing/activity/activity.csv                       activity.export                admin    own
+GET   /billing/activity/quotes/<quote:quote_id>            activity.quote                 admin    nothing
+GET   /billing/details                                     details.page                   member   own
+POST  /billing/details                                     details.change                 billing  own
+GET   /billing/details/elsewhere                           details.elsewhere              billing  own
+POST  /billing/details/elsewhere                           details.ask                    billing  own
+POST  /billing/details/elsewhere/withdraw                  details.withdraw               billing  own
 GET   /billing/invoices                                    invoices.listing               member   own
 GET   /billing/invoices/<invoice:stripe_id>                invoices.page                  member   nothing
+GET   /billing/invoices/<invoice:stripe_id>/correction     invoices.correction            billing  nothing
+POST  /billing/invoices/<invoice:stripe_id>/correction     invoices.correct               billing  nothing
+GET   /billing/invoices/invoices.csv                       invoices.invoice_file          member   own
+GET   /billing/invoices/lines.csv                          invoices.line_file             member   own
+GET   /billing/invoices/next                               invoices.upcoming              member   own
 GET   /billing/leaving                                     leaving.page                   owner    own
 GET   /billing/leaving/deletion                            leaving.delete                 owner    own
 POST  /billing/leaving/deletion                            leaving.request_deletion       owner    own
@@ -87,6 +117,10 @@ GET   /development/mail/<name>/html                        development.html     
 GET   /healthz                                             health.alive                   guest    own
 GET   /login                                               security.login                 guest    own
 POST  /login                                               security.login                 guest    own
+POST  /login/passkey                                       second_step.passkey            guest    own
+POST  /login/passkey/options                               second_step.passkey_options    guest    own
+GET   /login/second                                        second_step.page               guest    own
+POST  /login/second                                        second_step.page               guest    own
 POST  /logout                                              security.logout                guest    own
 GET   /pricing                                             pricing.page                   guest    own
 GET   /pricing/choice                                      pricing.choice                 guest    own
@@ -99,8 +133,6 @@ GET   /signup                                              security.register    
 POST  /signup                                              security.register              guest    own
 GET   /signup/sent                                         accounts.check_mail            guest    own
 GET   /start                                               accounts.start                 member   own
-GET   /verify                                              security.verify                member   own
-POST  /verify                                              security.verify                member   own
 """
 
 ROWS = [Row(*line.split()) for line in TABLE.strip().splitlines()]

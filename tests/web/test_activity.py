@@ -91,14 +91,10 @@ def rows(browser: Browser, query: str) -> int:
     return len(list(csv.DictReader(io.StringIO(browser.get(f"{ACTIVITY}/activity.csv?{query}").text))))
 
 
-@pytest.mark.parametrize(
-    "query", ["since=31.12.2026", "before=x", "before=9" * 30, "until=9999-12-31", "kind=x"]
-)
-def test_what_cannot_be_read_in_the_address_breaks_nothing(
-    signed_in: Browser, many: None, query: str
-) -> None:
-    assert signed_in.get(f"{ACTIVITY}?{query}").status_code == 200
-    assert signed_in.get(f"{ACTIVITY}/activity.csv?{query}").status_code == 200
+def test_what_cannot_be_read_in_the_address_breaks_nothing(signed_in: Browser, many: None) -> None:
+    for query in ("since=31.12.2026", "before=x", "before=" + "9" * 30, "until=9999-12-31", "kind=x"):
+        assert signed_in.get(f"{ACTIVITY}?{query}").status_code == 200, query
+        assert signed_in.get(f"{ACTIVITY}/activity.csv?{query}").status_code == 200, query
 
 
 def test_a_day_that_does_not_exist_is_said_beside_the_field(signed_in: Browser) -> None:
