@@ -12,8 +12,8 @@ from portal.services.dues import Due, Owed
 from portal.services.quotes import CHANGE
 from portal.web import gateways, signed_in
 from portal.web.billing_words import payment_method
-from portal.web.holding_words import PlannedWords
 from portal.web.coming_back import way_back
+from portal.web.holding_words import PlannedWords
 from portal.web.payment_words import decline_reason, method_name
 from portal.web.presentation import date_text, money
 

@@ -98,6 +98,16 @@ GET   /billing/payment/pay/<invoice:stripe_id>             paying.page          
 POST  /billing/payment/pay/<invoice:stripe_id>             paying.confirm                 billing  nothing
 GET   /billing/payment/pay/<invoice:stripe_id>/done        paying.done                    billing  nothing
 GET   /billing/payment/pay/<invoice:stripe_id>/state       paying.state                   billing  nothing
+GET   /billing/subscription                                subscription.page              billing  own
+POST  /billing/subscription                                subscription.prepare           billing  own
+GET   /billing/subscription/<quote:quote_id>               subscription.quote             billing  nothing
+POST  /billing/subscription/<quote:quote_id>/confirm       subscription.confirm           billing  nothing
+GET   /billing/subscription/<quote:quote_id>/done          subscription.done              billing  nothing
+POST  /billing/subscription/<quote:quote_id>/renew         subscription.renew             billing  nothing
+GET   /billing/subscription/<quote:quote_id>/state         subscription.state             billing  nothing
+GET   /billing/subscription/prices                         subscription.prices            billing  own
+POST  /billing/subscription/prices                         subscription.move              billing  own
+POST  /billing/subscription/undo                           subscription.undo              billing  own
 GET   /checkout                                            checkout.details               billing  own
 POST  /checkout                                            checkout.details               billing  own
 GET   /checkout/<quote:quote_id>                           checkout.page                  billing  nothing
