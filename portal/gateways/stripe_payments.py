@@ -78,6 +78,25 @@ class StripePayments:
         params: Any = {"default_payment_method": method_id}
         ask(lambda: self._client.v1.subscriptions.update(subscription_id, params, {"idempotency_key": key}))
 
+    def align_schedule(self, subscription_id: str, *, key: str) -> bool:
+        """Have a schedule of the subscription keep its present default; whether that was needed.
+
+        A schedule remembers the default of the day on which it was made, and sets it again with a new phase.
+        """
+        found = reading.plain(ask(lambda: self._client.v1.subscriptions.retrieve(subscription_id)))
+        schedule_id = reading.identity(found.get("schedule"))
+        method_id = reading.identity(found.get("default_payment_method"))
+        if schedule_id is None or method_id is None:
+            return False
+        schedule = reading.plain(ask(lambda: self._client.v1.subscription_schedules.retrieve(schedule_id)))
+        settings = schedule.get("default_settings") or {}
+        if reading.identity(settings.get("default_payment_method")) == method_id:
+            return False
+        params: Any = {"default_settings": {"default_payment_method": method_id}}
+        options: Any = {"idempotency_key": f"{key}:{method_id}"}
+        ask(lambda: self._client.v1.subscription_schedules.update(schedule_id, params, options))
+        return True
+
     def detach(self, method_id: str, *, key: str) -> None:
         """Take the method away from its customer for good; one that is away already is no error."""
         params: Any = {}

@@ -17,6 +17,7 @@ from portal.sandbox import lists, schedule_phases, schedule_transitions, schedul
 from portal.sandbox.dispatch import route
 from portal.sandbox.documents import in_body, in_path, merged_metadata
 from portal.sandbox.errors import invalid, missing_param, unsupported
+from portal.sandbox.payment_methods import usable
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
@@ -29,7 +30,10 @@ OF_PHASE = (
     "discounts", "duration", "end_date", "items.discounts", "items.metadata", "items.price",
     "items.quantity", "metadata", "proration_behavior", "start_date",
 )  # fmt: skip
-UPDATED_WITH = ("end_behavior", "metadata", "proration_behavior", *(f"phases.{name}" for name in OF_PHASE))
+UPDATED_WITH = (
+    "default_settings.default_payment_method", "end_behavior", "metadata", "proration_behavior",
+    *(f"phases.{name}" for name in OF_PHASE),
+)  # fmt: skip
 
 
 @route("POST", "/v1/subscription_schedules", params=SubscriptionScheduleCreateParams)
@@ -95,6 +99,9 @@ def update(sandbox: Sandbox, params: dict[str, Any], id: str) -> Document:
     schedule.update(end_behavior=behavior, _expiring_told=False)
     schedule["metadata"] = merged_metadata(schedule["metadata"], params.get("metadata"))
     subscription = in_body(sandbox, subscriptions.KIND, schedule["subscription"], "subscription")
+    if method := (params.get("default_settings") or {}).get("default_payment_method"):
+        usable(sandbox, method, subscription["customer"])
+        schedule["default_settings"] = {**schedule["default_settings"], "default_payment_method": method}
     if "phases" in params:
         schedule["phases"] = schedule_phases.read(sandbox, schedule, subscription, params["phases"])
     schedules.write(sandbox, schedule)

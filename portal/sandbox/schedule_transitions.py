@@ -74,6 +74,10 @@ def enter(sandbox: Sandbox, subscription: Document, phase: Document, proration_b
 
 def _members(sandbox: Sandbox, subscription: Document, phase: Document) -> dict[str, Any]:
     params: dict[str, Any] = {name: phase[name] for name in NAMES if phase[name]}
+    schedule = schedules.of_subscription(sandbox, subscription)
+    general = (schedule or {}).get("default_settings") or {}
+    if general.get("default_payment_method"):
+        params.setdefault("default_payment_method", general["default_payment_method"])
     if phase["automatic_tax"]:
         params["automatic_tax"] = phase["automatic_tax"]
     wanted = _given(sandbox, phase["discounts"], subscription["discounts"])

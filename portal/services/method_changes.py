@@ -211,6 +211,7 @@ def _step(gateways: Gateways, workspace_id: int, action: PaymentAction) -> Payme
         case actions.SUBSCRIPTION:
             if row is not None:
                 door.set_subscription_default(row.stripe_id, method_id, key=key)
+                door.align_schedule(row.stripe_id, key=f"{action.id}:schedule")
             return actions.advance(workspace_id, action.id, actions.FINISH)
         case actions.DETACH:
             with unit_of_work(workspace_id) as session:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import Interval, cast, func, or_, select, update
+from sqlalchemy import Interval, Select, cast, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
@@ -241,15 +241,22 @@ def _behind(session: Session, paid: Invoice) -> bool:
 
 
 def go_on(gateways: Gateways, workspace_id: int) -> int:
-    """Make the drafts of an unpaid subscription final, once what was open is paid; returns how many.
+    """Make an unpaid subscription's drafts final, once what was open is paid; returns how many.
 
-    Stripe leaves them as drafts for good; the subscription is active again when the newest is paid.
+    Stripe leaves them as drafts for good; the subscription is active again when the newest is paid. A planned
+    change of one in good standing keeps the method that has just paid.
     Source: docs.stripe.com/billing/subscriptions/overview#unpaid.
     """
     with unit_of_work(workspace_id) as session:
         row = methods.live_subscription(session)
-        if row is None or row.status != "unpaid" or dues.owed(session, grace=gateways.settings.grace):
+        if row is None:
             return 0
+        held = row.status == "unpaid" and not dues.owed(session, grace=gateways.settings.grace)
+        paid = session.scalar(_last_paid())
+    if not held:
+        if paid is not None:
+            gateways.stripe.payments.align_schedule(row.stripe_id, key=f"{paid}:schedule")
+        return 0
     drafts = gateways.stripe.payments.drafts(row.stripe_id)
     for invoice_id in drafts:
         try:
@@ -258,3 +265,11 @@ def go_on(gateways: Gateways, workspace_id: int) -> int:
             log.warning("draft_not_final", invoice=invoice_id, reason=str(refusal))
         projections.refresh_invoice(gateways, invoice_id)
     return len(drafts)
+
+
+def _last_paid() -> Select[str]:
+    """The id of the action that paid last."""
+    statement = select(PaymentAction.id).where(
+        PaymentAction.kind == actions.PAY, PaymentAction.state == actions.DONE
+    )
+    return statement.order_by(PaymentAction.updated_at.desc()).limit(1)

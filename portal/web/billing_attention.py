@@ -67,7 +67,7 @@ def attention(
     found = [
         _unfinished(waiting),
         payment_notice(due) or _access(subscription),
-        _expiring(due),
+        expiring_notice(due),
         _ending(subscription),
         _planned(planned, buyer=buyer),
         _mismatch(invoice, proof),
@@ -174,7 +174,8 @@ def _ended_for(invoice: Invoice) -> Notice:
     )
 
 
-def _expiring(due: Due) -> Notice | None:
+def expiring_notice(due: Due) -> Notice | None:
+    """That the card which pays the subscription ends soon, or has ended."""
     card = due.expiring
     if card is None or card.last_day is None:
         return None

@@ -11,7 +11,7 @@ from portal.services import billing_details, dues, method_changes, payment_metho
 from portal.services.ids import new_id
 from portal.services.payment_actions import StillWorkingError
 from portal.web import current_user_id, current_workspace_id, gateways, settings, workspace_required
-from portal.web.billing_attention import Notice, may_pay, payment_notice
+from portal.web.billing_attention import Notice, expiring_notice, may_pay, payment_notice
 from portal.web.freshness import MONEY, fresh_required
 from portal.web.language import translated
 from portal.web.limits import limit_quotes
@@ -22,7 +22,7 @@ blueprint = Blueprint("payment", __name__, url_prefix="/billing/payment")
 
 PAYER = "billing"
 # where the banner would say again what the page itself says
-ON_THEIR_OWN = ("billing.overview", "paying.page", "paying.done")
+ON_THEIR_OWN = ("billing.overview", "payment.page", "paying.page", "paying.done")
 
 
 @blueprint.app_context_processor
@@ -52,11 +52,13 @@ def _facts(session: Session) -> dict[str, object]:
     today = gateways().clock.now().date()
     methods = payment_methods.listing(session)
     details = billing_details.current(session)
+    due = dues.due(session, grace=settings().grace, today=today)
     return {
         "methods": methods,
         "expiries": {method.id: expiry(method, today) for method in methods},
         "live": payment_methods.live_subscription(session),
-        "owed": dues.owed(session, grace=settings().grace),
+        "owed": due.owed,
+        "notices": [payment_notice(due), expiring_notice(due)],
         "customer": details.stripe_customer_id if details else None,
     }
 

@@ -1,5 +1,7 @@
 """What a workspace can be charged with: listed once, the default in both places, removed by rule."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import func, select, update
 
@@ -129,6 +131,27 @@ def test_the_default_is_not_changed_while_somebody_else_changes_it(live: Custome
     make_default(live, card)
 
     assert at_stripe(live) == (card, card)
+
+
+def test_a_change_that_is_planned_does_not_bring_the_old_card_back(live: Customer) -> None:
+    card = add(live, "pm_card_mastercard")
+    door = live.shop.client.v1.subscription_schedules
+    [subscription] = live.shop.subscriptions()
+    schedule = door.create({"from_subscription": subscription.id})
+    items = [
+        {"price": str(row.price), **({"quantity": row.quantity} if "quantity" in row else {})}
+        for row in schedule.phases[0]["items"]
+    ]
+    now, end = schedule.phases[0].start_date, schedule.phases[0].end_date
+    here: Any = {"items": items, "start_date": now, "end_date": end}
+    later: Any = {"items": items, "duration": {"interval": "month", "interval_count": 1}}
+    door.update(schedule.id, {"end_behavior": "release", "phases": [here, later]})
+    make_default(live, card)
+    live.shop.advance(days=31, hours=2)
+    live.settle()
+
+    assert at_stripe(live) == (card, card)
+    assert listed(live)[0] == ("4444", True)
 
 
 def test_the_only_one_of_a_live_subscription_is_kept(live: Customer) -> None:

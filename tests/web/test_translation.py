@@ -24,6 +24,7 @@ from portal.services import checkout, members
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
+from tests.services.failing import fall_behind, methods
 from tests.services.inviting import Company
 from tests.shop import BERLIN, Shop
 from tests.web.reading import SILENT
@@ -270,3 +271,21 @@ def test_the_page_that_an_invitation_leads_to(
     pages += [other.get("/billing"), client.get(path)]
 
     assert [untranslated(page) for page in pages] == [[]] * len(pages)
+
+
+def test_ways_to_pay_and_a_renewal_that_failed(buyer: Browser, customer: Customer) -> None:
+    path = f"/billing/payment/pay/{fall_behind(customer)}"
+    failing, good = methods(customer)
+    pages = [
+        buyer.get("/billing/payment"),
+        buyer.get("/billing/payment/add"),
+        buyer.get(f"/billing/payment/methods/{failing.id}/remove"),
+        buyer.get(f"/billing/payment/methods/{good.id}/remove"),
+        buyer.get(path),
+        buyer.submit(path, {"method": failing.id}),
+        buyer.get("/billing/invoices"),
+        buyer.submit(path, {"method": good.id}, follow_redirects=True),
+        buyer.get("/billing"),
+    ]
+
+    assert [untranslated(page) for page in pages] == [[]] * 9
