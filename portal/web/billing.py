@@ -13,7 +13,6 @@ from portal.services import (
     changes,
     dues,
     invoices,
-    members,
     quotes,
     subscriptions,
 )
@@ -22,10 +21,9 @@ from portal.web import (
     current_workspace_id,
     gateways,
     settings,
-    signed_in,
     workspace_required,
 )
-from portal.web.billing_attention import attention
+from portal.web.billing_attention import attention, may_here
 from portal.web.billing_words import bought_lines, invoice_status, next_charges, payment_method
 from portal.web.holding_words import HeldLines, held_lines, planned_words
 
@@ -50,21 +48,18 @@ def _facts(session: Session) -> dict[str, object]:
     holding = changes.holding(session)
     held = held_lines(holding, gateways().clock.now()) if holding else _bought(subscription, sold)
     planned = planned_words(holding) if holding else None
-    buyer = may_spend()
     return {
         "subscription": subscription,
         "details": details,
         "catalog": sold,
         "held": held,
-        "buyer": buyer and holding is not None,
+        "buyer": may_here("billing") and holding is not None and holding.cancel_at is None,
         "charges": next_charges(subscription, held.total, planned) if subscription else [],
         "invoice": newest,
         "invoice_status": invoice_status(newest) if newest else None,
         "proof": proof,
         "method": payment_method(subscription.default_payment_method) if subscription else None,
-        "attention": attention(
-            subscription, details, newest, proof, _unpaid(session), due, planned=planned, buyer=buyer
-        ),
+        "attention": attention(subscription, details, newest, proof, _unpaid(session), due, planned=planned),
         "welcome": subscription is not None and request.args.get("welcome") == subscription.quote_id,
     }
 
@@ -76,20 +71,13 @@ def _bought(subscription: Subscription | None, sold: Catalog | None) -> HeldLine
     return HeldLines(lines, sum(line["amount"] for line in lines), interval)
 
 
-def may_spend() -> bool:
-    """Whether the present member may change what is paid for."""
-    sign_in = signed_in()
-    return (
-        sign_in is not None and sign_in.current is not None and members.may(sign_in.current.role, "billing")
-    )
-
-
 def _unpaid(session: Session) -> Quote | None:
     """The quote that was confirmed and not paid, if there is one."""
-    attempt = attempts.live(session)
-    if attempt is None or attempt.state != attempt_states.AWAITING_PAYMENT:
-        return None
-    return quotes.load(session, attempt.quote_id)
+    for kind in (quotes.FIRST_PURCHASE, quotes.CHANGE):
+        attempt = attempts.live(session, kind)
+        if attempt is not None and attempt.state == attempt_states.AWAITING_PAYMENT:
+            return quotes.load(session, attempt.quote_id)
+    return None
 
 
 def _last(proof: list[QuoteMatch]) -> QuoteMatch | None:

@@ -54,22 +54,20 @@ def attention(
     proof: QuoteMatch | None,
     waiting: Quote | None,
     due: Due = NOTHING_DUE,
-    *,
     planned: PlannedWords | None = None,
-    buyer: bool = False,
 ) -> list[Notice]:
     """The notices for a workspace.
 
     ``invoice`` is its newest, ``proof`` that invoice's comparison with its quote, ``waiting`` a quote that
     was confirmed and not paid, ``due`` what stands in the way of the next payments, ``planned`` a change at
-    the renewal, ``buyer`` whether the person may change it.
+    the renewal.
     """
     found = [
         _unfinished(waiting),
         payment_notice(due) or _access(subscription),
         expiring_notice(due),
         _ending(subscription),
-        _planned(planned, buyer=buyer),
+        _planned(planned),
         _mismatch(invoice, proof),
         _tax_number(details),
     ]
@@ -212,11 +210,12 @@ def _ending(subscription: Subscription | None) -> Notice | None:
         "caution",
         gettext("Your subscription ends on %(date)s", date=date_text(subscription.cancel_at)),
         gettext("Until then everything works. Nothing is charged after that day but the usage before it."),
-        [Link(url_for("leaving.page"), gettext("Keep the subscription"))] if _may("owner") else [],
+        [Link(url_for("leaving.page"), gettext("See what happens"))] if may_here("owner") else (),
+        [Post(url_for("leaving.keep"), gettext("Keep the subscription"))] if may_here("owner") else (),
     )
 
 
-def _planned(planned: PlannedWords | None, *, buyer: bool) -> Notice | None:
+def _planned(planned: PlannedWords | None) -> Notice | None:
     if planned is None:
         return None
     body = gettext(
@@ -226,12 +225,13 @@ def _planned(planned: PlannedWords | None, *, buyer: bool) -> Notice | None:
         "info",
         gettext("Your subscription changes on %(date)s", date=date_text(planned.on)),
         body,
-        [Link(url_for("subscription.page"), gettext("See it"))] if buyer else (),
-        [Post(url_for("subscription.undo"), gettext("Undo it"))] if buyer else (),
+        [Link(url_for("subscription.page"), gettext("See it"))] if may_here("billing") else (),
+        [Post(url_for("subscription.undo"), gettext("Undo it"))] if may_here("billing") else (),
     )
 
 
-def _may(role: str) -> bool:
+def may_here(role: str) -> bool:
+    """Whether the present member may do what needs ``role``."""
     sign_in = signed_in()
     return sign_in is not None and sign_in.current is not None and members.may(sign_in.current.role, role)
 

@@ -12,11 +12,12 @@ from portal.services.changes import Wanted
 from portal.services.leavers import Affected
 from portal.services.quotes import QuoteChangedError, QuoteExpiredError
 from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
+from portal.web.freshness import MONEY, fresh_required
 from portal.web.language import translated
 from portal.web.limits import limit_quotes
 from portal.web.pricing import offered_catalog
 from portal.web.subscription_done import ASK_STRIPE_AFTER, done_page, outcome, standing_of
-from portal.web.subscription_pages import Facts, facts, form_page
+from portal.web.subscription_pages import Facts, facts, form_page, way_back
 from portal.web.subscription_quote import quote_page, rebased
 from portal.web.subscription_quote_words import terms_of
 
@@ -74,6 +75,20 @@ def move() -> Response | tuple[str, int]:
     """A binding quote for the move to the current catalogue."""
     read = _read(move=True)
     return _prepared(read) if read else _nothing_bought()
+
+
+@blueprint.post("/prices/back")
+@limit_quotes
+@workspace_required(BUYER)
+def back() -> Response:
+    """A binding quote for going back to the prices that were left today."""
+    with unit_of_work(current_workspace_id()) as session:
+        holding = changes.holding(session)
+        wanted = way_back(session, holding) if holding else None
+    if wanted is None:
+        flash(gettext("The day of the move is over; these prices are not sold any more."), "info")
+        return redirect(url_for("subscription.page"), code=303)
+    return _requoted(wanted)
 
 
 def _prepared(read: Facts) -> Response | tuple[str, int]:
@@ -154,6 +169,7 @@ def _requoted(wanted: Wanted) -> Response:
 @blueprint.post("/<quote:quote_id>/confirm")
 @limit_quotes
 @workspace_required(BUYER)
+@fresh_required(MONEY)
 def confirm(quote_id: str) -> Response | tuple[Response, int]:
     """Carry the quote out: JSON for the page's script, the next page for a form."""
     try:

@@ -3,16 +3,19 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from flask import current_app, render_template, request, url_for
+from flask import render_template, request, url_for
 from sqlalchemy.orm import Session
 
 from portal import pricing
+from portal.db import unit_of_work
 from portal.models import Subscription
 from portal.pricing import Selection
-from portal.services import changes, leavers, subscriptions
+from portal.services import change_catalogs, changes, leavers, subscriptions
+from portal.services.changes import Wanted
 from portal.services.holdings import Holding
 from portal.services.leavers import Affected
-from portal.web import gateways
+from portal.web import current_workspace_id, gateways
+from portal.web.billing_attention import may_here
 from portal.web.holding_words import (
     HeldLines,
     held_lines,
@@ -21,7 +24,7 @@ from portal.web.holding_words import (
     recurring_reasons,
     state_of,
 )
-from portal.web.pricing import year_saving
+from portal.web.pricing import offered_catalog, year_saving
 from portal.web.subscription_form import WHOLE, ChangeForm, change_form
 from portal.web.subscription_prices import price_changes
 from portal.web.subscription_words import Comparison, State, compare, differences, price_list
@@ -116,6 +119,22 @@ def form_page(read: Facts, **more: object) -> str:
     return render_template("subscription/page.html", **_context(read), **more)
 
 
+def came_from(holding: Holding) -> str | None:
+    """The name of the prices that were left today and may still be gone back to."""
+    with unit_of_work(current_workspace_id()) as session:
+        version = change_catalogs.came_from(session, holding, gateways().clock.now())
+    return price_list(version) if version else None
+
+
+def way_back(session: Session, holding: Holding) -> Wanted | None:
+    """What is held, at the prices that were left today; nothing when it is too late."""
+    version = change_catalogs.came_from(session, holding, gateways().clock.now())
+    if version is None:
+        return None
+    selection = sold_there(holding.selection, pricing.catalog(version))
+    return Wanted(selection, catalog=version, all_now=True)
+
+
 def _context(read: Facts) -> dict[str, object]:
     address = url_for("subscription.prices" if read.moving else "subscription.page")
     held: HeldLines = held_lines(read.holding, read.holding.renews_at)
@@ -130,9 +149,10 @@ def _context(read: Facts) -> dict[str, object]:
         "planned": planned_words(read.holding),
         "held": held,
         "own_prices": price_list(read.holding.catalog),
-        "newer_prices": gateways().settings.default_catalog != read.holding.catalog,
+        "newer_prices": read.holding.cancel_at is None and offered_catalog().version != read.holding.catalog,
         "address": address,
-        "leaving_url": url_for("leaving.page") if "leaving.page" in current_app.view_functions else None,
+        "may_keep": may_here("owner"),
+        "came_from": came_from(read.holding),
         "year_saving": year_saving,
         "chosen_for": CHOSEN_FOR,
         "whole": WHOLE,

@@ -1,0 +1,87 @@
+"""/billing/subscription of a customer with prices of its own: an older catalogue, a negotiated discount."""
+
+from dataclasses import replace
+
+import pytest
+
+from portal import pricing
+from tests.browsing import Browser
+from tests.services.buying import Customer
+from tests.shop import TWELVE_BY_THE_MONTH, Shop
+from tests.web.reading import words
+from tests.web.test_subscription import FIRST_OF_MARCH, PAGE, confirm
+
+TEN_PRO = pricing.Selection("pro", 10, "month")
+FORM = {"whole": "1", "interval": "month", "when": "due"}
+
+
+@pytest.fixture
+def shop(shop: Shop) -> Shop:
+    """Time stands at the first of March until a test turns the clock."""
+    shop.sandbox.clock.source = lambda: FIRST_OF_MARCH
+    return shop
+
+
+@pytest.fixture
+def older(shop: Shop, customer: Customer) -> Customer:
+    """The company as it bought ten seats when the prices of May 2023 were current, at noon of the 16th."""
+    settings = replace(customer.gateways.settings, default_catalog="2023-05")
+    then = replace(customer, gateways=replace(customer.gateways, settings=settings))
+    then.buy(TEN_PRO)
+    shop.advance(days=15, hours=12)
+    customer.settle()
+    return customer
+
+
+def test_an_older_customer_sees_its_own_prices_and_keeps_them_with_more_seats(
+    buyer: Browser, older: Customer
+) -> None:
+    page = words(buyer.get(PAGE))
+    answer = buyer.submit(PAGE, FORM | {"tier": "pro", "seats": "11"})
+    quote = words(buyer.get(answer.location))
+
+    assert "Pro seat × 10 $740.00" in page
+    assert "You have the prices of May 2023" in page
+    assert "$99.00" not in page
+    assert "Pay $37.00 now" in quote
+    assert "11 seats × $74.00 a month = $814.00" in quote
+
+
+def test_moving_to_the_current_prices_says_what_rises_and_falls_and_can_be_taken_back_today(
+    buyer: Browser, older: Customer
+) -> None:
+    prices = words(buyer.get(f"{PAGE}/prices"))
+    moved = buyer.get(buyer.submit(f"{PAGE}/prices", FORM | {"tier": "advanced", "seats": "10"}).location)
+    confirm(buyer, moved)
+    older.settle()
+    afterwards = words(buyer.get(PAGE))
+    back = buyer.get(buyer.submit(f"{PAGE}/prices/back", page=PAGE).location)
+    confirm(buyer, back)
+    older.settle()
+
+    assert "Advanced seat (was: Pro seat) $74.00 a month $99.00 a month rises" in prices
+    assert "Resolutions $1.90 per resolution $0.99 per resolution falls" in prices
+    assert "The prices of November 2026 instead of the prices of May 2023" in words(moved)
+    assert "Pay $125.00 now" in words(moved)
+    assert "Go back to the prices of May 2023" in afterwards
+    assert "Credited now −$125.00" in words(back)
+    assert "Pro seat × 10 $740.00" in words(buyer.get(PAGE))
+
+
+def test_a_negotiated_discount_stands_at_its_line_everywhere(
+    shop: Shop, buyer: Browser, customer: Customer
+) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    agreed = {"percent_off": 10, "duration": "repeating", "duration_in_months": 6}
+    coupon = shop.client.v1.coupons.create({**agreed, "applies_to": {"products": ["portal-seat-advanced"]}})
+    [subscription] = shop.subscriptions()
+    shop.client.v1.subscriptions.update(subscription.id, {"discounts": [{"coupon": coupon.id}]})
+    customer.settle()
+    page, overview = words(buyer.get(PAGE)), words(buyer.get("/billing"))
+    wanted = FORM | {"tier": "advanced", "seats": "13", "copilot": "5", "proactive_support": "1"}
+    quote = words(buyer.get(buyer.submit(PAGE, wanted).location))
+
+    assert "Your discount: 10%, until 1 September 2027 −$118.80" in page
+    assert "Your discount: 10%, until 1 September 2027 −$118.80" in overview
+    assert "Each month, before tax $1,343.20" in overview
+    assert "Discount: 10% of $1,287.00 = −$128.70" in quote
