@@ -26,6 +26,7 @@ from portal.services import (
     payment_actions,
     payment_sweeping,
     payments,
+    planned_changes,
     polling,
     sweeping,
 )
@@ -143,6 +144,7 @@ def sweep_attempts(context: JobContext, timestamp: int) -> None:
 @queue.task(name="corrections.sweep", pass_context=True, queueing_lock="corrections.sweep")
 def sweep_corrections(context: JobContext, timestamp: int) -> None:
     corrections.sweep(gateways_of(context))
+    planned_changes,
 
 
 @queue.periodic(cron="*/10 * * * *")

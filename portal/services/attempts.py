@@ -53,6 +53,8 @@ def begin(
     session: Session, quote: Quote, *, user_id: int | None, now: datetime, step: str = states.CREATE
 ) -> Attempt:
     """The attempt that carries ``quote`` out, claimed by the caller; one of a kind is live in a workspace."""
+    # claims and sweepers go by the database's time, the purchase's own lifetime by the gateway's
+    moment = states.database_time(session)
     attempt = Attempt(
         id=new_id("A"),
         quote_id=quote.id,
@@ -61,8 +63,8 @@ def begin(
         step=step,
         created_by=user_id,
         created_at=now,
-        updated_at=now,
-        claimed_until=states.database_time(session) + states.CLAIM,
+        updated_at=moment,
+        claimed_until=moment + states.CLAIM,
     )
     session.add(attempt)
     quote.confirmed_at = now

@@ -17,7 +17,7 @@ from portal.gateways import Gateways
 from portal.gateways.stripe_change_words import PhaseItem
 from portal.models import Attempt, PlannedChange, Quote, Subscription
 from portal.services import attempt_states as states
-from portal.services import audit, change_quotes, quotes, subscriptions
+from portal.services import audit, change_quotes, incidents, quotes, subscriptions
 from portal.services.change_errors import NotPlannedError
 from portal.services.holdings import PLANNED, planned_row
 from portal.services.ids import new_id
@@ -26,6 +26,8 @@ DONE = "done"
 UNDONE = "undone"
 REPLACED = "replaced"
 LAPSED = "lapsed"
+MIRROR = "changes.mirror"
+MISSED_AFTER = timedelta(hours=2)
 BATCH = 100
 LEFT_BEHIND_AFTER = timedelta(seconds=30)
 
@@ -110,6 +112,12 @@ def release(gateways: Gateways, workspace_id: int) -> None:
     """Take the schedule off, so that the subscription can be changed; the wanted state stays wanted."""
     with unit_of_work(workspace_id) as session:
         row = planned_row(session)
+        over = select(PlannedChange.id).where(
+            PlannedChange.mirrored.is_(False), PlannedChange.state != PLANNED
+        )
+        left_behind = list(session.scalars(over))
+    for row_id in left_behind:
+        mirror(gateways, workspace_id, row_id)
     if row is None or row.stripe_schedule_id is None:
         return
     gateways.stripe.changes.release_schedule(row.stripe_schedule_id, key=f"{row.id}:{row.version}:release")
@@ -196,10 +204,30 @@ def follow(session: Session, gateways: Gateways, row: Subscription) -> PlannedCh
         _settle(session, planned, LAPSED, actor=audit.STRIPE)
         planned.mirrored = True
         return None
-    if planned.effective_at > gateways.clock.now() or not _has(row, planned):
+    if planned.effective_at > gateways.clock.now():
         return None
-    _settle(session, planned, DONE, actor=audit.STRIPE)
-    return planned
+    if _has(row, planned):
+        _settle(session, planned, DONE, actor=audit.STRIPE)
+        # the schedule has done its work
+        gateways.jobs.defer(session, MIRROR, workspace_id=planned.workspace_id)
+        return planned
+    if planned.effective_at + MISSED_AFTER < gateways.clock.now():
+        _missed(session, gateways, row, planned)
+    return None
+
+
+def _missed(session: Session, gateways: Gateways, row: Subscription, planned: PlannedChange) -> None:
+    """The renewal is over and what was planned is not so: a person has to look at it."""
+    _settle(session, planned, LAPSED, actor=audit.STRIPE)
+    incidents.report(
+        session,
+        gateways,
+        "planned_change_missed",
+        dedupe_key=f"planned_change_missed:{planned.id}",
+        workspace_id=planned.workspace_id,
+        summary=f"The change {planned.id} that was planned for the renewal did not take effect",
+        details={"planned": planned.id, "wanted": planned.selection, "seats": row.seats, "tier": row.tier},
+    )
 
 
 def _has(row: Subscription, planned: PlannedChange) -> bool:
@@ -216,7 +244,7 @@ def _has(row: Subscription, planned: PlannedChange) -> bool:
     )
 
 
-def sweep(gateways: Gateways) -> int:
+def sweep(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTER) -> int:
     """Bring to Stripe what a crash left behind; how many. Not while a change is under way."""
     now = func.clock_timestamp()
     under_way = exists().where(
@@ -229,7 +257,7 @@ def sweep(gateways: Gateways) -> int:
             select(PlannedChange.workspace_id, PlannedChange.id)
             .where(
                 PlannedChange.mirrored.is_(False),
-                PlannedChange.updated_at < now - LEFT_BEHIND_AFTER,
+                PlannedChange.updated_at <= now - left_behind_after,
                 ~under_way,
             )
             .order_by(PlannedChange.state == PLANNED, PlannedChange.created_at)
