@@ -144,7 +144,17 @@ def sweep_attempts(context: JobContext, timestamp: int) -> None:
 @queue.task(name="corrections.sweep", pass_context=True, queueing_lock="corrections.sweep")
 def sweep_corrections(context: JobContext, timestamp: int) -> None:
     corrections.sweep(gateways_of(context))
-    planned_changes,
+
+
+@queue.task(name=planned_changes.MIRROR, pass_context=True, retry=RETRY)
+def mirror_planned_changes(context: JobContext, workspace_id: int) -> None:
+    planned_changes.mirror_all(gateways_of(context), workspace_id)
+
+
+@queue.periodic(cron="* * * * * */20")
+@queue.task(name="changes.sweep", pass_context=True, queueing_lock="changes.sweep")
+def sweep_planned_changes(context: JobContext, timestamp: int) -> None:
+    planned_changes.sweep(gateways_of(context))
 
 
 @queue.periodic(cron="*/10 * * * *")

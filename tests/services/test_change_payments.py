@@ -1,4 +1,4 @@
-"""A change that has to be paid first: declined, authenticated, given up, by debit, and by two people at once."""
+"""A change that has to be paid first: declined, authenticated, given up, by debit, by two people at once."""
 
 import pytest
 
