@@ -22,6 +22,7 @@ from portal.services import (
     inbox,
     leaving,
     mails,
+    negotiated_discounts,
     notices,
     payment_actions,
     payment_sweeping,
@@ -155,6 +156,7 @@ def mirror_planned_changes(context: JobContext, workspace_id: int) -> None:
 @queue.task(name="changes.sweep", pass_context=True, queueing_lock="changes.sweep")
 def sweep_planned_changes(context: JobContext, timestamp: int) -> None:
     planned_changes.sweep(gateways_of(context))
+    negotiated_discounts.sweep(gateways_of(context))
 
 
 @queue.periodic(cron="*/10 * * * *")

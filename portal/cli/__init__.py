@@ -8,6 +8,8 @@ from flask.cli import with_appcontext
 
 from portal import tasks
 from portal.cli.commands import BIGGEST_ID, Command, Commands, Percentage, account, gateways, settings
+from portal.cli.demo import demo
+from portal.cli.support import support
 from portal.config import SettingsError
 from portal.db import unit_of_work
 from portal.errors import PortalError
@@ -157,5 +159,5 @@ def app_without(error: SettingsError) -> Flask:
 
 def install(app: Flask) -> None:
     """Give ``app`` its commands."""
-    for command in (db, catalog, stripe, inbox_commands, incident_commands, worker):
+    for command in (db, catalog, stripe, inbox_commands, incident_commands, support, demo, worker):
         app.cli.add_command(command)

@@ -15,6 +15,7 @@ from portal.errors import N_, NotFoundError
 from portal.gateways import stripe_reading as reading
 from portal.gateways.stripe_catalog import StripeAccount
 from portal.gateways.stripe_changes import StripeChanges
+from portal.gateways.stripe_demo import StripeDemo
 from portal.gateways.stripe_errors import StripeRefusedError, ask
 from portal.gateways.stripe_invoices import StripeInvoices
 from portal.gateways.stripe_leaving import StripeLeaving
@@ -65,6 +66,7 @@ class StripeGateway:
         )
         self.payments = StripePayments(self._client)
         self.leaving = StripeLeaving(self._client)
+        self.demo = StripeDemo(self._client, tax=self._tax, expanded=SUBSCRIPTION_EXPANDED)
         self.webhooks = WebhookDoor(
             webhook_secrets, livemode="_live_" in secret_key, account_id=account_id, api_version=API_VERSION
         )

@@ -208,6 +208,12 @@ def keys_of_products(session: Session, product_ids: Iterable[object]) -> frozens
     return frozenset(rows)
 
 
+def products_of(session: Session, key: str) -> list[str]:
+    """Stripe's products that are sold under a line key, in every catalogue."""
+    rows = session.scalars(select(CatalogPrice.stripe_product_id).where(CatalogPrice.key == key).distinct())
+    return sorted(rows)
+
+
 def promote(
     gateways: Gateways,
     code: str,

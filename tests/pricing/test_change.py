@@ -1,5 +1,6 @@
 """The price of a change: whole items credited and charged, own prices, each line rounded alone."""
 
+import calendar
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -214,7 +215,8 @@ HAD = Selection("advanced", 12, "month", {"copilot": 5, "proactive_support": 1})
         (replace(HAD, seats=15), replace(HAD, seats=15), None),
         (replace(HAD, seats=8), HAD, replace(HAD, seats=8)),
         (replace(HAD, tier="essential"), HAD, replace(HAD, tier="essential")),
-        (replace(HAD, tier="expert", seats=8), replace(HAD, tier="expert"), replace(HAD, tier="expert", seats=8)),
+        (replace(HAD, tier="expert", seats=8), replace(HAD, tier="expert"),
+         replace(HAD, tier="expert", seats=8)),
         (replace(HAD, add_ons={"copilot": 6}), replace(HAD, add_ons={"copilot": 6, "proactive_support": 1}),
          replace(HAD, add_ons={"copilot": 6})),
         (replace(HAD, interval="year", seats=8), replace(HAD, interval="year", seats=8), None),
@@ -270,3 +272,12 @@ def test_every_moment_lies_in_one_period(anchor: int, at: int, interval: str) ->
     assert start <= at < end
     assert containing(anchor, interval, end)[0] == end
     assert containing(anchor, interval, start) == (start, end)
+
+
+@given(anchor=st.integers(0, 16_000_000_000), months=st.integers(-240, 240))
+def test_months_are_those_of_a_calendar(anchor: int, months: int) -> None:
+    start = datetime.fromtimestamp(anchor, UTC)
+    year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+    day = min(start.day, calendar.monthrange(year, month + 1)[1])
+
+    assert after(anchor, "month", months) == start.replace(year=year, month=month + 1, day=day).timestamp()

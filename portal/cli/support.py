@@ -1,0 +1,73 @@
+"""What support does for one customer, on the record: ``flask support discount …``."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import click
+
+from portal import pricing
+from portal.cli.commands import BIGGEST_ID, Commands, Percentage, gateways
+from portal.db import unit_of_work
+from portal.errors import PortalError
+from portal.models import NegotiatedDiscount
+from portal.services import negotiated_discounts
+
+support = Commands("support", help="What is agreed with one customer; every use is in its history.")
+WORKSPACE = click.IntRange(1, BIGGEST_ID)
+
+
+@support.group("discount", cls=Commands)
+def discount() -> None:
+    """Discounts on one line of a customer's subscription."""
+
+
+@discount.command("set")
+@click.argument("workspace_id", type=WORKSPACE)
+@click.argument("line")
+@click.option("--percent-off", type=Percentage(), help="such as 20 or 12.5")
+@click.option("--amount-off", type=click.IntRange(min=1), help="minor units a period")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="invoices made before that day have it")
+def set_discount(
+    workspace_id: int,
+    line: str,
+    percent_off: Decimal | None,
+    amount_off: int | None,
+    until: datetime | None,
+) -> None:
+    """Agree on a discount on LINE (seat, copilot …), instead of the one that is there."""
+    try:
+        made = negotiated_discounts.agree(
+            gateways(),
+            workspace_id,
+            line,
+            percent_off=percent_off,
+            amount_off=amount_off,
+            until=until.date() if until else None,
+        )
+    except pricing.PricingError as error:
+        raise PortalError(error.message) from error
+    click.echo(_line(made))
+
+
+@discount.command("list")
+@click.argument("workspace_id", type=WORKSPACE)
+def list_discounts(workspace_id: int) -> None:
+    """Show what was agreed with a customer, newest first."""
+    gateways()
+    with unit_of_work(workspace_id) as session:
+        for row in negotiated_discounts.listing(session):
+            click.echo(_line(row))
+
+
+@discount.command("end")
+@click.argument("workspace_id", type=WORKSPACE)
+@click.argument("discount_id")
+def end_discount(workspace_id: int, discount_id: str) -> None:
+    """Take a discount away; the next invoice is without it."""
+    click.echo(_line(negotiated_discounts.end(gateways(), workspace_id, discount_id)))
+
+
+def _line(row: NegotiatedDiscount) -> str:
+    off = f"{row.percent_off.normalize():f} %" if row.percent_off is not None else str(row.amount_off)
+    until = f" until {row.ends_at:%Y-%m-%d}" if row.ends_at else ""
+    return f"{row.id}  {row.state:7}  {row.line}  {off} off{until}"
