@@ -55,6 +55,7 @@ class Facts:
     wanted: State | None
     affected: Affected
     moving: bool
+    one_more: changes.SeatPrice | None  # a further seat, at the present prices
 
 
 def facts(session: Session, holding: Holding, catalog: pricing.Catalog, *, moving: bool) -> Facts:
@@ -65,7 +66,9 @@ def facts(session: Session, holding: Holding, catalog: pricing.Catalog, *, movin
     if subscription is None:
         raise changes.NoSubscriptionError
     had = state_of(holding)
-    return Facts(subscription, holding, had, form, wanted, _affected(session, wanted or had), moving)
+    one_more = None if moving else changes.seat_price(session, gateways().clock.now())
+    affected = _affected(session, wanted or had)
+    return Facts(subscription, holding, had, form, wanted, affected, moving, one_more)
 
 
 def sold_there(selection: Selection, catalog: pricing.Catalog) -> Selection:
@@ -145,6 +148,7 @@ def _context(read: Facts) -> dict[str, object]:
         "catalog": read.form.catalog,
         "form": read.form,
         "affected": read.affected,
+        "one_more": read.one_more,
         "preview": preview(read),
         "planned": planned_words(read.holding),
         "held": held,

@@ -82,7 +82,9 @@ def _quote_context(
         "people": people(session, terms),
         "planned": planned_words(holding) if holding else None,
         "button": button(quote, terms),
-        "under": under(quote, payment_method(subscription.default_payment_method if subscription else None)),
+        "under": under(
+            quote, terms, payment_method(subscription.default_payment_method if subscription else None)
+        ),
         "notices": _notices(state),
         "other_way": _other_way(state, terms),
         "payment_url": url_for("payment.page") if "payment.page" in current_app.view_functions else None,

@@ -25,6 +25,7 @@ class Terms:
     later_at: datetime | None
     next_charge_at: datetime | None
     all_now: bool
+    trialing: bool
     leavers: tuple[Mapping[str, Any], ...]
     sums: Mapping[str, Any]
     facts: Mapping[str, object]
@@ -73,6 +74,7 @@ def terms_of(quote: Quote) -> Terms:
         later_at=_moment(given.get("later_at")),
         next_charge_at=_moment(given.get("next_charge_at")),
         all_now=bool(given.get("all_now")),
+        trialing=bool(given.get("trialing")),
         leavers=tuple(given.get("leavers") or ()),
         sums=given["recurring"],
         facts=given.get("facts") or {},
@@ -93,12 +95,14 @@ def button(quote: Quote, terms: Terms) -> str:
     return gettext("Confirm, nothing to pay now")
 
 
-def under(quote: Quote, method: str) -> str:
+def under(quote: Quote, terms: Terms, method: str) -> str:
     """The sentence under the button: from what is paid, or what can still be done about it."""
     if quote.amount_due:
         return gettext("Paid with: %(method)s. The change takes effect as soon as it is paid.", method=method)
-    if quote.lines:
+    if terms.later is None:
         return gettext("The change takes effect at once.")
+    if terms.at_once:
+        return gettext("What waits for the renewal can be undone until then.")
     return gettext("You can undo it until that day.")
 
 
@@ -166,6 +170,10 @@ def _renewal(quote: Quote, terms: Terms) -> str:
         recurring(each["amount"], each["interval"], quote.currency) for each in (terms.sums["before"], then)
     )
     date = date_text(on) if on else ""
+    if terms.trialing:
+        return gettext(
+            "The trial ends on %(date)s; then you pay %(amount)s before tax.", date=date, amount=now
+        )
     if was == now:
         return gettext("Renews on %(date)s for %(amount)s before tax, as before.", date=date, amount=now)
     return gettext(

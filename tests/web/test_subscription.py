@@ -73,6 +73,7 @@ def test_the_form_shows_what_is_had_at_its_own_prices_and_changes_nothing(subscr
 
     assert "Advanced seat × 12 $1,188.00" in text
     assert "Each month, before tax $1,462.00" in text
+    assert "You have 12. One more: $49.50 now, then $99.00 a month, before tax." in text
     assert "Nothing changes yet." in text
     assert 'name="seats" value="12"' in page.text
 

@@ -26,9 +26,11 @@ from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.services.failing import fall_behind, methods
 from tests.services.inviting import Company
-from tests.shop import BERLIN, Shop
+from tests.shop import BERLIN, TWELVE_BY_THE_MONTH, Shop
 from tests.web.reading import SILENT
 from tests.web.test_checkout import CHOICE, IN_BERLIN, confirm
+from tests.web.test_subscription import ask
+from tests.web.test_subscription import confirm as follow_confirm
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # no other test makes pages in it, so nothing of it is remembered elsewhere
@@ -200,6 +202,24 @@ def test_waiting_and_a_declined_card(shop: Shop, buyer: Browser, customer: Custo
     assert [untranslated(page) for page in pages] == [[], [], []]
     # the bank's reason is Stripe's to translate
     assert [text.replace(said, "") for text in untranslated(answer)] == ["|"]
+
+
+def test_a_change_and_what_became_of_it(buyer: Browser, customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    up, down = ask(buyer, seats="13", tier="expert"), ask(buyer, seats="10", tier="essential")
+    done = follow_confirm(buyer, down)
+    pages = [
+        buyer.get("/billing/subscription?seats=14&proactive_support=0&whole=1&tier=essential&interval=year"),
+        ask(buyer, seats="0"),
+        ask(buyer, seats="10", tier="essential"),
+        *(up, down, done),
+        buyer.get("/billing"),
+        buyer.get("/billing/subscription"),
+        buyer.get(up.request.path),
+    ]
+
+    assert [answer.status_code for answer in pages] == [200, 422, 409, 200, 200, 200, 200, 200, 200]
+    assert [untranslated(page) for page in pages] == [[]] * 9
 
 
 def test_what_was_bought(buyer: Browser, customer: Customer) -> None:
