@@ -115,6 +115,8 @@ def added(action_id: str) -> Response | str:
     if name == "saved":
         flash(gettext("Your new way to pay is saved."), "success")
         return redirect(url_for("payment.page"), code=303)
+    if request.args.get("redirect_status") == "failed":
+        name = "failed"  # the person said no at their bank or wallet
     return render_template("payment/added.html", action_id=action_id, name=name, waited=waited)
 
 

@@ -75,7 +75,8 @@ def test_usage_invoices_after_a_failed_yearly_renewal_begin_no_new_grace(custome
         seen.append(customer.access())
 
     assert at_first == "active"
-    assert set(seen) == {"limited"}
+    # Stripe gives up in the third week
+    assert seen == ["limited", *["ended"] * 7]
 
 
 def test_paying_the_old_invoice_gives_access_again(customer: Customer) -> None:

@@ -2,7 +2,10 @@
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
+from portal.db import unit_of_work
+from portal.models import PaymentMethod
 from portal.services.ids import new_id
 from tests import factories
 from tests.browsing import Browser
@@ -38,8 +41,18 @@ def test_the_list_names_each_way_to_pay_and_is_there_while_stripe_is_away(
 ) -> None:
     customer.buy(TWELVE_BY_THE_MONTH)
     add(customer, "pm_usBankAccount_success")
+    now = customer.gateways.clock.now()
+    with unit_of_work(customer.workspace_id) as session:
+        ends = update(PaymentMethod).where(PaymentMethod.last4 == "4242")
+        session.execute(ends.values(exp_month=now.month, exp_year=now.year))
+    overview = words(buyer.get("/billing"))
+    with unit_of_work(customer.workspace_id) as session:
+        session.execute(ends.values(exp_month=12, exp_year=2034))
     customer.shop.faults.fail("refused", "*", method="*", times=99)
     text = words(buyer.get("/billing/payment"))
+
+    assert "Visa ending in 4242 expires on" in overview
+    assert "Add the new card, so that no payment fails. Add a card or account" in overview.replace("\n", " ")
 
     assert "Visa ending in 4242" in text
     assert "Pays your subscription Works until 31 December 2034" in text
@@ -52,6 +65,7 @@ def test_a_card_is_added_made_the_default_and_the_old_one_removed(buyer: Browser
     action = new_id("P")
     status, answer = ask(buyer, "/billing/payment/add", action=action, make_default=True)
     waiting = buyer.get(f"/billing/payment/add/{action}")
+    refused_at_bank = buyer.get(f"/billing/payment/add/{action}?redirect_status=failed")
     customer.shop.set_up(str(answer["client_secret"]), "pm_card_mastercard")
     customer.settle()
     saved = buyer.get(f"/billing/payment/add/{action}", follow_redirects=True)
@@ -62,6 +76,7 @@ def test_a_card_is_added_made_the_default_and_the_old_one_removed(buyer: Browser
     assert "Remove it" not in refused
     assert (status, answer["collect"]) == (200, "setup")
     assert "Saving it" in words(waiting)
+    assert "Nothing was saved" in words(refused_at_bank)
     assert "Your new way to pay is saved." in words(saved)
     assert "Mastercard ending in 4444\nPays your subscription" in words(saved)
     assert "Visa ending in 4242 is removed." in words(removed)
