@@ -84,7 +84,12 @@ def ask_support(
     try:
         with unit_of_work(workspace_id) as session:
             row = DetailsRequest(
-                id=new_id("R"), state=OPEN, wanted=facts, before=_facts(known), created_by=user_id
+                id=new_id("R"),
+                state=OPEN,
+                wanted=facts,
+                before=_facts(known),
+                created_by=user_id,
+                created_at=gateways.clock.now(),
             )
             session.add(row)
             session.flush()

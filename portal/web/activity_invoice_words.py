@@ -1,4 +1,4 @@
-"""The words of /billing/activity for what becomes of issued invoices, and of whom they are made out to."""
+"""The words of /billing/activity for what becomes of issued invoices."""
 
 from flask_babel import lazy_gettext as _
 
@@ -18,18 +18,10 @@ INVOICE_SENTENCES: dict[str, object] = {
     "dispute.warning_needs_response": _("The bank asked about the payment"),
     "dispute.warning_under_review": _("The bank reviews its question about the payment"),
     "dispute.warning_closed": _("The bank's question about the payment is closed"),
-    "correction.begun": _("Asked for the invoice to be made out anew"),
-    "correction.done": _("The invoice was replaced by one with corrected details"),
-    "correction.refused": _("The invoice could not be made out anew; nothing changed"),
-    "correction.stuck": _("The invoice was credited; support finishes its correction"),
     "billing_details.changed": _("Changed the billing details"),
-    "details_request.made": _("Asked support for another country or tax number"),
-    "details_request.withdrawn": _("Took the request to support back"),
 }
 INVOICE_NOUNS = {
     "credit_note": "invoice",
     "refund": "invoice",
     "dispute": "invoice",
-    "correction": "invoice",
-    "details_request": "details",
 }

@@ -1,5 +1,6 @@
 """/billing/invoices: the list and its files, and an invoice, explained and held against its quote."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -141,6 +142,8 @@ def page(stripe_id: str) -> str:
 
 def _one(session: Session, invoice: Invoice) -> dict[str, Any]:
     proof = invoices.proof(session, invoice.stripe_id)
+    correction = correction_pages.facts(session, invoice)
+    originals = _originals(invoice, correction["other"])
     earlier = line_traces.earlier_lines(session, invoice)
     comparison = comparisons.with_previous(session, invoice)
     return {
@@ -150,15 +153,24 @@ def _one(session: Session, invoice: Invoice) -> dict[str, Any]:
         "status": invoice_status(invoice),
         "tax_rates": tax_rates(invoice),
         "paid_with": payment_method(invoice.payment) if invoice.payment else None,
-        "explained": lambda line: explained(line, invoice.currency, earlier),
+        "explained": lambda line: explained(originals.get(line.get("id"), line), invoice.currency, earlier),
         "difference": difference_words,
         "told": told(adjustments.of_invoice(session, invoice.stripe_id)),
         "comparison": comparison,
         "bars": bars(comparison, invoice.lines) if comparison else [],
         "purchase_order": invoice_csv.purchase_order(invoice),
         "pay": pay_address(invoice),
-        **correction_pages.facts(session, invoice),
+        **correction,
     }
+
+
+def _originals(invoice: Invoice, other: Invoice | None) -> dict[object, Mapping[str, Any]]:
+    """Line id → the same line of the invoice that this one replaces, which knows how it came about."""
+    if other is None or invoice.billing.get("corrects") != other.stripe_id:
+        return {}
+    before = [line for line in other.lines if line["amount"]]
+    same = len(before) == len(invoice.lines)
+    return {new.get("id"): old for new, old in zip(invoice.lines, before, strict=True)} if same else {}
 
 
 def pay_address(invoice: Invoice) -> str | None:

@@ -222,6 +222,31 @@ def test_a_change_and_what_became_of_it(buyer: Browser, customer: Customer) -> N
     assert [untranslated(page) for page in pages] == [[]] * 9
 
 
+def test_what_is_done_about_invoices(buyer: Browser, customer: Customer) -> None:
+    empty = [buyer.get("/billing/details"), buyer.get("/billing/invoices/next")]
+    customer.buy(TWELVE_BY_THE_MONTH)
+    customer.shop.advance(days=31, hours=2)
+    charge = customer.shop.charges()[-1]
+    customer.shop.client.v1.refunds.create({"charge": charge.id, "amount": 100})
+    customer.settle()
+    newest, refunded = re.findall(r"/billing/invoices/in_\w+", buyer.get("/billing/invoices").text)
+    elsewhere = "/billing/details/elsewhere"
+    refused = buyer.submit("/billing/details", {"email": "x", "company_name": "Acme Ltd"})
+    asked = {"country": "DE", "line1": "Torstraße", "city": "Berlin", "postal_code": "10119"}
+    pages = [
+        *empty,
+        *(buyer.get(path) for path in (newest, refunded, f"{newest}/correction", f"{refunded}/correction")),
+        buyer.get("/billing/invoices?from=2031-01-01"),
+        buyer.get("/billing/invoices/next"),
+        refused,
+        buyer.get(elsewhere),
+        buyer.submit(elsewhere, asked | {"tax_id_value": "DE1"}),
+        buyer.submit(elsewhere, asked, follow_redirects=True),
+    ]
+
+    assert [untranslated(page) for page in pages] == [[]] * 12
+
+
 def test_what_was_bought(buyer: Browser, customer: Customer) -> None:
     empty = [buyer.get("/billing"), buyer.get("/billing/invoices")]
     older = customer.prepare()
