@@ -303,6 +303,7 @@ def subscription(document: Document) -> Subscription:
         anchor=document["billing_cycle_anchor"],
         schedule_id=identity(document.get("schedule")),
         pending=_pending(document.get("pending_update")),
+        ended_because=(document.get("cancellation_details") or {}).get("reason"),
     )
 
 

@@ -234,6 +234,7 @@ class Subscription:
     schedule_id: str | None = None
     # the metadata that it gets once the change that waits for its payment is paid; None: none waits
     pending: Mapping[str, str] | None = None
+    ended_because: str | None = None  # cancellation_requested | payment_failed | payment_disputed
 
 
 @dataclass(frozen=True)

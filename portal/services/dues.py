@@ -51,6 +51,7 @@ class Due:
     owed: tuple[Owed, ...] = ()
     expiring: methods.Shown | None = None
     ended_for: Invoice | None = None
+    ended: Subscription | None = None
 
 
 def owed(session: Session, *, grace: timedelta) -> list[Owed]:
@@ -98,7 +99,9 @@ def due(session: Session, *, grace: timedelta, today: date) -> Due:
             ),
             None,
         )
-    return Due(tuple(owed(session, grace=grace)), methods.expiring(session, today), ended)
+    return Due(
+        tuple(owed(session, grace=grace)), methods.expiring(session, today), ended, row if ended else None
+    )
 
 
 def processing(invoice: Invoice) -> bool:

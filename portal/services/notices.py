@@ -46,6 +46,7 @@ def about_subscription(
     subscription: Subscription,
     *,
     was: object,
+    unpaid: bool = False,
 ) -> None:
     """Word of a debit that failed late, and of a trial that is about to end."""
     if was == subscriptions.PAYMENT_PENDING and subscription.access == subscriptions.LIMITED:
@@ -53,7 +54,8 @@ def about_subscription(
         _send(session, gateways, details, "debit_failed", key, _subscription_facts(session, subscription))
     if was == subscriptions.ACTIVE and subscription.access == subscriptions.LIMITED:
         _limited(session, gateways, details, subscription)
-    if was in (subscriptions.ACTIVE, subscriptions.LIMITED) and subscription.access == subscriptions.OVER:
+    worked = was in (subscriptions.ACTIVE, subscriptions.LIMITED)
+    if unpaid and worked and subscription.access == subscriptions.OVER:
         _ended(session, gateways, details, subscription)
     if _trial_ends_soon(subscription, gateways.clock.now()):
         remind(session, gateways, details, subscription)

@@ -276,16 +276,7 @@ def _write_subscription(
     if known is not None and known.synced_at > facts.read_at:
         return [f"subscription {subscription.id} is known in a newer state"]
     before = _subscription_facts(known) if known else None
-    access = subscriptions.access(
-        subscription,
-        invoice=facts.invoice,
-        payment=facts.payment,
-        setup=facts.setup,
-        before=known.access if known else subscriptions.NONE,
-        owed_since=subscriptions.owed_since(session, subscription.id),
-        now=gateways.clock.now(),
-        grace=gateways.settings.grace,
-    )
+    access = _access(session, gateways, facts, subscription, known.access if known else subscriptions.NONE)
     back = change_states.held_back(session)
     subscriptions.store(session, subscription, prices, access=access, synced_at=facts.read_at, held_back=back)
     session.expire_all()
@@ -301,8 +292,30 @@ def _write_subscription(
         )
     attempt_states.follow(session, gateways, stored, facts.payment, facts.setup)
     _follow_changes(session, gateways, subscription, stored)
-    notices.about_subscription(session, gateways, _details(session), stored, was=(before or {}).get("access"))
+    notices.about_subscription(
+        session,
+        gateways,
+        _details(session),
+        stored,
+        was=(before or {}).get("access"),
+        unpaid=subscription.ended_because == "payment_failed",
+    )
     return [f"subscription {subscription.status}, access {access}"]
+
+
+def _access(
+    session: Session, gateways: Gateways, facts: Facts, subscription: Subscription, before: str
+) -> str:
+    return subscriptions.access(
+        subscription,
+        invoice=facts.invoice,
+        payment=facts.payment,
+        setup=facts.setup,
+        before=before,
+        owed_since=subscriptions.owed_since(session, subscription.id),
+        now=gateways.clock.now(),
+        grace=gateways.settings.grace,
+    )
 
 
 def _follow_changes(

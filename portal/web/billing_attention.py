@@ -123,7 +123,7 @@ def _access(subscription: Subscription | None) -> Notice | None:
 def payment_notice(due: Due) -> Notice | None:
     """The banner of every billing page while a renewal is not paid, or that it ended the subscription."""
     if due.ended_for is not None:
-        return _ended_for(due.ended_for)
+        return _ended_for(due.ended_for, due.ended)
     if not due.owed:
         return None
     first = due.owed[0]
@@ -145,30 +145,22 @@ def payment_notice(due: Due) -> Notice | None:
 
 
 def _pay(owed: Owed) -> list[Link]:
-    if not may_pay():
+    if not may_here("billing"):
         return []
     return [Link(url_for("paying.page", stripe_id=owed.invoice.stripe_id), gettext("Pay now"))]
 
 
-def may_pay() -> bool:
-    """Whether the present member may spend the workspace's money."""
-    sign_in = signed_in()
-    return (
-        sign_in is not None and sign_in.current is not None and members.may(sign_in.current.role, "billing")
-    )
-
-
-def _ended_for(invoice: Invoice) -> Notice:
+def _ended_for(invoice: Invoice, ended: Subscription | None) -> Notice:
     return Notice(
         "negative",
-        gettext("Your subscription has ended because it was not paid"),
+        gettext("Your subscription has ended with an invoice unpaid"),
         gettext(
             "Invoice %(number)s over %(amount)s could not be collected, and is not collected any more."
             " Choose again, and everything is as it was.",
             number=invoice.number,
             amount=money(invoice.amount_due, invoice.currency),
         ),
-        [Link(url_for("pricing.page"), gettext("Choose again"))],
+        [Link(way_back(ended) if ended else url_for("pricing.page"), gettext("Choose again"))],
     )
 
 
@@ -185,7 +177,7 @@ def expiring_notice(due: Due) -> Notice | None:
         if over
         else gettext("%(card)s expires on %(date)s", card=method_name(card), date=date_text(card.last_day)),
         gettext("Your subscription is paid with it. Add the new card, so that no payment fails."),
-        [Link(url_for("payment.add"), gettext("Add a card or account"))] if may_pay() else [],
+        [Link(url_for("payment.add"), gettext("Add a card or account"))] if may_here("billing") else [],
     )
 
 

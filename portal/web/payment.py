@@ -11,7 +11,7 @@ from portal.services import billing_details, dues, method_changes, payment_metho
 from portal.services.ids import new_id
 from portal.services.payment_actions import StillWorkingError
 from portal.web import current_user_id, current_workspace_id, gateways, settings, workspace_required
-from portal.web.billing_attention import Notice, expiring_notice, may_pay, payment_notice
+from portal.web.billing_attention import Notice, expiring_notice, may_here, payment_notice
 from portal.web.freshness import MONEY, fresh_required
 from portal.web.language import translated
 from portal.web.limits import limit_quotes
@@ -32,7 +32,7 @@ def banner() -> dict[str, object]:
 
 
 def _banner() -> Notice | None:
-    if not request.path.startswith("/billing") or request.endpoint in ON_THEIR_OWN or not may_pay():
+    if not request.path.startswith("/billing") or request.endpoint in ON_THEIR_OWN or not may_here("billing"):
         return None
     today = gateways().clock.now().date()
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
