@@ -10,7 +10,7 @@ from portal.cli.commands import BIGGEST_ID, Commands, Percentage, gateways
 from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.models import NegotiatedDiscount
-from portal.services import negotiated_discounts
+from portal.services import details_changes, negotiated_discounts
 
 support = Commands("support", help="What is agreed with one customer; every use is in its history.")
 WORKSPACE = click.IntRange(1, BIGGEST_ID)
@@ -71,3 +71,24 @@ def _line(row: NegotiatedDiscount) -> str:
     off = f"{row.percent_off.normalize():f} %" if row.percent_off is not None else str(row.amount_off)
     until = f" until {row.ends_at:%Y-%m-%d}" if row.ends_at else ""
     return f"{row.id}  {row.state:7}  {row.line}  {off} off{until}"
+
+
+@support.group("details", cls=Commands)
+def details() -> None:
+    """Requests for another country or tax number."""
+
+
+@details.command("accept")
+@click.argument("workspace_id", type=WORKSPACE)
+def accept_details(workspace_id: int) -> None:
+    """Carry the open request out; the tax of later invoices follows, and the customer is mailed."""
+    done = details_changes.resolve(gateways(), workspace_id, accepted=True)
+    click.echo(f"{done.id} is carried out.")
+
+
+@details.command("refuse")
+@click.argument("workspace_id", type=WORKSPACE)
+def refuse_details(workspace_id: int) -> None:
+    """Leave everything as it is; the customer is mailed, and the reason is yours to write."""
+    done = details_changes.resolve(gateways(), workspace_id, accepted=False)
+    click.echo(f"{done.id} is refused.")

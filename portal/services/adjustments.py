@@ -1,9 +1,10 @@
 """Money that came back after an invoice was final: credit notes, refunds and disputes, read anew and kept."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,7 @@ from portal.services.subscriptions import moment
 
 CREDIT_NOTE, REFUND, DISPUTE = "credit_note", "refund", "dispute"
 VOID = "void"
+NOT_REFUNDED = ("failed", "canceled")
 
 
 def refresh_credit_note(gateways: Gateways, credit_note_id: str) -> projections.Outcome:
@@ -72,18 +74,28 @@ def of_invoice(session: Session, invoice_id: str) -> list[Adjustment]:
     )
 
 
-def credited(session: Session, invoice_ids: Iterable[str]) -> dict[str, int]:
-    """What credit notes take off each of these invoices, in minor units; one without any is no key."""
-    statement = (
-        select(Adjustment.stripe_invoice_id, func.sum(Adjustment.amount))
-        .where(
-            Adjustment.kind == CREDIT_NOTE,
-            Adjustment.status != VOID,
-            Adjustment.stripe_invoice_id.in_(list(invoice_ids)),
-        )
-        .group_by(Adjustment.stripe_invoice_id)
-    )
-    return {invoice_id: int(amount) for invoice_id, amount in session.execute(statement)}
+@dataclass(frozen=True)
+class GivenBack:
+    """What came off an invoice, in minor units: by credit notes, and by refunds apart from those."""
+
+    credited: int = 0
+    refunded: int = 0
+
+
+def given_back(session: Session, invoice_ids: Iterable[str]) -> dict[str, GivenBack]:
+    """What came off each of these invoices; one of which nothing did is no key."""
+    statement = select(Adjustment).where(Adjustment.stripe_invoice_id.in_(list(invoice_ids)))
+    by_invoice: dict[str, list[Adjustment]] = {}
+    for each in session.scalars(statement):
+        by_invoice.setdefault(each.stripe_invoice_id, []).append(each)
+    found = {invoice_id: _given_back(rows) for invoice_id, rows in by_invoice.items()}
+    return {invoice_id: back for invoice_id, back in found.items() if back != GivenBack()}
+
+
+def _given_back(found: Sequence[Adjustment]) -> GivenBack:
+    notes = (each.amount for each in found if each.kind == CREDIT_NOTE and each.status != VOID)
+    refunds = (each.amount for each in refunded_apart(found) if each.status not in NOT_REFUNDED)
+    return GivenBack(sum(notes), sum(refunds))
 
 
 def refunded_apart(found: Sequence[Adjustment]) -> list[Adjustment]:

@@ -6,6 +6,7 @@ by which Link recognises saved cards. Changing ours leaves Stripe's as it is unl
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -17,14 +18,14 @@ from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError
 from portal.gateways.stripe_invoices import BilledTo
 from portal.models import BillingDetails, DetailsRequest
-from portal.services import audit, billing_details, incidents, tax_ids
+from portal.services import audit, billing_details, incidents, letters, tax_ids
 from portal.services.billing_details import ADDRESS, Details, DetailsError
 from portal.services.ids import new_id
 
 # Stripe's limit for the value of a custom field
 LONGEST_PURCHASE_ORDER = 140
 LONGEST_REASON = 500
-OPEN, WITHDRAWN = "open", "withdrawn"
+OPEN, DONE, REFUSED, WITHDRAWN = "open", "done", "refused", "withdrawn"
 
 
 class RequestUnderWayError(ConflictError):
@@ -121,6 +122,63 @@ def withdraw(workspace_id: int, user_id: int) -> None:
         row.state = WITHDRAWN
         row.resolved_at = session.scalar(select(func.clock_timestamp()))
         audit.record(session, "details_request.withdrawn", user_id=user_id, before=dict(row.wanted))
+
+
+def resolve(gateways: Gateways, workspace_id: int, *, accepted: bool) -> DetailsRequest:
+    """Support's answer to the open request: carry it out, or leave all as it is; the customer is mailed.
+
+    Accepted, the details are saved as at a first purchase: Stripe checks the place and the number, and the
+    tax of later invoices follows. Raises NotFoundError without an open request, DetailsError for what Stripe
+    refuses.
+    """
+    with unit_of_work(workspace_id) as session:
+        row, known = open_request(session), _known(session)
+    if row is None:
+        raise NotFoundError("This workspace has no open request.")
+    wanted: Mapping[str, Any] = row.wanted
+    if accepted:
+        details = Details(
+            known.company_name,
+            known.stripe_email or known.email,
+            wanted["address"],
+            wanted["tax_id_type"],
+            wanted["tax_id_value"],
+        )
+        billing_details.save(gateways, workspace_id, None, details)
+    with unit_of_work(workspace_id) as session:
+        done = session.scalars(select(DetailsRequest).where(DetailsRequest.id == row.id)).one()
+        details_now = session.scalars(select(BillingDetails).with_for_update()).one()
+        details_now.email, details_now.stripe_email = known.email, known.stripe_email
+        done.state = DONE if accepted else REFUSED
+        done.resolved_at = gateways.clock.now()
+        audit.record(
+            session,
+            "details_request.done" if accepted else "details_request.refused",
+            actor="support",
+            before=dict(done.before),
+            after=dict(done.wanted),
+        )
+        _answer(session, gateways, details_now, done)
+        return done
+
+
+def _answer(session: Session, gateways: Gateways, details: BillingDetails, row: DetailsRequest) -> None:
+    letters.send(
+        session,
+        gateways,
+        "details_answer",
+        details.email,
+        dedupe_key=f"details_answer:{row.id}",
+        workspace_id=details.workspace_id,
+        facts={
+            "request": row.id,
+            "accepted": row.state == DONE,
+            "company_name": details.company_name,
+            "address": row.wanted["address"],
+            "tax_id": row.wanted["tax_id_value"],
+            "base_url": gateways.settings.base_url,
+        },
+    )
 
 
 def open_request(session: Session, *, lock: bool = False) -> DetailsRequest | None:

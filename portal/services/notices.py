@@ -23,12 +23,25 @@ def about_invoice(
     session: Session, gateways: Gateways, details: BillingDetails, invoice: Invoice, *, attempt_count: int
 ) -> None:
     """The receipt of a paid invoice, or word of a renewal that could not be collected."""
-    if invoice.status == "paid" and invoice.subtotal > 0:
+    if invoice.billing.get("corrects"):
+        _corrected(session, gateways, details, invoice)
+    elif invoice.status == "paid" and invoice.subtotal > 0:
         _send(session, gateways, details, "receipt", f"receipt:{invoice.stripe_id}", _invoice_facts(invoice))
     renewal = invoice.billing_reason not in ELSEWHERE
     if renewal and attempt_count and subscriptions.collection_failed(invoice):
         key = f"payment_failed:{invoice.stripe_id}:{attempt_count}"
         _send(session, gateways, details, "payment_failed", key, _owed_facts(session, gateways, invoice))
+
+
+def _corrected(session: Session, gateways: Gateways, details: BillingDetails, invoice: Invoice) -> None:
+    """Word of an invoice that took another's place, once it is settled; nothing was received for it."""
+    if invoice.status != "paid":
+        return
+    replaced = session.scalars(
+        select(Invoice).where(Invoice.stripe_id == str(invoice.billing["corrects"]))
+    ).first()
+    facts = _invoice_facts(invoice) | {"replaced": replaced.number if replaced else None}
+    _send(session, gateways, details, "correction", f"correction:{invoice.stripe_id}", facts)
 
 
 def about_returned_debit(

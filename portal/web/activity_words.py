@@ -98,6 +98,8 @@ SENTENCES: dict[str, object] = {
     "change.lapsed": _("The subscription ended before the planned change"),
     "billing_details.changed": _("Changed the billing details"),
     "details_request.made": _("Asked support for another country or tax number"),
+    "details_request.done": _("Support changed the country or the tax number"),
+    "details_request.refused": _("Support refused another country or tax number"),
     "details_request.withdrawn": _("Took the request for another country or tax number back"),
     "correction.begun": _("Asked for a corrected invoice"),
     "correction.done": _("The invoice was credited, and a corrected one took its place"),

@@ -13,6 +13,7 @@ from io import StringIO
 from babel.numbers import get_currency_precision
 
 from portal.models import Invoice
+from portal.services.adjustments import GivenBack
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 # without it Excel reads UTF-8 as its own code page
@@ -20,7 +21,8 @@ MARK = "\ufeff"
 
 INVOICE_COLUMNS = (
     "invoice", "date", "status", "for", "currency", "subtotal", "discount", "tax", "total", "balance_applied",
-    "amount_due", "amount_paid", "credited", "paid_on", "billed_to", "po_number", "tax_number", "id",
+    "amount_due", "amount_paid", "credited", "refunded", "paid_on",
+    "billed_to", "po_number", "tax_number", "id",
 )  # fmt: skip
 LINE_COLUMNS = (
     "invoice", "date", "status", "currency", "line", "key", "description", "quantity", "unit_price", "from",
@@ -28,9 +30,9 @@ LINE_COLUMNS = (
 )  # fmt: skip
 
 
-def invoices(rows: Sequence[Invoice], credited: Mapping[str, int]) -> str:
-    """One row for each invoice; ``credited``: what its credit notes take off it."""
-    return _file(INVOICE_COLUMNS, (_invoice(row, credited.get(row.stripe_id, 0)) for row in rows))
+def invoices(rows: Sequence[Invoice], returned: Mapping[str, GivenBack]) -> str:
+    """One row for each invoice; ``returned``: what came off it, by its id."""
+    return _file(INVOICE_COLUMNS, (_invoice(row, returned.get(row.stripe_id, GivenBack())) for row in rows))
 
 
 def lines(rows: Sequence[Invoice]) -> str:
@@ -58,10 +60,10 @@ def _file(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return MARK + out.getvalue()
 
 
-def _invoice(row: Invoice, credited: int) -> list[str]:
+def _invoice(row: Invoice, back: GivenBack) -> list[str]:
     amounts = (
         row.subtotal, -row.discount, row.tax, row.total, row.amount_due - row.total, row.amount_due,
-        row.amount_paid, credited,
+        row.amount_paid, back.credited, back.refunded,
     )  # fmt: skip
     return [
         safe(row.number or row.stripe_id),

@@ -92,7 +92,7 @@ def _page(session: Session) -> dict[str, object]:
     return {
         "invoices": shown,
         "proofs": matches.of_invoices(session, ids),
-        "credited": adjustments.credited(session, ids),
+        "returned": adjustments.given_back(session, ids),
         "sums": invoice_lists.sums(session, wanted),
         "years": invoice_lists.years(session),
         "wanted": wanted,
@@ -110,8 +110,8 @@ def invoice_file() -> Response:
     """The invoices of the filter, one row each."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
         rows = invoice_lists.every(session, invoice_filter.read(request.args))
-        credited = adjustments.credited(session, [row.stripe_id for row in rows])
-    return _download(invoice_csv.invoices(rows, credited), "invoices")
+        returned = adjustments.given_back(session, [row.stripe_id for row in rows])
+    return _download(invoice_csv.invoices(rows, returned), "invoices")
 
 
 @blueprint.get("/lines.csv")

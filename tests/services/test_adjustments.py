@@ -65,7 +65,9 @@ def test_a_credit_note_says_where_its_parts_went(customer: Customer) -> None:
     )
     assert str(note.details["number"]).endswith("-CN-01")
     with unit_of_work(customer.workspace_id) as session:
-        assert adjustments.credited(session, [invoice.stripe_id]) == {invoice.stripe_id: 9_900}
+        assert adjustments.given_back(session, [invoice.stripe_id]) == {
+            invoice.stripe_id: adjustments.GivenBack(9_900, 0)
+        }
 
 
 def test_a_dispute_is_kept_to_its_end_and_support_is_told_once(customer: Customer) -> None:

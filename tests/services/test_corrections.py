@@ -82,6 +82,7 @@ def test_the_old_one_is_credited_in_full_and_both_name_each_other(customer: Cust
 
     assert (note.kind, note.amount, note.details["balance"]) == ("credit_note", 146_200, 146_200)
     assert found == {done.id}
+    assert (customer.mails("receipt"), customer.mails("correction")) == (1, 1)
 
 
 def test_taxes_and_discounts_come_out_to_the_cent(customer: Customer) -> None:

@@ -124,3 +124,29 @@ def test_before_the_first_purchase_there_is_nothing_to_change(customer: Customer
         row.address = None
     with pytest.raises(NotFoundError):
         change(customer)
+
+
+def test_support_carries_the_request_out_and_the_tax_follows(customer: Customer) -> None:
+    change(customer)
+    details_changes.ask_support(customer.gateways, customer.workspace_id, customer.account.user_id, TO_BERLIN)
+    done = details_changes.resolve(customer.gateways, customer.workspace_id, accepted=True)
+    with unit_of_work(customer.workspace_id) as session:
+        details = session.scalars(select(BillingDetails)).one()
+        waiting = details_changes.open_request(session)
+
+    assert (done.state, waiting) == ("done", None)
+    assert (details.address or {})["country"] == "DE"
+    assert (details.tax_id_value, details.purchase_order) == ("DE136695976", "PO-2026-17")
+    assert (details.email, details.stripe_email) == ("money@acme.example", "billing@acme.example")
+    assert at_stripe(customer)["email"] == "billing@acme.example"
+    assert customer.mails("details_answer") == 1
+
+
+def test_a_refused_request_changes_nothing(customer: Customer) -> None:
+    details_changes.ask_support(customer.gateways, customer.workspace_id, customer.account.user_id, TO_BERLIN)
+    done = details_changes.resolve(customer.gateways, customer.workspace_id, accepted=False)
+
+    assert done.state == "refused"
+    assert at_stripe(customer)["address"]["country"] == "US"  # type: ignore[index]
+    with pytest.raises(NotFoundError):
+        details_changes.resolve(customer.gateways, customer.workspace_id, accepted=True)
