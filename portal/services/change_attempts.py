@@ -5,6 +5,8 @@ The steps of an attempt of kind "change"; each can be done again, under the key 
 
 from collections.abc import Callable
 
+from sqlalchemy.orm import Session
+
 from portal.db import unit_of_work
 from portal.errors import N_
 from portal.gateways import Gateways
@@ -26,6 +28,7 @@ from portal.services import (
     quotes,
 )
 from portal.services.attempts import KEY_LIFETIME, Confirmation, PurchaseRefusedError, StillConfirmingError
+from portal.services.quotes import QuoteChangedError
 from portal.services.undoing import PaymentUnderWayError
 
 Step = Callable[[Gateways, Attempt, Quote], None]
@@ -132,17 +135,21 @@ def _compare(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
             if found and invoice.status == "open":
                 change_undoing.mismatch(session, gateways, row, quote, invoice, found)
                 return
-            _collect(session_row=row, invoice=invoice)
-            states.move(session, row, states.AWAITING_PAYMENT, actor=audit.SYSTEM)
-    # the card may have been charged already, and then it goes on at once
+            _collect(session, row, invoice)
+
+
+def _collect(session: Session, row: Attempt, invoice: Invoice) -> None:
+    """What is left to pay is the browser's; where the card was charged already nobody has to do anything."""
+    states.advance(session, row, states.COLLECT)
+    row.collect = "nothing"
+    if invoice.status == "open" and invoice.intent_id is not None:
+        row.collect, row.stripe_intent_id = "payment", invoice.intent_id
+        states.move(session, row, states.AWAITING_PAYMENT, actor=audit.SYSTEM)
+
+
+def _look(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
+    """Whatever has been paid moves the attempt on when it is projected."""
     projections.refresh_subscription(gateways, str(attempt.stripe_subscription_id))
-
-
-def _collect(*, session_row: Attempt, invoice: Invoice) -> None:
-    session_row.step = states.COLLECT
-    open_payment = invoice.status == "open" and invoice.intent_id is not None
-    session_row.collect = "payment" if open_payment else "nothing"
-    session_row.stripe_intent_id = invoice.intent_id if open_payment else None
 
 
 def _plan(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
@@ -161,6 +168,7 @@ STEPS: dict[str, Step] = {
     states.RELEASE: _release,
     states.UPDATE: _update,
     states.COMPARE: _compare,
+    states.COLLECT: _look,
     states.PLAN: _plan,
 }
 
@@ -202,7 +210,7 @@ def abandon(gateways: Gateways, workspace_id: int, attempt_id: str, reason: str)
             raise PaymentUnderWayError
         change_undoing.start(workspace_id, attempt_id, reason, step=states.VOID)
         change_undoing.undo(gateways, workspace_id, attempt_id)
-    except PurchaseRefusedError:
+    except (PurchaseRefusedError, QuoteChangedError):
         return  # it had never come into being
     except StripeUnknownError as unknown:
         raise StillConfirmingError(log=str(unknown)) from unknown

@@ -168,10 +168,18 @@ def succeed(session: Session, attempt: Attempt, quote: Quote, *, actor: str = au
 def held_back(session: Session) -> dict[str, object] | None:
     """What was had before a change whose debit is on its way: its seats do not count before it is paid."""
     attempt = live(session)
-    if attempt is None:
+    if attempt is None or _nothing_owed(session, attempt):
         return None
     quote = session.scalars(select(Quote).where(Quote.id == attempt.quote_id)).one()
     terms = quote.terms or {}
     update, before = terms.get("update"), terms.get("before")
     waits = not isinstance(update, dict) or update["waits"] or terms.get("trialing")
     return None if waits or not isinstance(before, dict) else before
+
+
+def _nothing_owed(session: Session, attempt: Attempt) -> bool:
+    """Whether the change under way is paid, or was found to cost nothing."""
+    if attempt.stripe_invoice_id is None:
+        return attempt.step not in (states.RELEASE, states.UPDATE)
+    status = select(StoredInvoice.status).where(StoredInvoice.stripe_id == attempt.stripe_invoice_id)
+    return session.scalar(status) == "paid"

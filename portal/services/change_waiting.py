@@ -51,7 +51,7 @@ def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: b
     """
     asked = ask_stripe and waiting.ask(gateways, workspace_id, quote_id)
     with unit_of_work(workspace_id) as session:
-        quote = quotes.load(session, quote_id)
+        quote = quotes.load(session, quote_id, kind=quotes.CHANGE)
         attempt = attempts.of_quote(session, quote_id)
         subscription_id = str((quote.terms or {}).get("subscription"))
         subscription = session.scalars(

@@ -224,7 +224,7 @@ def confirm(gateways: Gateways, workspace_id: int, user_id: int | None, quote_id
 def _known(workspace_id: int, quote_id: str) -> tuple[Attempt | None, str | None]:
     """The quote's own attempt if there is one, and an unpaid one that is in its way."""
     with unit_of_work(workspace_id) as session:
-        quotes.load(session, quote_id)
+        quotes.load(session, quote_id, kind=quotes.CHANGE)
         attempt = attempts.of_quote(session, quote_id)
         if attempt is not None and attempt.state != attempt_states.REFUSED:
             return attempt, None
@@ -288,8 +288,7 @@ def _after_the_other(
         with unit_of_work(workspace_id) as session:
             live = attempts.live(session, quotes.CHANGE)
         if live is None:
-            _check(gateways, workspace_id, quote_id)
-            break
+            return confirm(gateways, workspace_id, user_id, quote_id)
         if live.state != attempt_states.OPEN:
             raise PaymentUnderWayError
         time.sleep(LOOK_AGAIN)

@@ -290,7 +290,7 @@ def _checked(
 ) -> tuple[Attempt | None, str | None, Purchase]:
     """The quote's own attempt if there is one, an earlier attempt that is in the way, and what to buy."""
     with unit_of_work(workspace_id) as session:
-        quote = quotes.load(session, quote_id, lock=True)
+        quote = quotes.load(session, quote_id, lock=True, kind=quotes.FIRST_PURCHASE)
         purchase = attempts.purchase(session, quote)
         attempt = attempts.of_quote(session, quote_id)
         if attempt is not None and attempt.state != attempt_states.REFUSED:

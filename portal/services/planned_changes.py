@@ -15,6 +15,7 @@ from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_change_words import PhaseItem
+from portal.gateways.stripe_errors import StripeUnknownError
 from portal.models import Attempt, PlannedChange, Quote, Subscription
 from portal.services import attempt_states as states
 from portal.services import audit, change_quotes, incidents, quotes, subscriptions
@@ -105,7 +106,11 @@ def undo(gateways: Gateways, workspace_id: int, user_id: int | None) -> None:
             raise NotPlannedError
         _settle(session, row, UNDONE, user_id=user_id)
         row_id = row.id
-    mirror(gateways, workspace_id, row_id)
+    try:
+        mirror(gateways, workspace_id, row_id)
+    except StripeUnknownError as unknown:
+        # it is decided; the sweeper tells Stripe
+        log.warning("plan_waits", planned=row_id, workspace=workspace_id, reason=str(unknown))
 
 
 def release(gateways: Gateways, workspace_id: int) -> None:

@@ -207,19 +207,24 @@ def billing_facts(details: BillingDetails) -> dict[str, object]:
     }
 
 
-def load(session: Session, quote_id: str, *, lock: bool = False) -> Quote:
-    """The entered workspace's quote, locked until the transaction ends if asked. Raises NotFoundError."""
+def load(session: Session, quote_id: str, *, lock: bool = False, kind: str | None = None) -> Quote:
+    """The entered workspace's quote, locked until the transaction ends if asked. Raises NotFoundError.
+
+    ``kind``: one of another kind does not count.
+    """
     statement = select(Quote).where(Quote.id == quote_id)
+    if kind is not None:
+        statement = statement.where(Quote.kind == kind)
     quote = session.scalars(statement.with_for_update() if lock else statement).first()
     if quote is None:
         raise NotFoundError(N_("There is no such quote."))
     return quote
 
 
-def latest(session: Session) -> Quote | None:
-    """The workspace's newest quote that still stands or was confirmed, to come back to."""
-    statement = select(Quote).where(Quote.replaced_at.is_(None)).order_by(Quote.created_at.desc()).limit(1)
-    return session.scalars(statement).first()
+def latest(session: Session, kind: str = FIRST_PURCHASE) -> Quote | None:
+    """The workspace's newest quote of that kind that still stands or was confirmed, to come back to."""
+    own = select(Quote).where(Quote.kind == kind, Quote.replaced_at.is_(None))
+    return session.scalars(own.order_by(Quote.created_at.desc()).limit(1)).first()
 
 
 def check(quote: Quote, *, details: BillingDetails, catalog: str, now: datetime) -> None:

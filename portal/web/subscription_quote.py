@@ -168,7 +168,7 @@ def _meanwhile(holding: Holding | None, terms: Terms) -> list[str]:
 def _stale_page(
     session: Session, state: ChangeState, terms: Terms, holding: Holding | None, reasons: list[str]
 ) -> str:
-    newer = quotes.latest(session)
+    newer = quotes.latest(session, quotes.CHANGE)
     fits = newer is not None and newer.kind == quotes.CHANGE and newer.confirmed_at is None
     return render_template(
         "subscription/stale.html",
