@@ -125,6 +125,38 @@ def test_items_are_listed_by_invoice_and_time(world: BillingWorld, customer: str
     assert [row.amount for row in items({"pending": False}).data] == [1]
 
 
+def test_a_line_can_have_a_price_of_its_own_for_a_product(
+    world: BillingWorld, customer: stripe.Customer
+) -> None:
+    invoice = world.v1.invoices.create({"customer": customer.id, "currency": "usd"})
+    product = world.v1.products.create({"name": "Advanced"})
+    price: Any = {"currency": "usd", "product": product.id, "unit_amount": 1500, "tax_behavior": "exclusive"}
+    full = world.v1.invoices.add_lines(
+        invoice.id, {"lines": [{"price_data": price, "quantity": 2, "description": "Two of them"}]}
+    )
+    [line] = full.lines.data
+
+    assert (line.amount, line.quantity, line.description) == (3000, 2, "Two of them")
+    assert line.pricing.price_details.product == product.id
+    for wrong in ({"currency": "eur"}, {"product": "prod_nowhere"}):
+        lines: Any = [{"price_data": price | wrong}]
+        assert refusal(lambda lines=lines: world.v1.invoices.add_lines(invoice.id, {"lines": lines}))
+
+
+def test_an_invoice_carries_the_customers_fields_unless_it_has_its_own(
+    world: BillingWorld, customer: stripe.Customer
+) -> None:
+    field: Any = {"name": "PO number", "value": "PO-1"}
+    world.v1.customers.update(customer.id, {"invoice_settings": {"custom_fields": [field]}})
+    own: Any = {"name": "PO number", "value": "PO-2"}
+    made: Any = {"customer": customer.id, "currency": "usd"}
+    fields = [
+        world.v1.invoices.create(params).custom_fields for params in (made, {**made, "custom_fields": [own]})
+    ]
+
+    assert [[each.to_dict() for each in found or []] for found in fields] == [[field], [own]]
+
+
 def test_lines_can_be_of_a_price_or_of_a_waiting_item_and_go_back_to_wait(
     world: BillingWorld, customer: stripe.Customer
 ) -> None:
