@@ -67,28 +67,36 @@ def confirm(browser: Browser, page: TestResponse) -> TestResponse:
     return browser.get(answer.location)
 
 
-def test_the_form_shows_what_is_had_at_its_own_prices_and_changes_nothing(subscriber: Browser) -> None:
-    page = subscriber.get(PAGE)
+def test_the_form_shows_what_is_had_and_the_address_changes_only_what_it_names(subscriber: Browser) -> None:
+    page, prefilled = subscriber.get(PAGE), subscriber.get(f"{PAGE}?seats=13")
     text = words(page)
 
     assert "Advanced seat × 12 $1,188.00" in text
     assert "Each month, before tax $1,462.00" in text
     assert "You have 12. One more: $49.50 now, then $99.00 a month, before tax." in text
     assert "Nothing changes yet." in text
-    assert 'name="seats" value="12"' in page.text
+    assert "Seats: 13 instead of 12" in block(prefilled, "preview")
+    assert "Then each month $1,561.00" in words(prefilled)
+    assert re.search(r'name="proactive_support" value="1" checked', prefilled.text)
 
 
-def test_the_address_prefills_the_form_and_leaves_the_rest_alone(subscriber: Browser) -> None:
-    page = subscriber.get(f"{PAGE}?seats=13")
+def test_what_is_wrong_or_there_already_is_said_and_makes_no_quote(subscriber: Browser) -> None:
+    wrong, same = ask(subscriber, seats="0", copilot="x"), ask(subscriber)
 
-    assert "Seats: 13 instead of 12" in block(page, "preview")
-    assert "Each month until now $1,462.00" in words(page)
-    assert "Then each month $1,561.00" in words(page)
-    assert re.search(r'name="proactive_support" value="1" checked', page.text)
+    assert (wrong.status_code, same.status_code) == (422, 409)
+    assert "Seats: enter a number from 1 to 5,000." in block(wrong, "seats-error")
+    assert "enter a whole number" in block(wrong, "copilot-error")
+    assert "This is what you have already." in words(same)
 
 
-def test_one_more_seat_costs_half_a_month_and_the_button_says_so(subscriber: Browser) -> None:
-    text = words(ask(subscriber, seats="13"))
+def test_one_more_seat_is_explained_charged_as_quoted_and_proven(
+    shop: Shop, subscriber: Browser, customer: Customer
+) -> None:
+    page = ask(subscriber, seats="13")
+    text = words(page)
+    confirm(subscriber, page)
+    customer.settle()
+    done = words(subscriber.get(f"{page.request.path}/done"))
 
     assert "Unused: Advanced seat × 12 16 March 2027 to 1 April 2027 −$594.00" in text
     assert "Advanced seat × 13 16 March 2027 to 1 April 2027 $643.50" in text
@@ -97,18 +105,8 @@ def test_one_more_seat_costs_half_a_month_and_the_button_says_so(subscriber: Bro
     assert "Charged now $49.50" in text
     assert "Pay $49.50 now" in text
     assert "Renews on 1 April 2027 for $1,561.00 a month before tax, instead of $1,462.00 a month." in text
-
-
-def test_confirming_charges_the_quote_and_the_page_after_it_has_the_proof(
-    shop: Shop, subscriber: Browser, customer: Customer
-) -> None:
-    page = ask(subscriber, seats="13")
-    confirm(subscriber, page)
-    customer.settle()
-    text = words(subscriber.get(f"{page.request.path}/done"))
-
-    assert "The change is done" in text
-    assert f"Quote {quote_of(page)} matched to the cent" in text
+    assert "The change is done" in done
+    assert f"Quote {quote_of(page)} matched to the cent" in done
     assert [charge.amount for charge in shop.charges()] == [4_950, 146_200]
 
 
@@ -174,21 +172,6 @@ def test_a_planned_change_survives_a_further_one(subscriber: Browser) -> None:
     assert "On 1 April 2027, at the renewal Seats: 10 instead of 12" in words(page)
 
 
-def test_what_is_there_already_is_said_and_makes_no_quote(subscriber: Browser) -> None:
-    answer = ask(subscriber)
-
-    assert answer.status_code == 409
-    assert "This is what you have already." in words(answer)
-
-
-def test_what_is_wrong_stands_at_its_field(subscriber: Browser) -> None:
-    answer = ask(subscriber, seats="0", copilot="x")
-
-    assert answer.status_code == 422
-    assert "Seats: enter a number from 1 to 5,000." in block(answer, "seats-error")
-    assert "enter a whole number" in block(answer, "copilot-error")
-
-
 def test_people_who_lose_a_seat_are_chosen_by_how_long_they_were_away(
     app: Flask, subscriber: Browser, workspace: factories.Account
 ) -> None:
@@ -196,20 +179,14 @@ def test_people_who_lose_a_seat_are_chosen_by_how_long_they_were_away(
     _seat(app, workspace, "bob@acme.example", datetime(2027, 1, 2, tzinfo=UTC))
     form = subscriber.get(f"{PAGE}?seats=1&copilot=1")
     page = ask(subscriber, seats="1", copilot="1")
+    too_few = ask(subscriber, seats="1", copilot="1", chosen_for="1")
 
     assert re.search(r'value="\d+" checked[^>]*>\s*<label[^>]*>bob@acme.example', form.text)
     assert not re.search(r'value="\d+" checked[^>]*>\s*<label[^>]*>ann@acme.example', form.text)
     assert "Last here on 2 January 2027" in words(form)
     assert "bob@acme.example: a lite seat instead of a full one" in words(page)
-
-
-def test_too_few_people_chosen_is_said(app: Flask, subscriber: Browser, workspace: factories.Account) -> None:
-    _seat(app, workspace, "ann@acme.example", None)
-    _seat(app, workspace, "bob@acme.example", None)
-    answer = ask(subscriber, seats="1", copilot="1", chosen_for="1")
-
-    assert answer.status_code == 422
-    assert "Choose as many people as there are too few seats: 1, not 0." in words(answer)
+    assert too_few.status_code == 422
+    assert "Choose as many people as there are too few seats: 1, not 0." in words(too_few)
 
 
 def _seat(app: Flask, workspace: factories.Account, email: str, active: datetime | None) -> None:
