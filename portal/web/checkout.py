@@ -19,6 +19,7 @@ from portal.services.checkout import (
     TrialUsedError,
 )
 from portal.services.promotions import NOT_VALID
+from portal.services.quotes import FIRST_PURCHASE
 from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
 from portal.web.checkout_form import TRIAL, DetailsForm, details_form
 from portal.web.checkout_pages import open_quote, quote_page, resume_page
@@ -119,6 +120,8 @@ def _details_page(form: DetailsForm, selection: Selection, known: BillingDetails
 def page(quote_id: str) -> Response | str:
     """Step 2: the binding quote and the payment form, or why it is over."""
     state = checkout.state(gateways(), current_workspace_id(), quote_id)
+    if state.quote.kind != FIRST_PURCHASE:
+        return redirect(url_for("subscription.quote", quote_id=quote_id), code=303)
     if state.name in ("active", "trialing"):
         return redirect(url_for("billing.overview", welcome=quote_id), code=303)
     if state.name in ("processing", "confirming"):

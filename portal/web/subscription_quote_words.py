@@ -8,8 +8,10 @@ from typing import Any
 from flask_babel import gettext
 
 from portal import pricing
+from portal.errors import N_, NotFoundError
 from portal.models import Quote
 from portal.pricing import Selection
+from portal.services.quotes import CHANGE
 from portal.web.explanations import line_title
 from portal.web.presentation import date_text, money
 from portal.web.subscription_words import Comparison, State, compare, differences, recurring
@@ -63,7 +65,9 @@ class Terms:
 
 
 def terms_of(quote: Quote) -> Terms:
-    """Read the terms of a change's quote."""
+    """Read the terms of a change's quote. Raises NotFoundError for one of something else."""
+    if quote.kind != CHANGE:
+        raise NotFoundError(N_("There is no such quote."))
     given: Mapping[str, Any] = quote.terms or {}
     before, after = pricing.catalog(given["catalog_before"]), pricing.catalog(given["catalog"])
     later, planned = given["later"], given.get("planned_before")

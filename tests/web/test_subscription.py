@@ -236,5 +236,15 @@ def test_who_may_not_spend_sees_no_form_and_no_links_to_it(
     assert "Add seats" not in words(other.get("/billing"))
 
 
+def test_the_quote_of_a_first_purchase_is_no_change_and_the_other_way_round(
+    subscriber: Browser, customer: Customer
+) -> None:
+    first = customer.subscription().quote_id
+    change = quote_of(ask(subscriber, seats="13"))
+
+    assert subscriber.get(f"{PAGE}/{first}/done").status_code == 404
+    assert subscriber.get(f"/checkout/{change}").location == f"{PAGE}/{change}"
+
+
 def test_without_a_subscription_there_is_nothing_to_change(signed_in: Browser) -> None:
     assert signed_in.get(PAGE).location == "/billing"
