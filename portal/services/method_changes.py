@@ -108,6 +108,7 @@ def follow_setup(gateways: Gateways, workspace_id: int, action_id: str) -> Payme
                 actions.DEFAULT,
                 step=actions.CUSTOMER,
                 user_id=action.created_by,
+                was=methods.default_id(session),
                 stripe_method_id=intent.method.id,
             )
             if next_one is None:
@@ -171,7 +172,8 @@ def _arrange(
     with unit_of_work(workspace_id) as session:
         check = methods.removable if kind == actions.REMOVE else methods.get
         method = check(session, method_id)
-        action = actions.begin(session, kind, step=step, user_id=user_id, stripe_method_id=method.id)
+        was = methods.default_id(session)
+        action = actions.begin(session, kind, step=step, user_id=user_id, was=was, stripe_method_id=method.id)
     if action is None:
         raise ArrangingError
     done = arrange(gateways, workspace_id, action.id)

@@ -4,6 +4,7 @@ An action's id and step are the idempotency key at Stripe; every step can be don
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import Interval, cast, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -12,7 +13,8 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, UnavailableError
 from portal.gateways.stripe_errors import StripeRefusedError
-from portal.models import Invoice, PaymentAction
+from portal.models import Invoice, PaymentAction, PaymentMethod
+from portal.models.base import JSON
 from portal.services import audit
 from portal.services.attempt_states import CLAIM
 from portal.services.ids import new_id
@@ -79,9 +81,13 @@ def begin(
     step: str,
     user_id: int | None,
     action_id: str | None = None,
+    was: str | None = None,
     **facts: object,
 ) -> PaymentAction | None:
-    """Write the intent, claimed by the caller; nothing when one of its kind is in the way."""
+    """Write the intent, claimed by the caller; nothing when one of its kind is in the way.
+
+    ``was``: the id of the method that another takes the place of.
+    """
     action = PaymentAction(
         id=action_id or new_id("P"),
         kind=kind,
@@ -100,10 +106,23 @@ def begin(
         session,
         _noun(kind, "asked"),
         user_id=user_id,
-        after={"action": action.id, "method": action.stripe_method_id},
+        **_from_what_to_what(session, action, was),
         invoice_id=action.stripe_invoice_id,
     )
     return action
+
+
+def _from_what_to_what(session: Session, action: PaymentAction, was: str | None) -> dict[str, Any]:
+    """The method before and after, by name; what is removed has no after."""
+    asked = {"method": _named(session, action.stripe_method_id)}
+    if action.kind == REMOVE:
+        return {"before": asked, "after": {"action": action.id, "method": None}}
+    return {"before": {"method": _named(session, was)}, "after": {"action": action.id, **asked}}
+
+
+def _named(session: Session, method_id: str | None) -> JSON | None:
+    row = session.scalars(select(PaymentMethod).where(PaymentMethod.stripe_id == method_id)).first()
+    return {name: getattr(row, name) for name in ("type", "brand", "last4", "email")} if row else None
 
 
 def _noun(kind: str, verb: str) -> str:

@@ -8,6 +8,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from portal.pricing import catalogs
+from portal.web.payment_words import method_name
 from portal.web.presentation import country, date_text, money
 
 LABELS: dict[str, object] = {
@@ -34,6 +35,7 @@ LABELS: dict[str, object] = {
     "ends_at": _("On"),
     "at": _("On"),
     "error": _("Reason"),
+    "method": _("Payment method"),
     "catalog": _("Price list"),
     "quantity": _("Quantity"),
     "purchase_order": _("Purchase-order number"),
@@ -129,6 +131,8 @@ def _reader(name: str, currency: str) -> Callable[[Any], str | None]:
         return lambda value: country(str(value))
     if name == "address":
         return _address
+    if name == "method":
+        return lambda value: method_name(value) if isinstance(value, dict) else None
     if name == "error":
         return lambda value: (
             str(value.get("message") or "") or None if isinstance(value, dict) else str(value)

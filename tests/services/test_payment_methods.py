@@ -74,6 +74,12 @@ def test_a_card_is_added_once_per_page_and_made_the_default_in_both_places(live:
     assert listed(live) == [("4444", True), ("4242", False)]
     assert at_stripe(live) == (new.id, new.id)
     assert begin(live, action) is None
+    with unit_of_work(live.workspace_id) as session:
+        asked = session.scalars(
+            select(AuditEntry).where(AuditEntry.action == "payment_method.default_asked")
+        ).one()
+    assert (asked.before["method"]["last4"], asked.after["method"]["last4"]) == ("4242", "4444")
+    assert asked.user_id == live.account.user_id
     assert actions_written(live) == [
         "payment_method.add_asked",
         "payment_method.add_awaiting",
