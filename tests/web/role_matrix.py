@@ -1,6 +1,7 @@
 """The rows of the role matrix.
 
-``from``: the least role that gets in (owner > admin > billing > member), or ``guest`` where everybody may.
+``from``: the least role that gets in (owner > admin > billing > member), ``login`` where any
+login may, whatever its workspaces, or ``guest`` where everybody may.
 ``foreign``: what the owner of another workspace finds under an address of this one: ``nothing``, or ``own``
 where the address names nothing that belongs to a workspace.
 """
@@ -26,6 +27,8 @@ class Row:
             return {IN, SIGN_IN}
         if role not in ROLES:
             return {SIGN_IN}
+        if self.least == "login":
+            return {IN}
         return {IN} if may(role, self.least) else {REFUSED}
 
 

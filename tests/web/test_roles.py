@@ -102,6 +102,7 @@ SAMPLES: dict[str, object] = {
     "token": "sample",
     "name": "sample",
     "version": "sample",
+    "invitation_id": 1,
     "handle": "sample",
     "passkey_id": 1,
     "action_id": "P-0000000000",
