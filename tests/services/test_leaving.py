@@ -1,13 +1,15 @@
 """Ending the subscription: at the end of what is paid, at once, and not after all."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.db import unit_of_work
 from portal.models import AuditEntry, Cancellation
 from portal.services import leaving
 from portal.services.leaving import AT_PERIOD_END, KEEP, NOW, NothingToEndError, StillEndingError
+from tests.faults import Killed
 from tests.services.buying import Customer
+from tests.services.changing import Changer
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
 
 
@@ -227,6 +229,41 @@ def test_what_is_open_is_told_before_anything_is_done(customer: Customer, shop: 
     assert usage
     assert usage.amount_due == 0
     assert shop.subscriptions()[0].status == "active"
+
+
+def test_a_change_that_waits_for_the_renewal_is_taken_back_first(customer: Customer, shop: Shop) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    changer = Changer(customer)
+    changer.change(seats=9)
+    assert changer.planned()
+    ask(customer, AT_PERIOD_END)
+    ending = customer.subscription()
+
+    assert ending
+    assert ending.cancel_at == ending.renews_at
+    assert changer.planned() is None
+    assert history(customer, "change") == ["change.planned", "change.undone"]
+    assert shop.subscriptions()[0].schedule is None
+
+
+def test_a_crash_between_the_planned_change_and_the_end_is_made_good(customer: Customer, shop: Shop) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    changer = Changer(customer)
+    changer.change(seats=9)
+    shop.faults.fail("kill_before", "/release")
+    with pytest.raises(Killed):
+        ask(customer, AT_PERIOD_END)
+    with unit_of_work(customer.workspace_id) as session:
+        # its claim is let go by the database's time
+        session.execute(update(Cancellation).values(claimed_until=None))
+    assert intents(customer) == [(AT_PERIOD_END, "open")]
+
+    leaving.sweep(customer.gateways, left_behind_after=leaving.timedelta(0))
+    customer.settle()
+    ending = customer.subscription()
+    assert intents(customer) == [(AT_PERIOD_END, "done")]
+    assert ending
+    assert ending.cancel_at == ending.renews_at
 
 
 def test_after_the_end_the_workspace_buys_again(customer: Customer, shop: Shop) -> None:

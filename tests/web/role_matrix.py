@@ -129,6 +129,7 @@ POST  /billing/subscription/<quote:quote_id>/renew           subscription.renew 
 GET   /billing/subscription/<quote:quote_id>/state           subscription.state             billing  nothing
 GET   /billing/subscription/prices                           subscription.prices            billing  own
 POST  /billing/subscription/prices                           subscription.move              billing  own
+POST  /billing/subscription/prices/back                      subscription.back              billing  own
 POST  /billing/subscription/undo                             subscription.undo              billing  own
 GET   /checkout                                              checkout.details               billing  own
 POST  /checkout                                              checkout.details               billing  own
