@@ -300,7 +300,10 @@ def _tell(session: Session, gateways: Gateways, row: Cancellation, subscription:
         gateways,
         LETTERS[row.kind],
         details.email,
-        dedupe_key=f"cancellation:{row.id}",
+        # of an end the projection may have told already
+        dedupe_key=f"subscription_ended:{subscription.stripe_id}"
+        if row.kind == NOW
+        else f"cancellation:{row.id}",
         workspace_id=row.workspace_id,
         facts={
             "base_url": gateways.settings.base_url,

@@ -85,9 +85,12 @@ def _limited(
 
 
 def _ended(session: Session, gateways: Gateways, details: BillingDetails, subscription: Subscription) -> None:
-    """Stripe gave up collecting and ended the subscription; what is still owed, a person decides."""
+    """It ended as planned; or Stripe gave up collecting, and what is still owed a person decides."""
     invoice = _oldest_owed(session, subscription)
     if invoice is None:
+        facts: dict[str, object] = {"ends_at": subscription.ended_at or gateways.clock.now()}
+        key = f"subscription_ended:{subscription.stripe_id}"
+        _send(session, gateways, details, "subscription_ended", key, facts)
         return
     key = f"ended_unpaid:{subscription.stripe_id}"
     _send(session, gateways, details, "ended_unpaid", key, _owed_facts(session, gateways, invoice))

@@ -43,6 +43,7 @@ def test_it_runs_to_the_end_of_what_is_paid_and_stops(customer: Customer, shop: 
     shop.advance(days=32)
     customer.settle()
     assert customer.access() == "ended"
+    assert customer.mails("subscription_ended") == 1
     assert len(shop.charges()) == 1
 
 
