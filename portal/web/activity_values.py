@@ -7,9 +7,9 @@ from typing import Any
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
-from portal.pricing import catalogs
+from portal.pricing import SEAT, catalogs
 from portal.web.payment_words import method_name
-from portal.web.presentation import country, date_text, money
+from portal.web.presentation import country, date_text, money, percent
 
 LABELS: dict[str, object] = {
     "tier": _("Tier"),
@@ -38,6 +38,10 @@ LABELS: dict[str, object] = {
     "method": _("Payment method"),
     "catalog": _("Price list"),
     "quantity": _("Quantity"),
+    "line": _("Line"),
+    "percent_off": _("Percent off"),
+    "amount_off": _("Amount off"),
+    "months": _("Months"),
     "purchase_order": _("Purchase-order number"),
     "reason": _("Reason"),
     "member": _("Member"),
@@ -47,7 +51,7 @@ LABELS: dict[str, object] = {
     "stripe_email": _("E-mail at Stripe"),
 }
 ADD_ON = "add_on:"
-AMOUNTS = {"total", "amount", "amount_due", "amount_paid"}
+AMOUNTS = {"total", "amount", "amount_due", "amount_paid", "amount_off"}
 DATES = {"due_at", "ends_at", "at"}
 STATES: dict[str, object] = {
     "active": _("active"),
@@ -123,6 +127,10 @@ def _reader(name: str, currency: str) -> Callable[[Any], str | None]:
         return lambda value: money(value, currency) if isinstance(value, int) else str(value)
     if name in DATES:
         return _date
+    if name == "line":
+        return lambda value: gettext("Seats") if value == SEAT else _add_on(str(value))
+    if name == "percent_off":
+        return lambda value: percent(str(value))
     if name == "tier":
         return _tier
     if name in WORDED:
