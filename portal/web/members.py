@@ -71,7 +71,7 @@ def _save(session: Session, person: Person, form: MemberForm) -> None:
 def _shown(person: Person, form: MemberForm, refusal: ConflictError | None = None) -> str:
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
         usage = seats.usage(session, now=gateways().clock.now())
-        hints = seat_hints(usage, price_of_a_seat(session), invited=False)
+        hints = seat_hints(usage, price_of_a_seat(session), invited=False, held=person.seat)
         last_owner = members.last_owner(session, person)
         today = attempt_states.database_time(session)
     mine = role_here()

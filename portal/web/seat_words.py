@@ -58,12 +58,16 @@ def price_of_a_seat(session: Session) -> SeatPrice | None:
         return None
 
 
-def seat_hints(usage: SeatUsage, price: SeatPrice | None, *, invited: bool) -> dict[str, object]:
-    """What each kind of seat means at this moment, for somebody who is invited or already here."""
+def seat_hints(
+    usage: SeatUsage, price: SeatPrice | None, *, invited: bool, held: str | None = None
+) -> dict[str, object]:
+    """What each kind of seat means at this moment, for somebody who is invited or already holds one."""
     free = usage.bought - usage.full_used - (usage.full_invited if invited else 0)
     lite = usage.lite_included - usage.lite_used - (usage.lite_invited if invited else 0)
     return {
-        seats.FULL: _full_hint(usage, free, price),
+        seats.FULL: _("Uses a seat that you pay for.")
+        if held == seats.FULL
+        else _full_hint(usage, free, price),
         seats.LITE: _(
             "Comes with your tier: %(free)s of %(all)s are free.", free=max(lite, 0), all=usage.lite_included
         ),

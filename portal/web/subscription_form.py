@@ -49,7 +49,8 @@ def change_form(arguments: MultiDict[str, str], catalog: Catalog, wanted: Select
     """The form as the address or the sent form says; what an address leaves out is as ``wanted``."""
     given = MultiDict(arguments)
     if WHOLE not in given:
-        for name, value in _licensed_query(wanted).items():
+        none = {add_on.key: "0" for add_on in catalog.add_ons.values() if add_on.per == "seat"}
+        for name, value in {**none, **_licensed_query(wanted)}.items():
             given.setdefault(name, value)
     given.setdefault("when", DUE)
     return _shape(catalog)(given)

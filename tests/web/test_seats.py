@@ -302,7 +302,16 @@ def test_inviting_says_whether_it_uses_a_seat_or_adds_one(
     assert "Needs a seat, and none is bought yet." in none_bought
     assert "Uses a seat that you pay for: 1 of 1 are free." in free
     assert "Lite seat" not in free
+    more = buyer.submit(
+        "/billing/seats/invite", {"email": "joan@oak.example", "role": "member", "seat": "full"}
+    )
+    price = buyer.get(more.location)
+
     assert answer.location == "/billing/seats"
+    assert more.location == "/billing/subscription?seats=2"
+    assert "An invitation is on its way to joan@oak.example." in words(price)
+    assert 'name="seats" value="2"' in price.text
+    assert 'class="error"' not in price.text
     # 39.00 a month, in full, since the month began a moment ago
     assert "Adds a seat: + $39.00 now, then $39.00 a month from" in taken
 
