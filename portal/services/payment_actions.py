@@ -88,13 +88,16 @@ def begin(
 
     ``was``: the id of the method that another takes the place of.
     """
+    now = session.execute(select(func.clock_timestamp())).scalar_one()
     action = PaymentAction(
         id=action_id or new_id("P"),
         kind=kind,
         state=OPEN,
         step=step,
         created_by=user_id,
-        claimed_until=session.execute(select(func.clock_timestamp() + CLAIM)).scalar_one(),
+        claimed_until=now + CLAIM,
+        created_at=now,
+        updated_at=now,
         **facts,
     )
     try:
