@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install reset test lint fast soak bench contract screenshots lock
+.PHONY: help run install reset test browser pricing lint fast soak bench contract screenshots lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,10 +21,15 @@ install: $(VENV)/.installed ## Make the environment from the pinned requirements
 reset: install ## Throw away the data that 'make run' keeps
 	@$(BIN)/python -m portal.development reset && echo "Everything is empty again."
 
-test: $(VENV)/.installed-dev lint ## Check everything, browser journeys included
-	$(BIN)/python -m tests.chromium
-	$(BIN)/python -m pytest tests/pricing --quiet --cov=portal.pricing --cov-branch --cov-fail-under=100
+test: $(VENV)/.installed-dev ## Check everything, browser journeys included
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint browser pricing
 	$(BIN)/python -m pytest tests --ignore=tests/pricing --quiet --numprocesses=2 --dist=loadgroup
+
+browser: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.chromium
+
+pricing: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/pricing --quiet --cov=portal.pricing --cov-branch --cov-fail-under=100
 
 lint: $(VENV)/.installed-dev ## Style, types, and the direction of imports
 	$(BIN)/ruff check .

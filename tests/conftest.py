@@ -20,13 +20,15 @@ from portal.gateways.jobs import BELL, Jobs
 from portal.gateways.mail import FolderMail, mail_gateway
 from portal.gateways.stripe import StripeGateway, connect_stripe
 from tests import factories
-from tests.browsing import Browser, CompiledTemplates
+from tests.browsing import Browser, CompiledRule, CompiledTemplates
 from tests.chromium import FLAGS, chromium
 from tests.database import TestDatabase, TestServer, keep_scopes_apart
 from tests.queue import run_jobs as run_queue
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPILED = CompiledTemplates()
+# making an app would mostly be compiling its routes
+Flask.url_rule_class = CompiledRule
 
 
 @pytest.fixture(scope="module")
