@@ -38,7 +38,7 @@ SYSTEMS = (
 def in_words(user_agent: str | None) -> str:
     """What a browser says of itself, as people call it: “Firefox on Windows”."""
     said = user_agent or ""
-    program = next((name for sign, name in PROGRAMS if re.search(rf"\b{sign}(?:iOS|A)?/", said)), None)
+    program = next((name for sign, name in PROGRAMS if re.search(rf"{sign}(?:iOS|A)?/", said)), None)
     system = next((name for sign, name in SYSTEMS if sign in said), None)
     if program and system:
         return gettext("%(browser)s on %(system)s", browser=program, system=system)

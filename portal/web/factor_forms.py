@@ -11,12 +11,11 @@ from portal.web.text_rules import PlainText
 
 TOO_LONG = _("Use at most %(max)d characters.")
 CODE_MAX = 40
-CODE = {"autocomplete": "one-time-code", "inputmode": "numeric", "class": "input-code", "spellcheck": "false"}
+CODE = {"autocomplete": "one-time-code", "inputmode": "numeric", "spellcheck": "false"}
 RECOVERY = {
     "autocomplete": "off",
     "autocapitalize": "off",
     "spellcheck": "false",
-    "class": "input-recovery",
 }
 
 
