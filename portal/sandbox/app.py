@@ -64,6 +64,7 @@ MODULES = (
     "dispute_outcomes",
     "aftermath",
     "link",
+    "wallets",
     "elements",
     "redirects",
     "control",

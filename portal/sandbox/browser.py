@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.sandbox import link, methods
+from portal.sandbox import link, methods, wallets
 from portal.sandbox.errors import invalid, missing, missing_param
 from portal.sandbox.payment_methods import usable
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
 # Besides the SDK's parameters: what Stripe.js sends, and the options with which the Elements were made.
-CONFIRM_PARAMS = ("client_secret", "payment_method_data", "expected", "link", "link_signup")
+CONFIRM_PARAMS = ("client_secret", "payment_method_data", "expected", "link", "link_signup", "wallet")
 # A browser could get round 3-D Secure with this.
 SERVER_ONLY = frozenset({"off_session"})
 # docs.stripe.com/api: the members that are present when retrieved with a publishable key.
@@ -104,6 +104,8 @@ def method_from(sandbox: Sandbox, params: dict[str, Any]) -> Document | None:
     """
     if session := params.get("link"):
         return link.method_from(sandbox, session)
+    if session := params.get("wallet"):
+        return wallets.method_from(sandbox, session)
     raw = params.get("payment_method_data")
     if raw is None:
         return None

@@ -38,8 +38,9 @@ PAGES = {
     "address": ("address", "Address"),
     "challenge": ("challenge", "3-D Secure authentication"),
     "link": ("link_dialog", "Pay with Link"),
+    "wallet": ("wallet_dialog", "Pay with a wallet"),
 }
-DIALOGS = ("challenge", "link")
+DIALOGS = ("challenge", "link", "wallet")
 # Any page may show the frames, as with the real ones; nothing in them is inline or from elsewhere.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

@@ -50,6 +50,7 @@ def _standing(session: Session) -> dict[str, object]:
 
 @blueprint.route("/end", methods=["GET", "POST"])
 @workspace_required(LEAVER)
+@fresh_required(MONEY)
 def end() -> AnyResponse | str | tuple[str, int]:
     """What ending at the end of what is paid means, why, and the one button."""
     return _end(leaving.AT_PERIOD_END)

@@ -5,7 +5,7 @@ import { h, picture } from "./dom.js";
 import { Field } from "./field.js";
 import { problem } from "./words.js";
 
-const BRAND_NAMES = {
+export const BRAND_NAMES = {
   visa: "Visa",
   mastercard: "Mastercard",
   amex: "American Express",

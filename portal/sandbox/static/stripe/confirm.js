@@ -164,7 +164,8 @@ async function collected(key, kind, group, secret, params) {
     });
   }
   if (group?.express) {
-    return request(key, "POST", path, { ...common, link: group.session });
+    const handed = group.express === "link" ? "link" : "wallet";
+    return request(key, "POST", path, { ...common, [handed]: group.session });
   }
   const frame = group?.getElement("payment")?.mounted();
   const result = await frame?.call("confirm", { path, common, data: params.payment_method_data ?? {} });

@@ -3,7 +3,10 @@ import { Element } from "./element.js";
 
 const ANSWER_WITHIN_MS = 1000;
 
-/** Buttons of wallets; here Link's. A wallet is paid with inside its `confirm` event. */
+/** The wallets that have a sheet of their own; Link signs in instead. @type {Record<string, string>} */
+const WALLET_NAMES = { apple_pay: "Apple Pay", google_pay: "Google Pay" };
+
+/** Buttons of wallets. A wallet is paid with inside its `confirm` event. */
 export class ExpressCheckoutElement extends Element {
   /**
    * @param {import('./group.js').Group} group
@@ -64,10 +67,13 @@ export class ExpressCheckoutElement extends Element {
    * @param {Record<string, any>} details
    */
   async pay(expressPaymentType, details) {
-    const { result } = openDialog("link", "Pay with Link", {
+    const name = WALLET_NAMES[expressPaymentType];
+    const { result } = openDialog(name ? "wallet" : "link", `Pay with ${name ?? "Link"}`, {
       ...this.group.frameOptions(),
       appearance: this.group.options.appearance,
       options: { ...this.options, ...details },
+      wallet: expressPaymentType,
+      name,
     });
     const signedIn = await result;
     if (!signedIn) {
