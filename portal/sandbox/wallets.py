@@ -73,17 +73,20 @@ def authorize() -> Response:
     """One payment of these Elements may take this card."""
     sent = forms.decode(request.get_data(as_text=True))
     session, wallet, last4 = (str(sent.get(name) or "") for name in ("session", "wallet", "last4"))
-    number = next((each for each in KEPT if each.endswith(last4)), None) if last4 else None
+    number = next((each for each in KEPT if each[-4:] == last4), None)
     if not session or wallet not in NAMES or number is None:
         raise invalid("Choose one of the wallet's cards.", "last4")
-    given = sent.get("billing_details")
-    billing = methods.billing_details(given if isinstance(given, dict) else None)
+    billing = sent.get("billing_details")
+    with sandbox().work():
+        _hand_over(session, wallet, number, billing if isinstance(billing, dict) else None)
+    return jsonify(ok=True)
+
+
+def _hand_over(session: str, wallet: str, number: str, billing: Document | None) -> None:
     handed_over = {
         "id": session[:MAX_SESSION_ID],
         "wallet": wallet,
         "card": number,
-        "billing_details": billing,
+        "billing_details": methods.billing_details(billing),
     }
-    with sandbox().work():
-        sandbox().store.put(HANDED_OVER, handed_over)
-    return jsonify(ok=True)
+    sandbox().store.put(HANDED_OVER, handed_over)

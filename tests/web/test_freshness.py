@@ -29,7 +29,7 @@ MUST_BE_FRESH = {
     "leaving.end": MONEY,
     "leaving.end_now": MONEY,
     "leaving.request_deletion": MONEY,
-    "members.ownership": MONEY,
+    "members.ownership": FACTORS,
     "passkeys.add": FACTORS,
     "passkeys.ask_remove": FACTORS,
     "passkeys.options": FACTORS,
