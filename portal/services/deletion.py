@@ -171,6 +171,13 @@ def withdraw_because_kept(session: Session, gateways: Gateways, user_id: int | N
     _mail(session, gateways, row, "deletion_withdrawn", user_id)
 
 
+def count_from(session: Session, ended_at: datetime) -> None:
+    """The subscription has ended before its time: so do the days for taking the wish back."""
+    row = pending(session)
+    if row is not None:
+        row.due_at = max(row.requested_at, ended_at) + TAKE_BACK
+
+
 def sweep(gateways: Gateways) -> int:
     """Carry out every wish whose day has come; returns how many were.
 

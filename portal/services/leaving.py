@@ -286,6 +286,8 @@ def _close(gateways: Gateways, row: Cancellation, state: str, error: dict[str, o
         audit.record(session, f"cancellation.{state}", user_id=locked.created_by, after=_facts(locked))
         if state != FINISHED:
             return
+        if locked.kind == NOW and locked.ends_at is not None:
+            deletion.count_from(session, locked.ends_at)
         if locked.kind == KEEP:
             deletion.withdraw_because_kept(session, gateways, locked.created_by)
         _tell(session, gateways, locked, subscription)

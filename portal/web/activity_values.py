@@ -122,6 +122,12 @@ def value_words(
     return None if old == new else (str(label), old, new)
 
 
+def position(name: str) -> tuple[int, str]:
+    """Where a value stands among the others; jsonb keeps no order."""
+    known = list(LABELS)
+    return (known.index(name) if name in LABELS else len(known), name)
+
+
 def _reader(name: str, currency: str) -> Callable[[Any], str | None]:
     if name in AMOUNTS:
         return lambda value: money(value, currency) if isinstance(value, int) else str(value)

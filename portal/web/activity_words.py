@@ -14,7 +14,7 @@ from flask_babel import lazy_gettext as _
 from portal.models import AuditEntry
 from portal.web.activity_invoice_words import INVOICE_NOUNS, INVOICE_SENTENCES
 from portal.web.activity_payment_words import PAYMENT_SENTENCES
-from portal.web.activity_values import flattened, value_words
+from portal.web.activity_values import flattened, position, value_words
 from portal.web.presentation import date_text
 
 NAMES = re.compile(r"%\((\w+)\)s")
@@ -157,6 +157,13 @@ SPECIAL: dict[str, Callable[[AuditEntry], str]] = {
 }
 
 
+# what the sentence of a noun says by itself
+SAID = {
+    "attempt": {"state"},
+    "invoice": {"status", "state"},
+    "change": {"state"},
+    "payment_method": {"state"},
+}
 # what is wanted stands against all that there is
 WISHES = {"details_request.made", "correction.begun"}
 
@@ -216,7 +223,7 @@ def _changes(entry: AuditEntry) -> list[Change]:
         before = {name: value for name, value in before.items() if name in after}
     currency = str(after.get("currency") or before.get("currency") or "usd")
     found = []
-    for name in dict.fromkeys([*before, *after]):
+    for name in sorted({*before, *after} - SAID.get(entry.action.partition(".")[0], set()), key=position):
         old, new = before.get(name), after.get(name)
         if old == new:
             continue

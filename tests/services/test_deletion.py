@@ -112,7 +112,10 @@ def test_with_a_planned_end_the_days_count_from_it(customer: Customer) -> None:
 
     assert subscription
     assert subscription.cancel_at
-    assert request(customer).due_at == subscription.cancel_at + timedelta(days=30)
+    asked = request(customer)
+    assert asked.due_at == subscription.cancel_at + timedelta(days=30)
+    end(customer)
+    assert (newest(customer).due_at - asked.requested_at).days == 30
 
 
 def test_it_is_taken_back_by_a_click_and_by_keeping_the_subscription(customer: Customer) -> None:
