@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from portal.db import unit_of_work
 from portal.models import Invoice
-from portal.services import dues, method_changes, payment_methods, payments
+from portal.services import dues, payment_methods, payments
 from portal.services.payments import Payment
 from tests.services.buying import Customer
 from tests.shop import TWELVE_BY_THE_MONTH
@@ -28,18 +28,13 @@ def add(customer: Customer, card: str = "pm_card_visa") -> str:
     return method.id
 
 
-def fail_renewals(customer: Customer, card: str = "pm_card_chargeCustomerFail") -> str:
-    """The card on file is one whose charges fail from now on; its id."""
-    method = add(customer, card)
-    method_changes.make_default(customer.gateways, customer.workspace_id, customer.account.user_id, method)
-    customer.settle()
-    return method
-
-
 def fall_behind(customer: Customer, card: str = "pm_card_chargeCustomerFail") -> str:
     """Buy, and have the first renewal fail; the id of the invoice that is owed."""
     customer.buy(TWELVE_BY_THE_MONTH)
-    fail_renewals(customer, card)
+    account = customer.shop.client.v1
+    [subscription] = customer.shop.subscriptions()
+    method = account.payment_methods.attach(card, {"customer": str(subscription.customer)})
+    account.subscriptions.update(subscription.id, {"default_payment_method": method.id})
     renew(customer, days=31, hours=2)
     [invoice] = open_invoices(customer)
     return invoice
