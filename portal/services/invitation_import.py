@@ -22,7 +22,7 @@ from portal.services import invitations, seats
 from portal.services.seats import HERE
 
 MOST_BYTES = 100 * 1024
-MOST_ROWS = 500
+MOST_ROWS = 250
 DELIMITERS = (",", ";", "\t")
 FORMULA = ("=", "+", "-", "@")
 COLUMNS = {
@@ -102,8 +102,9 @@ def run(session: Session, gateways: Gateways, text: str, *, seal: str, by: int) 
     for role, seat in {(row.role, row.seat) for row in good}:
         invitations.see_right(session, by, role, seat)
     invitations.see_daily_limit(session, gateways, len(good))
+    sender = invitations.sender(session, by)
     for row in good:
-        invitations.send(session, gateways, row.email, role=row.role, seat=row.seat, by=by)
+        invitations.send(session, gateways, row.email, role=row.role, seat=row.seat, sender=sender)
     return rows
 
 

@@ -68,6 +68,15 @@ class ClosedInvitationError(ConflictError):
 
 
 @dataclass(frozen=True)
+class Sender:
+    """Who invites, and the name of the workspace; looked up once for many invitations."""
+
+    user_id: int
+    email: str
+    workspace_name: str
+
+
+@dataclass(frozen=True)
 class Invited:
     """An invitation as the one who got it sees it."""
 
@@ -140,22 +149,30 @@ def invite(session: Session, gateways: Gateways, email: str, *, role: str, seat:
             N_("%(email)s is invited already. You can send that invitation again.", email=email)
         )
     see_daily_limit(session, gateways, 1)
-    return send(session, gateways, email, role=role, seat=seat, by=by)
+    return send(session, gateways, email, role=role, seat=seat, sender=sender(session, by))
 
 
-def send(session: Session, gateways: Gateways, email: str, *, role: str, seat: str, by: int) -> Invitation:
+def sender(session: Session, by: int) -> Sender:
+    """Who invites, and where to."""
+    email = session.scalars(select(User.email).where(User.id == by)).one()
+    return Sender(by, email, members.workspace_name(session))
+
+
+def send(
+    session: Session, gateways: Gateways, email: str, *, role: str, seat: str, sender: Sender
+) -> Invitation:
     """Write and mail the invitation; the caller holds the lock and has looked at everything."""
     now = gateways.clock.now()
     invitation = open_one(session, email)
     if invitation is None:
         invitation = Invitation(email=email, state=OPEN)
         session.add(invitation)
-    invitation.role, invitation.seat, invitation.invited_by = role, seat, by
+    invitation.role, invitation.seat, invitation.invited_by = role, seat, sender.user_id
     invitation.key = invitation_links.new_key()
     invitation.sent_at, invitation.expires_at = now, now + LIFETIME
     session.flush()
-    _mail(session, gateways, invitation, by)
-    audit.record(session, "invitation.sent", user_id=by, after=_facts(invitation))
+    _mail(session, gateways, invitation, sender)
+    audit.record(session, "invitation.sent", user_id=sender.user_id, after=_facts(invitation))
     return invitation
 
 
@@ -171,7 +188,7 @@ def resend(session: Session, gateways: Gateways, invitation_id: int, *, by: int)
     see_daily_limit(session, gateways, 1)
     invitation.sent_at, invitation.expires_at = now, now + LIFETIME
     session.flush()
-    _mail(session, gateways, invitation, by)
+    _mail(session, gateways, invitation, sender(session, by))
     audit.record(session, "invitation.resent", user_id=by, after=_facts(invitation))
     return invitation
 
@@ -313,10 +330,10 @@ def _facts(row: Invitation) -> dict[str, object]:
     return {"email": row.email, "role": row.role, "seat": row.seat}
 
 
-def _mail(session: Session, gateways: Gateways, row: Invitation, by: int) -> None:
+def _mail(session: Session, gateways: Gateways, row: Invitation, by: Sender) -> None:
     facts: dict[str, object] = {
-        "inviter": session.scalars(select(User.email).where(User.id == by)).one(),
-        "workspace_name": members.workspace_name(session),
+        "inviter": by.email,
+        "workspace_name": by.workspace_name,
         "email": row.email,
         "expires_at": row.expires_at,
         "link": invitation_links.address(gateways.settings, row),

@@ -95,7 +95,7 @@ def test_what_is_no_table_or_too_large_is_refused(data: bytes) -> None:
         ("role,seat\nadmin,full", "must name one column e-mail"),
         ("email,email\na@oak.example,b@oak.example", "must name one column e-mail"),
         ('a@oak.example,"admin\nb@oak.example', "Line 2 cannot be read"),
-        ("\n".join(f"a{n}@oak.example" for n in range(501)), "more than 500 rows"),
+        ("\n".join(f"a{n}@oak.example" for n in range(251)), "more than 250 rows"),
         ("x" * (100 * 1024 + 1), "larger than 100 kB"),
     ],
 )

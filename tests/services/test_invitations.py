@@ -195,6 +195,7 @@ def test_invitations_of_another_workspace_do_not_exist(company: Company, grace: 
 
 def test_a_workspace_that_pays_for_nothing_writes_to_fifty_people_a_day(company: Company, shop: Shop) -> None:
     with unit_of_work(company.id) as session:
+        sender = invitations.sender(session, company.account.user_id)
         for number in range(50):
             invitations.send(
                 session,
@@ -202,7 +203,7 @@ def test_a_workspace_that_pays_for_nothing_writes_to_fifty_people_a_day(company:
                 f"a{number}@oak.example",
                 role="member",
                 seat="none",
-                by=company.account.user_id,
+                sender=sender,
             )
     with pytest.raises(TooManyInvitationsError, match="at most 50"):
         company.invite("one.more@oak.example")
