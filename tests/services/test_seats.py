@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 
 from portal.db import unit_of_work
 from portal.errors import ConflictError, NotFoundError
-from portal.models import AuditEntry, Invitation, Member
+from portal.models import AuditEntry, Invitation, Member, Subscription
 from portal.services import seats
 from portal.services.seats import SeatUsage
 from tests import factories
@@ -221,3 +221,29 @@ def test_two_who_give_the_last_seats_at_the_same_moment(open_shop: tuple[Flask, 
 
     assert sorted(type(each).__name__ for each in results) == ["NoSeatFreeError", "int"]
     assert now.full_used == 8
+
+
+def test_somebody_seated_while_the_seats_become_fewer_is_never_one_too_many(
+    open_shop: tuple[Flask, Customer],
+) -> None:
+    app, customer = open_shop
+    customer.shop.pay(customer.confirm(customer.prepare(TWELVE_BY_THE_MONTH)).client_secret or "")
+    customer.settle()
+    for _ in range(11):
+        factories.member(app, customer.workspace_id)
+    with unit_of_work(customer.workspace_id) as session:
+        members = list(session.scalars(select(Member.id).order_by(Member.id)))
+
+    def fewer() -> None:
+        with unit_of_work(customer.workspace_id) as session:
+            session.execute(update(Subscription).values(seats=6))
+            seats.follow(session)
+
+    assign(customer, members[:6], "full")
+    at_once(fewer, lambda: assign(customer, members[6:], "full"), lambda: assign(customer, members, "lite"))
+    with unit_of_work(customer.workspace_id) as session:
+        now = seats.usage(session)
+
+    assert now.bought == 6
+    assert now.full_used <= 6
+    assert now.lite_used <= 20
