@@ -336,3 +336,21 @@ def test_invitations_are_seen_and_written_from_inside_only(
 
     assert seen == []
     assert (changed.rowcount, removed.rowcount) == (0, 0)  # type: ignore[attr-defined]
+
+
+def test_mails_that_were_sent_are_removed_by_their_own_workspace_only(
+    sent_out: None, workspace: factories.Account
+) -> None:
+    with unit_of_work(workspace.workspace_id) as session:
+        session.execute(delete(Mail))
+    with unit_of_work(system=True) as session:
+        waiting = session.scalar(select(func.count()).select_from(Mail))
+        session.execute(update(Mail).values(sent_at=func.now()))
+    with unit_of_work(workspace.workspace_id) as session:
+        session.execute(delete(Mail))
+    with unit_of_work(system=True) as session:
+        left = set(session.scalars(select(Mail.workspace_id)))
+
+    assert waiting == 3
+    assert len(left) == 2
+    assert workspace.workspace_id not in left

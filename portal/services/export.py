@@ -17,11 +17,14 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.db import unit_of_work
 from portal.models import (
+    Adjustment,
     AuditEntry,
     BillingDetails,
     Cancellation,
+    Invitation,
     Invoice,
     Member,
+    PaymentMethod,
     Quote,
     QuoteMatch,
     Subscription,
@@ -31,6 +34,11 @@ from portal.models import (
 from portal.services import audit, spreadsheets
 
 PAGE = 500
+# how something was carried out: what came of it is in the tables above it
+LEFT_OUT = {
+    *("attempt", "correction", "deletion_request", "details_request", "negotiated_discount"),
+    *("payment_action", "planned_change"),
+}
 Row = Mapping[str, Any]
 
 
@@ -78,6 +86,9 @@ def _sheets() -> tuple[Sheet, ...]:
             _invoice_lines,
         ),
         _sheet("matches", QuoteMatch, MATCH, ("stripe_invoice_id", "stage")),
+        _sheet("adjustments", Adjustment, ADJUSTMENT, ("stripe_id",)),
+        _sheet("payment_methods", PaymentMethod, PAYMENT_METHOD, ("stripe_id",)),
+        _sheet("invitations", Invitation, INVITATION, ("id",)),
         _sheet("cancellations", Cancellation, CANCELLATION, ("id",)),
         _sheet("activity", AuditEntry, AUDIT, ("id",)),
     )
@@ -109,6 +120,13 @@ INVOICE = (
     *("billing", "invoice_pdf", "issued_at", "paid_at"),
 )
 MATCH = ("quote_id", "stripe_invoice_id", "stage", "matched", "differences", "compared_at")
+ADJUSTMENT = (
+    *("stripe_id", "kind", "stripe_invoice_id", "status", "reason", "currency", "amount", "occurred_at"),
+)
+PAYMENT_METHOD = (
+    *("stripe_id", "type", "brand", "last4", "exp_month", "exp_year", "email", "added_at", "removed_at"),
+)
+INVITATION = ("id", "email", "role", "seat", "state", "created_at", "expires_at", "closed_at")
 CANCELLATION = ("id", "kind", "state", "feedback", "comment", "ends_at", "created_at")
 AUDIT = ("id", "at", "actor", "action", "before", "after", "quote_id", "stripe_invoice_id")
 
@@ -129,6 +147,11 @@ def _invoice_lines(row: Row) -> Sequence[Row]:
         invoice | {name: line.get(name) for name in (*columns, "period_start", "period_end")}
         for line in row["lines"]
     ]
+
+
+def tables() -> set[str]:
+    """The tables that the export is made from."""
+    return {each.table.name for sheet in _sheets() for each in sheet.statement.selected_columns}
 
 
 def note(workspace_id: int, user_id: int) -> None:

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import insert, update
 
 from portal.db import unit_of_work
-from portal.models import AuditEntry, BillingDetails
+from portal.models import AuditEntry, BillingDetails, WorkspaceOwned
 from portal.services import export, spreadsheets
 from tests import factories
 from tests.services.buying import Customer
@@ -30,7 +30,7 @@ def test_the_export_holds_everything_as_json_and_as_csv_and_no_secret(customer: 
 
     names = (
         *("workspace", "billing_details", "members", "subscriptions", "quotes", "invoices", "invoice_lines"),
-        *("matches", "cancellations", "activity"),
+        *("matches", "adjustments", "payment_methods", "invitations", "cancellations", "activity"),
     )
     assert set(files) == {f"{name}.{ending}" for name in names for ending in ("json", "csv")}
     assert [quote["id"] for quote in json.loads(files["quotes.json"])] == [quote_id]
@@ -45,6 +45,12 @@ def test_the_export_holds_everything_as_json_and_as_csv_and_no_secret(customer: 
     assert json.loads(files["cancellations.json"]) == []
     everything = "".join(files.values())
     assert not [word for word in ("_secret_", "argon2", "password", "fs_uniquifier") if word in everything]
+
+
+def test_every_table_of_a_workspace_is_in_it_or_left_out_on_purpose() -> None:
+    owned = {each.__tablename__ for each in WorkspaceOwned.__subclasses__()}
+
+    assert owned - export.tables() == export.LEFT_OUT
 
 
 def test_nothing_of_another_workspace_is_in_it(app: Flask, customer: Customer) -> None:
