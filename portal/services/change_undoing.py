@@ -22,6 +22,7 @@ from portal.services import (
     holdings,
     incidents,
     matches,
+    notices,
     planned_changes,
     projections,
     quotes,
@@ -93,7 +94,11 @@ def undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
         _to(workspace_id, attempt_id, states.RESTORE)
     planned_changes.mirror_all(gateways, workspace_id)
     projections.refresh_subscription(gateways, str((quote.terms or {})["subscription"]))
-    states.close(workspace_id, attempt_id, *_end(attempt))
+    end, error = _end(attempt)
+    if end == states.FAILED:
+        with unit_of_work(workspace_id) as session:
+            notices.about_unpaid_change(session, gateways, attempt_id)
+    states.close(workspace_id, attempt_id, end, error)
 
 
 def _end(attempt: Attempt) -> tuple[str, dict[str, object] | None]:

@@ -205,12 +205,17 @@ def _with_billed(
 ) -> list[pricing.Held]:
     """The items with what was billed for their time: the last paid line, else what the invoice will say.
 
-    A renewal's invoice is not final for an hour; until then its amounts follow from the price.
+    A renewal's invoice is not final for an hour; until then its amounts follow from the price. What came back
+    when a change was taken back was never billed: it has no line while others have theirs.
     """
     lines = _billed_lines(session, row)
+    periods = {line["period_end"] for line in lines.values()}
     found = []
     for each, entry in zip(held, items, strict=True):
         line = lines.get(str(entry["stripe_item_id"]))
+        if line is None and each.period_end in periods:
+            found.append(each)
+            continue
         if line is not None and line["period_end"] == each.period_end:
             billed = pricing.Billed(
                 int(line["total"]), int(line["quantity"]), int(line["period_start"]), each.period_end

@@ -114,6 +114,12 @@ def _oldest_owed(session: Session, subscription: Subscription) -> Invoice | None
     return next((row for row in rows if subscriptions.collection_failed(row)), None)
 
 
+def about_unpaid_change(session: Session, gateways: Gateways, attempt_id: str) -> None:
+    """Word of a change that was taken back, as its debit failed days later."""
+    details = session.scalars(select(BillingDetails)).one()
+    _send(session, gateways, details, "change_unpaid", f"change_unpaid:{attempt_id}", {})
+
+
 def remind(session: Session, gateways: Gateways, details: BillingDetails, subscription: Subscription) -> bool:
     """Queue the reminder that a trial ends; False if it was queued before."""
     key = f"trial_reminder:{subscription.stripe_id}"

@@ -164,6 +164,9 @@ def _write_once(gateways: Gateways, workspace_id: int, facts: Facts) -> Outcome:
         price_ids = [item.price_id for item in facts.subscription.items] if facts.subscription else []
         lines = [line.price_id for line in facts.invoice.lines] if facts.invoice else []
         prices = catalogs.keys_of_prices(session, [*price_ids, *lines])
+        for row in prices.values():
+            # prices never change: they are not read again each time something is written
+            session.expunge(row)
         done = [
             *_write_invoice(session, gateways, facts, prices),
             *_write_subscription(session, gateways, facts, prices),

@@ -164,6 +164,22 @@ def debit_payer(customer: Customer, account: str = "000123456789") -> Changer:
     return Changer(customer)
 
 
+def failing_account(customer: Customer) -> str:
+    """A bank account whose debits come back."""
+    method = customer.shop.client.v1.payment_methods.create(
+        {
+            "type": "us_bank_account",
+            "us_bank_account": {
+                "account_holder_type": "company",
+                "account_number": "000222222227",
+                "routing_number": "110000000",
+            },
+            "billing_details": {"name": "Acme Inc", "email": "billing@acme.example"},
+        }
+    )
+    return str(method.id)
+
+
 def test_seats_by_debit_count_when_it_has_arrived(customer: Customer) -> None:
     changer = debit_payer(customer)
     quote_id = changer.prepare(seats=15)
@@ -184,18 +200,7 @@ def test_a_debit_that_comes_back_takes_the_change_back(customer: Customer) -> No
     changer = debit_payer(customer)
     v1 = customer.shop.client.v1
     [subscription] = customer.shop.subscriptions()
-    method = v1.payment_methods.create(
-        {
-            "type": "us_bank_account",
-            "us_bank_account": {
-                "account_holder_type": "company",
-                "account_number": "000222222227",
-                "routing_number": "110000000",
-            },
-            "billing_details": {"name": "Acme Inc", "email": "billing@acme.example"},
-        }
-    )
-    pays_with(changer, method.id)
+    pays_with(changer, failing_account(customer))
     quote_id = changer.prepare(seats=15, tier="expert")
     changer.confirm(quote_id)
     customer.settle()
@@ -205,6 +210,7 @@ def test_a_debit_that_comes_back_takes_the_change_back(customer: Customer) -> No
 
     assert waiting == ("processing", 12, "advanced")
     assert changer.state(quote_id) == "failed"
+    assert customer.mails("change_unpaid") == 1
     assert changer.at_stripe()["2026-11:seat:advanced:month"] == 12
     after = customer.subscription()
     assert (after.seats, after.tier, after.status, after.access) == (12, "advanced", "active", "active")
@@ -213,3 +219,21 @@ def test_a_debit_that_comes_back_takes_the_change_back(customer: Customer) -> No
     pays_with(changer, "pm_card_visa")
     again = changer.change(seats=13)
     assert changer.proof(again) == [("before_payment", True), ("final", True)]
+
+
+def test_an_add_on_that_comes_back_with_a_failed_debit_can_go_again(customer: Customer) -> None:
+    changer = debit_payer(customer)
+    pays_with(changer, failing_account(customer))
+    quote_id = changer.prepare(seats=20, add_ons={"copilot": 5}, all_now=True)
+    changer.confirm(quote_id)
+    customer.settle()
+    customer.shop.advance(days=5)
+    customer.settle()
+    pays_with(changer, "pm_card_visa")
+    back = changer.at_stripe()
+    again = changer.change(seats=13, add_ons={"copilot": 5}, all_now=True)
+
+    assert changer.state(quote_id) == "failed"
+    assert back["2026-11:proactive_support:month"] == 1
+    assert changer.proof(again) == [("before_payment", True), ("final", True)]
+    assert customer.incidents() == []

@@ -9,7 +9,7 @@ from tests.services.changing import Changer
 from tests.services.walking import Walk
 from tests.shop import TWELVE_BY_THE_MONTH, TWELVE_BY_THE_YEAR
 
-STEPS = 12
+STEPS = 10
 
 
 @pytest.mark.parametrize("seed", [3, 4])

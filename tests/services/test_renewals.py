@@ -151,6 +151,7 @@ def test_settled_events_are_forgotten_after_two_months_and_parked_ones_are_not(c
     [
         "receipt",
         "debit_failed",
+        "change_unpaid",
         "payment_failed",
         "access_limited",
         "ended_unpaid",

@@ -18,7 +18,7 @@ from tests.services.conftest import (  # noqa: F401
 from tests.services.walking import Walk
 from tests.shop import TWELVE_BY_THE_MONTH, TWELVE_BY_THE_YEAR
 
-STEPS = 50
+STEPS = int(os.environ.get("SOAK_STEPS", "50"))
 FIRST = int(os.environ.get("SOAK_SEED", "1000"))
 WALKS = int(os.environ.get("SOAK_WALKS", "40"))
 
