@@ -158,10 +158,13 @@ def done(stripe_id: str) -> Response | str:
     """The page after paying: waits for the webhook, and asks Stripe itself when that is late."""
     waited = request.args.get("waited", 0, type=int)
     name = payments.standing(gateways(), current_workspace_id(), stripe_id, ask_stripe=asked_stripe(waited))
-    with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
-        invoice = invoices.get(session, stripe_id)
-        following = dues.following(session, invoice)
     if name == "declined":
         flash(gettext("The payment did not go through. You were not charged."), "warning")
         return redirect(url_for("paying.page", stripe_id=stripe_id), code=303)
-    return render_template("paying/done.html", invoice=invoice, name=name, waited=waited, following=following)
+    with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+        invoice = invoices.get(session, stripe_id)
+        facts = {
+            "following": dues.following(session, invoice),
+            "details": billing_details.current(session),
+        }
+    return render_template("paying/done.html", invoice=invoice, name=name, waited=waited, **facts)
