@@ -53,6 +53,9 @@ def change_form(arguments: MultiDict[str, str], catalog: Catalog, wanted: Select
         for name, value in {**none, **_licensed_query(wanted)}.items():
             given.setdefault(name, value)
     given.setdefault("when", DUE)
+    for add_on in catalog.add_ons.values():
+        if add_on.per == "seat":
+            given.setdefault(add_on.key, "0")
     return _shape(catalog)(given)
 
 

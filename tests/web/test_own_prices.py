@@ -50,7 +50,8 @@ def test_an_older_customer_sees_its_own_prices_and_keeps_them_with_more_seats(
 def test_moving_to_the_current_prices_says_what_rises_and_falls_and_can_be_taken_back_today(
     buyer: Browser, older: Customer
 ) -> None:
-    prices = words(buyer.get(f"{PAGE}/prices"))
+    page = buyer.get(f"{PAGE}/prices")
+    prices = words(page)
     moved = buyer.get(buyer.submit(f"{PAGE}/prices", FORM | {"tier": "advanced", "seats": "10"}).location)
     confirm(buyer, moved)
     older.settle()
@@ -59,6 +60,7 @@ def test_moving_to_the_current_prices_says_what_rises_and_falls_and_can_be_taken
     confirm(buyer, back)
     older.settle()
 
+    assert 'name="copilot" value="0"' in page.text
     assert "Advanced seat (was: Pro seat) $74.00 a month $99.00 a month rises" in prices
     assert "Resolutions $1.90 per resolution $0.99 per resolution falls" in prices
     assert "The prices of November 2026 instead of the prices of May 2023" in words(moved)
