@@ -10,6 +10,7 @@ from playwright.sync_api import Frame, expect
 from tests.journeys.changing import ADVANCED_MONTH, look_at_change
 from tests.journeys.conftest import NewCustomer
 from tests.journeys.customer import ADVANCED_YEAR, Customer
+from tests.journeys.test_signing_in import enter_password, turn_on
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -160,5 +161,44 @@ def test_the_pages_of_a_change_are_accessible(inspector: Inspector) -> None:
     inspector.look("a planned change")
     inspector.visit("/billing")
     inspector.visit("/billing/subscription")
+
+    assert inspector.found == {}
+
+
+def test_the_pages_of_signing_in_are_accessible(inspector: Inspector) -> None:
+    customer, page = inspector.customer, inspector.customer.page
+    customer.arrive()
+    inspector.visit("/account/two-step")
+    inspector.visit("/account/two-step/app")
+    turn_on(customer)
+    inspector.look("recovery codes")
+    for path in ("/account", "/account/two-step", "/account/two-step/off", "/account/browsers"):
+        inspector.visit(path)
+    for path in (
+        "/account/passkeys",
+        "/account/passkeys/new",
+        "/account/verify",
+        "/account/verify?with=code",
+    ):
+        inspector.visit(path)
+    customer.context.clear_cookies()
+    enter_password(customer)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#error-summary")).to_be_visible()
+    inspector.look("second step with errors")
+    page.get_by_role("link", name="Use a recovery code").click()
+    expect(page.get_by_label("Recovery code")).to_be_visible()
+    inspector.look("recovery code")
+
+    assert inspector.found == {}
+
+
+def test_a_wallets_sheet_is_accessible(inspector: Inspector) -> None:
+    customer, page = inspector.customer, inspector.customer.page
+    customer.ready_to_pay()
+    buttons = page.frame_locator("iframe[src*='/elements/express-checkout']")
+    buttons.get_by_role("button", name="Apple Pay").click()
+    expect(page.frame_locator("dialog iframe").get_by_label("4242")).to_be_visible()
+    inspector.look("Apple Pay's sheet")
 
     assert inspector.found == {}
