@@ -1,4 +1,4 @@
-"""A device that keeps a passkey, for tests without a browser: it signs what it is told, also what is wrong."""
+"""A device that keeps a passkey, for tests without a browser: it signs what it is told, wrong or right."""
 
 import hashlib
 import json
