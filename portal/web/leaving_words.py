@@ -10,6 +10,9 @@ from portal.models import Invoice as StoredInvoice
 from portal.models import Subscription
 from portal.web.presentation import date_text, money
 
+# the present period is not paid
+OWING = ("past_due", "unpaid")
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -49,8 +52,8 @@ def consequences(
         Fact(
             gettext("Members"),
             gettext(
-                "Everybody keeps their login. Owners and billing people still see invoices and activity"
-                " here; nobody can work in the product after the end."
+                "Everybody keeps their login and sees the invoices here as before. Nobody can work in the"
+                " product after the end."
             ),
         ),
         Fact(
@@ -72,6 +75,8 @@ def _access(subscription: Subscription, day: str, *, now: bool) -> str:
 def _seats(subscription: Subscription, *, now: bool) -> str:
     if subscription.status == "trialing":
         return gettext("Nothing was charged for the trial, and nothing will be.")
+    if subscription.status in OWING:
+        return gettext("They do not renew. The invoice for the present period is not paid and stays due.")
     if not now:
         return gettext("They are paid until that day and do not renew. Nothing is charged for them again.")
     return gettext(

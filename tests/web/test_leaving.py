@@ -4,7 +4,10 @@ import io
 import zipfile
 
 from flask import Flask
+from sqlalchemy import update
 
+from portal.db import unit_of_work
+from portal.models import Invoice, Subscription
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
@@ -39,7 +42,7 @@ def test_before_it_ends_it_says_what_happens_to_everything(buyer: Browser, custo
     assert "They are paid until that day and do not renew." in text
     assert f"What is used until {day} is billed then, for the last time." in text
     assert "An estimate: $0.00 so far, with tax" in text
-    assert "Everybody keeps their login." in text
+    assert "Everybody keeps their login and sees the invoices here as before." in text
     assert f"End it on {day}" in text
 
 
@@ -74,6 +77,19 @@ def test_ended_now_it_says_what_is_not_given_back_and_leads_back_with_the_old_ch
     assert "the price is today's" in words(ended)
     choice = words(buyer.get("/pricing?tier=advanced&interval=year&seats=12&copilot=5"))
     assert "$13,980.00" in choice
+
+
+def test_what_is_not_paid_is_not_called_paid(buyer: Browser, customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    with unit_of_work(customer.workspace_id) as session:
+        session.execute(update(Subscription).values(status="past_due"))
+        session.execute(update(Invoice).values(status="open"))
+    page, end = words(buyer.get(LEAVING)), words(buyer.get(f"{LEAVING}/end"))
+
+    assert "Its last invoice is not paid." in page
+    assert "They do not renew. The invoice for the present period is not paid and stays due." in end
+    assert "is not paid. It stays due, whichever way you leave." in end
+    assert "paid until" not in page + end
 
 
 def test_stripe_being_away_keeps_nobody_from_leaving(buyer: Browser, customer: Customer, shop: Shop) -> None:
