@@ -51,7 +51,7 @@ def held_lines(holding: Holding, at: datetime) -> HeldLines:
     )
     lines = []
     for item, _net, reasons in found.lines:
-        lasting = [each for each in holding.lasting if each.lasts(second) and _covers(each, item.key)]
+        lasting = [each for each in _named(holding) if each[0].lasts(second) and _covers(each[0], item.key)]
         lines.append(
             {
                 "key": item.key,
@@ -67,29 +67,45 @@ def held_lines(holding: Holding, at: datetime) -> HeldLines:
     return HeldLines(lines, found.amount, found.interval)
 
 
+def _named(holding: Holding) -> list[tuple[Lasting, bool]]:
+    """Each discount, and whether a promotion code brought it."""
+    entries = [
+        each
+        for each in holding.discounts
+        if each.get("percent_off") is not None or each.get("amount_off") is not None
+    ]
+    return [
+        (lasting, bool(entry.get("promotion_code")))
+        for lasting, entry in zip(holding.lasting, entries, strict=False)
+    ]
+
+
 def _covers(lasting: Lasting, key: str) -> bool:
     return lasting.keys is None or key in lasting.keys
 
 
-def _discounts(reasons: Sequence[Reason], lasting: Sequence[Lasting], currency: str) -> list[LineDiscount]:
+def _discounts(
+    reasons: Sequence[Reason], lasting: Sequence[tuple[Lasting, bool]], currency: str
+) -> list[LineDiscount]:
     return [
-        LineDiscount(discount_words(each, currency), -reason.result)
-        for reason, each in zip(reasons, lasting, strict=False)
+        LineDiscount(discount_words(each, currency, promotion=promotion), -reason.result)
+        for reason, (each, promotion) in zip(reasons, lasting, strict=False)
     ]
 
 
-def discount_words(lasting: Lasting, currency: str) -> str:
-    """A discount as it was agreed: "Your discount: 10%, until 3 March 2027"."""
+def discount_words(lasting: Lasting, currency: str, *, promotion: bool) -> str:
+    """A discount as it was agreed: "Agreed with you: 10% off, until 3 March 2027"."""
     discount = lasting.discount
     off = (
         percent(discount.percent_off)
         if discount.percent_off is not None
         else money(discount.amount_off or 0, currency)
     )
+    name = gettext("Promotion") if promotion else gettext("Agreed with you")
     if lasting.ends_at is None:
-        return gettext("Your discount: %(off)s", off=off)
+        return gettext("%(name)s: %(off)s off", name=name, off=off)
     until = date_text(datetime.fromtimestamp(lasting.ends_at, UTC))
-    return gettext("Your discount: %(off)s, until %(date)s", off=off, date=until)
+    return gettext("%(name)s: %(off)s off, until %(date)s", name=name, off=off, date=until)
 
 
 def planned_state(planned: PlannedChange) -> State:

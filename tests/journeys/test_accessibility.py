@@ -149,7 +149,7 @@ def test_the_pages_of_a_change_are_accessible(inspector: Inspector) -> None:
     customer.buy(ADVANCED_MONTH)
     inspector.visit("/billing/subscription")
     inspector.visit("/billing/subscription?seats=0")
-    look_at_change(customer, "seats=13&when=now&proactive_support=0")
+    look_at_change(customer, "seats=14&when=now&proactive_support=0")
     inspector.look("quote of a change")
     customer.stack.sandbox("next-payment", outcome="insufficient_funds")
     page.locator("#pay-button").click()

@@ -83,7 +83,7 @@ def test_a_negotiated_discount_stands_at_its_line_everywhere(
     wanted = FORM | {"tier": "advanced", "seats": "13", "copilot": "5", "proactive_support": "1"}
     quote = words(buyer.get(buyer.submit(PAGE, wanted).location))
 
-    assert "Your discount: 10%, until 1 September 2027 −$118.80" in page
-    assert "Your discount: 10%, until 1 September 2027 −$118.80" in overview
+    assert "Agreed with you: 10% off, until 1 September 2027 −$118.80" in page
+    assert "Agreed with you: 10% off, until 1 September 2027 −$118.80" in overview
     assert "Each month, before tax $1,343.20" in overview
     assert "Discount: 10% of $1,287.00 = −$128.70" in quote
