@@ -25,8 +25,10 @@ from portal.models import (
     LoginSession,
     Mail,
     Member,
+    PasskeyChallenge,
     PaymentMethod,
     Quote,
+    RecoveryCode,
     Subscription,
     User,
     WebAuthn,
@@ -284,8 +286,8 @@ def _belongs_elsewhere(session: Session, user_id: int) -> bool:
 
 def _forget(session: Session, user_id: int) -> None:
     """Make a login nobody's: what refers to it stays whole, and nobody can sign in with it."""
-    session.execute(delete(LoginSession).where(LoginSession.user_id == user_id))
-    session.execute(delete(WebAuthn).where(WebAuthn.user_id == user_id))
+    for table in (LoginSession, WebAuthn, RecoveryCode, PasskeyChallenge):
+        session.execute(delete(table).where(table.user_id == user_id))
     login = session.get_one(User, user_id)
     for name in PERSONAL:
         setattr(login, name, None)

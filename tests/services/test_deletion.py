@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from portal.db import unit_of_work
 from portal.models import (
     AuditEntry,
+    Base,
     BillingDetails,
     DeletionRequest,
     Invoice,
@@ -173,6 +174,21 @@ def test_mails_go_too_once_they_are_sent(customer: Customer, shop: Shop) -> None
         kinds = session.scalars(select(Mail.kind).where(Mail.workspace_id == customer.workspace_id)).all()
     # what support is told names nobody
     assert set(kinds) == {"incident"}
+
+
+def test_of_every_table_of_a_login_nothing_is_left() -> None:
+    """What refers to a login: removed with it, kept as evidence, or gone with the workspace's rows."""
+    refer = {
+        column.table.name
+        for table in Base.metadata.tables.values()
+        for column in table.columns
+        for key in column.foreign_keys
+        if key.column.table.name == "user_account"
+    }
+    removed = {"login_session", "webauthn", "recovery_code", "passkey_challenge"}
+
+    # nobody has one of the library's own roles
+    assert refer - removed - set(deletion.DECIDED) == {"roles_users"}
 
 
 def test_of_every_table_of_a_workspace_it_is_decided_what_becomes_of_it() -> None:
