@@ -1,9 +1,12 @@
 """A paid invoice made out anew: the same to the cent, paid from its own credit, whatever fails on the way."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
 from portal.db import unit_of_work
@@ -208,3 +211,44 @@ def test_an_invoice_is_corrected_once(customer: Customer) -> None:
 
     assert correct(customer, old).id == done.id
     assert correct(customer, new).id == done.id
+
+
+def test_two_clicks_at_the_same_moment_make_one_correction(open_shop: tuple[Flask, Customer]) -> None:
+    _app, customer = open_shop
+    customer.buy(TWELVE_BY_THE_MONTH)
+    old = first(customer)
+    rename(customer)
+
+    def click(_number: int) -> str:
+        try:
+            return correct(customer, old).id
+        except (NotCorrectableError, UnavailableError):
+            return "told to wait"
+
+    with ThreadPoolExecutor(2) as pool:
+        said = set(pool.map(click, range(2)))
+    notes = customer.shop.client.v1.credit_notes.list({"invoice": old.stripe_id}).data
+
+    assert len(said - {"told to wait"}) == 1
+    assert (len(notes), balance(customer)) == (1, 0)
+
+
+@pytest.mark.parametrize("path", ["/v1/invoices", "/v1/credit_notes"])
+def test_after_stripe_forgot_the_key_what_was_made_is_found_by_reading(customer: Customer, path: str) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    old = first(customer)
+    rename(customer)
+    customer.shop.faults.fail("timeout_after", path, times=3)
+    with pytest.raises(UnavailableError):
+        correct(customer, old)
+    customer.shop.faults.mend()
+    asked = len(customer.shop.faults.keys(path))
+    with unit_of_work(customer.workspace_id) as session:
+        row = session.scalars(select(Correction)).one()
+        row.created_at -= timedelta(hours=24)
+    corrections.resume(customer.gateways, customer.workspace_id, row.id)
+    with unit_of_work(customer.workspace_id) as session:
+        done = session.scalars(select(Correction)).one()
+
+    assert done.state == "done"
+    assert (len(customer.shop.faults.keys(path)), balance(customer)) == (asked, 0)
