@@ -6,6 +6,9 @@ from playwright.sync_api import expect
 
 from tests.journeys.customer import ESSENTIAL_MONTH, Customer
 from tests.journeys.test_accessibility import Inspector
+from tests.journeys.test_link import link_email, sign_in_to_link
+
+__all__ = ["link_email"]
 
 FAILS_WHEN_CHARGED = "4000 0000 0000 0341"
 MASTERCARD = "5555 5555 5555 4444"
@@ -86,3 +89,25 @@ def test_the_bank_asks_on_the_page_before_a_stored_card_pays(customer: Customer)
 
     expect(page.get_by_role("heading", name="Paid")).to_be_visible()
     assert [one["amount"] for one in customer.charges()] == [7_800, 7_800]
+
+
+def test_link_a_bank_account_and_a_way_that_leaves_the_page_are_added(
+    customer: Customer, link_email: str
+) -> None:
+    page = customer.page
+    customer.buy(ESSENTIAL_MONTH)
+    customer.visit("/billing/payment/add")
+    sign_in_to_link(customer, link_email)
+    customer.press_pay()
+    expect(page.get_by_role("listitem").filter(has_text=f"Link ({link_email})")).to_be_visible()
+    customer.visit("/billing/payment/add")
+    customer.fill_account("000123456789")
+    customer.press_pay()
+    expect(page.get_by_role("listitem").filter(has_text="6789")).to_be_visible()
+    for decision, words in (("Refuse", "Nothing was saved"), ("Authorise", "Your new way to pay is saved.")):
+        customer.visit("/billing/payment/add")
+        customer.choose_method("Amazon Pay")
+        customer.press_pay()
+        page.get_by_role("button", name=decision).click()
+        expect(page.get_by_text(words)).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="Amazon")).to_contain_text("Pays your subscription")
