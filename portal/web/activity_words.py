@@ -14,6 +14,7 @@ from flask_babel import lazy_gettext as _
 from portal.models import AuditEntry
 from portal.web.activity_invoice_words import INVOICE_NOUNS, INVOICE_SENTENCES
 from portal.web.activity_payment_words import PAYMENT_SENTENCES
+from portal.web.activity_sign_in_words import SIGN_IN_NOUNS, SIGN_IN_SENTENCES
 from portal.web.activity_values import flattened, position, value_words
 from portal.web.presentation import date_text
 
@@ -46,6 +47,7 @@ KINDS = {
     "member": _("Members and seats"),
     "details": _("Billing details"),
     "leaving": _("Leaving and data"),
+    "sign_in": _("Signing in"),
 }
 
 NOUNS = {
@@ -68,6 +70,7 @@ NOUNS = {
     "ownership": "member",
     "seat": "member",
     **INVOICE_NOUNS,
+    **SIGN_IN_NOUNS,
 }
 
 # the entry's own facts stand in the places of their names
@@ -110,6 +113,7 @@ SENTENCES: dict[str, object] = {
     "correction.refused": _("The invoice could not be corrected; it stays as it is"),
     **PAYMENT_SENTENCES,
     **INVOICE_SENTENCES,
+    **SIGN_IN_SENTENCES,
     "invitation.sent": _("Invited %(email)s as %(role)s"),
     "invitation.resent": _("Sent the invitation of %(email)s once more"),
     "invitation.revoked": _("Took the invitation of %(email)s back"),

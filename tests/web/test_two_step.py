@@ -113,6 +113,7 @@ def test_turning_it_on_ends_the_other_browsers_and_is_mailed_and_written_down(
     assert "asks for a code from your authenticator app from now on" in text
     with unit_of_work(workspace.workspace_id) as session:
         assert "authenticator.added" in session.scalars(select(AuditEntry.action)).all()
+    assert "Turned two-step sign-in on" in words(signed_in.get("/billing/activity"))
 
 
 def test_the_password_alone_lets_nobody_in_any_more(
