@@ -12,6 +12,7 @@ from portal.services.next_invoice import Outlook, Preview
 from portal.web import current_workspace_id, gateways, workspace_required
 from portal.web.billing_words import item_lines
 from portal.web.line_words import explained
+from portal.web.presentation import date_text, money
 
 
 @workspace_required()
@@ -38,7 +39,21 @@ def _facts(outlook: Outlook) -> dict[str, Any]:
         "at_stripe": {line["key"]: preview.amount_of(line["key"]) if preview else None for line in lines},
         "agreed": preview is not None and not outlook.disagreeing,
         "explained": lambda line: explained(line, subscription.currency),
+        "later": None if outlook.due else _later(outlook, sold),
     }
+
+
+def _later(outlook: Outlook, sold: pricing.Catalog | None) -> str | None:
+    """What comes when the seats' own period ends, where the next invoice is for usage alone."""
+    subscription = outlook.subscription
+    if subscription.renews_at is None or subscription.cancel_at is not None or outlook.planned:
+        return None
+    amount = sum(line["amount"] for line in item_lines(subscription.items, subscription.tier, sold))
+    return gettext(
+        "Seats and add-ons are paid until %(day)s. Then %(amount)s before discount and tax.",
+        day=date_text(subscription.renews_at),
+        amount=money(amount, subscription.currency),
+    )
 
 
 def _used(preview: Preview | None, metered: object) -> list[Mapping[str, Any]]:

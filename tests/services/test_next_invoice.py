@@ -1,6 +1,7 @@
 """The next invoice: ours and Stripe's agree to the cent, and ours stands alone when Stripe is away."""
 
-from portal.services import next_invoice
+from portal import pricing
+from portal.services import changes, next_invoice
 from portal.services.next_invoice import Outlook
 from tests.services.buying import Customer
 from tests.shop import TWELVE_BY_THE_MONTH, TWELVE_BY_THE_YEAR
@@ -54,3 +55,17 @@ def test_ours_stands_alone_when_stripe_is_away(customer: Customer) -> None:
 
 def test_without_a_subscription_nothing_is_foreseen(customer: Customer) -> None:
     assert next_invoice.foresee(customer.gateways, customer.workspace_id) == "no_subscription"
+
+
+def test_a_planned_change_is_in_what_is_foreseen(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    fewer = changes.Wanted(pricing.Selection("advanced", 10, "month", {"copilot": 5, "proactive_support": 1}))
+    who = (customer.gateways, customer.workspace_id, customer.account.user_id)
+    changes.confirm(*who, changes.prepare(*who, fewer))
+    customer.settle()
+    found = foresee(customer)
+
+    assert found.planned
+    assert (found.certain, found.disagreeing) == (126_400, [])
+    assert found.preview is not None
+    assert found.preview.total == 126_400

@@ -227,3 +227,13 @@ def test_details_that_are_not_right_stay_in_the_form(buyer: Browser, customer: C
 
 def test_before_the_first_purchase_the_page_says_so(app: Flask, signed_in: Browser) -> None:
     assert "No billing details yet" in words(signed_in.get("/billing/details"))
+
+
+def test_by_the_year_the_next_invoice_is_usage_and_says_when_seats_come(
+    buyer: Browser, customer: Customer
+) -> None:
+    customer.buy()
+    text = words(buyer.get("/billing/invoices/next"))
+
+    assert "Nothing for seats this time" in text
+    assert re.search(r"paid until \d+ \w+ \d{4}\. Then \$13,980\.00 before discount and tax", text)
