@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install reset test browser pricing lint fast soak bench contract screenshots lock
+.PHONY: help run install reset test browser pricing lint fast soak bench bench-large contract screenshots lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -45,6 +45,9 @@ soak: $(VENV)/.installed-dev ## Long runs: processes killed at work, equal timin
 
 bench: $(VENV)/.installed-dev ## Measure, and print the table that the README keeps
 	$(BIN)/python -m tests.bench
+
+bench-large: $(VENV)/.installed-dev ## Measure what takes long: the pages in Lighthouse
+	$(BIN)/python -m tests.bench 11
 
 contract: $(VENV)/.installed-dev ## The contract suite against Stripe's test mode (STRIPE_SECRET_KEY=sk_test_…)
 	$(BIN)/python -m tests.contract

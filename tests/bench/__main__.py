@@ -1,5 +1,6 @@
 """``python -m tests.bench [row …]``: measure, print one table; README keeps that of a whole run."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,10 @@ ON_A_SHOP: dict[str, Callable[[Shop], list[Row]]] = {
     "1": webhooks.receiving,
     "2": webhooks.applying,
     "7": pages.rendering,
-    "11": pages.lighthouse,
     "12": pages.weight,
 }
+# too long for a whole run; `make bench-large` asks for it
+LARGE: dict[str, Callable[[Shop], list[Row]]] = {"11": pages.lighthouse}
 ALONE = {"8": pricing.quoting}
 
 
@@ -36,11 +38,13 @@ def starting() -> list[Row]:
 def main(wanted: list[str]) -> int:
     """0 whatever the figures; 2 when something that measures is missing."""
     rows: list[Row] = []
+    load = os.getloadavg()[0]
     for number, measure in {"10": starting, **ALONE}.items():
         if not wanted or number in wanted:
             rows += measure()
     try:
         chosen = [measure for number, measure in ON_A_SHOP.items() if not wanted or number in wanted]
+        chosen += [measure for number, measure in LARGE.items() if number in wanted]
         if chosen:
             with open_shop() as shop:
                 for measure in chosen:
@@ -49,9 +53,10 @@ def main(wanted: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     rows.sort(key=lambda row: int(row.number))
-    print(markdown(rows))
+    table = markdown(rows, load)
+    print(table)
     if not wanted and README.exists():
-        keep(rows, README)
+        keep(table, README)
     return 0
 
 

@@ -25,15 +25,16 @@ class Row:
         return (self.number, self.what, self.ours, self.floor, self.ratio, self.target)
 
 
-def markdown(rows: list[Row]) -> str:
-    """The rows as a Markdown table under the date of the run."""
+def markdown(rows: list[Row], load: float) -> str:
+    """The rows as a Markdown table under the date of the run; ``load`` is what else the machine had to do."""
     lines = [HEAD, tuple("---" for _ in HEAD), *(row.cells for row in rows)]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return f"Measured on {datetime.now(UTC):%-d %B %Y}, two cores.\n\n{table}"
+    circumstances = f"two cores, with a load of {load:.1f} from others when it began"
+    return f"Measured on {datetime.now(UTC):%-d %B %Y}, {circumstances}.\n\n{table}"
 
 
-def keep(rows: list[Row], readme: Path) -> None:
+def keep(table: str, readme: Path) -> None:
     """Put the table between the marks in ``readme``."""
     text = readme.read_text("utf-8")
     part = re.compile(f"{BEGIN}.*{END}", re.DOTALL)
-    readme.write_text(part.sub(lambda _: f"{BEGIN}\n{markdown(rows)}\n{END}", text), "utf-8")
+    readme.write_text(part.sub(lambda _: f"{BEGIN}\n{table}\n{END}", text), "utf-8")

@@ -1,6 +1,7 @@
 """Rows 1 and 2: taking webhooks in, and applying them."""
 
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,10 +17,11 @@ from tests.bench.load import paced, percentile, rate, signed_script
 from tests.bench.shop import Shop, serve
 from tests.bench.table import Row
 
-SECONDS = 10
-UNIQUE = 40_000
+SECONDS = 5
+ROUNDS = 3
+UNIQUE = 20_000
 CALM_PER_SECOND = 20
-CALM_EVENTS = 300
+CALM_EVENTS = 200
 PRESSED_PER_SECOND = 100
 PRESSED_SECONDS = 60
 OBJECTS = 500
@@ -32,36 +34,26 @@ LAG = "SELECT extract(epoch FROM handled_at - received_at) FROM inbox_event WHER
 
 
 def receiving(shop: Shop) -> list[Row]:
-    """Row 1, with the worker asleep: only the receiving counts."""
+    """Row 1, with the worker asleep: only the receiving counts. In turn, and the middle of all turns."""
     floor_database = {"FLOOR_DATABASE": shop.owner_url(), "FLOOR_SECRET": FLOOR_SECRET}
     with serve("tests.bench.floors:app", floor_database) as floor, shop.worker_asleep():
-        fast = [
-            _rate(url, secret, start)
-            for url, secret, start in ((floor, FLOOR_SECRET, 0), (shop.stack.url, shop.webhook_secret, 0))
-        ]
+        both = ((floor, FLOOR_SECRET), (shop.stack.url, shop.webhook_secret))
+        fast = [[_rate(url, secret, turn * UNIQUE) for url, secret in both] for turn in range(ROUNDS)]
         calm = [
-            percentile(_calm(url, secret), 0.99)
-            for url, secret in ((floor, FLOOR_SECRET), (shop.stack.url, shop.webhook_secret))
+            [percentile(_calm(url, secret, (ROUNDS + turn) * UNIQUE), 0.99) for url, secret in both]
+            for turn in range(ROUNDS)
         ]
         shop.empty_inbox()
     return [
-        Row(
-            "1",
-            "webhooks taken in, 3 KB, 8 connections",
-            f"{fast[1]:,.0f}/s",
-            f"{fast[0]:,.0f}/s",
-            f"{fast[1] / fast[0]:.2f}",
-            "≥ 0.75",
-        ),
-        Row(
-            "1",
-            f"the same at {CALM_PER_SECOND}/s, p99",
-            f"{calm[1]:.1f} ms",
-            f"{calm[0]:.1f} ms",
-            f"{calm[1] / calm[0]:.2f}",
-            "≤ 1.5",
-        ),
+        _compared("webhooks taken in, 3 KB, 8 connections", fast, "{:,.0f}/s", "≥ 0.75"),
+        _compared(f"the same at {CALM_PER_SECOND}/s, p99", calm, "{:.1f} ms", "≤ 1.5"),
     ]
+
+
+def _compared(what: str, turns: list[list[float]], unit: str, target: str) -> Row:
+    floor, ours = (statistics.median(column) for column in zip(*turns, strict=True))
+    ratio = statistics.median(portal / bare for bare, portal in turns)
+    return Row("1", what, unit.format(ours), unit.format(floor), f"{ratio:.2f}", target)
 
 
 def _rate(url: str, secret: str, start: int) -> float:
@@ -73,8 +65,8 @@ def _rate(url: str, secret: str, start: int) -> float:
     return measured.per_second
 
 
-def _calm(url: str, secret: str) -> list[float]:
-    made = events.deliveries(CALM_EVENTS, secret, type=TYPE, objects=["in_bench"], start=UNIQUE)
+def _calm(url: str, secret: str, start: int) -> list[float]:
+    made = events.deliveries(CALM_EVENTS, secret, type=TYPE, objects=["in_bench"], start=start)
     return paced(url + PATH, made, CALM_PER_SECOND)
 
 

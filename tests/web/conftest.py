@@ -9,7 +9,7 @@ from portal.config import Settings
 from portal.gateways import Gateways
 from portal.gateways.clock import Clock, SystemClock
 from portal.gateways.stripe import StripeGateway, connect_stripe
-from portal.services import catalogs, checkout
+from portal.services import checkout
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
@@ -43,7 +43,7 @@ def clock(request: pytest.FixtureRequest) -> Clock:
 @pytest.fixture
 def selling(app: Flask, gateways: Gateways, shop: Shop) -> Gateways:
     """The catalogue is on sale and webhooks arrive."""
-    catalogs.push(gateways)
+    shop.stock(gateways)
     shop.listen(app)
     return gateways
 
