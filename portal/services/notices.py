@@ -68,8 +68,9 @@ def about_subscription(
     if was == subscriptions.ACTIVE and subscription.access == subscriptions.LIMITED:
         _limited(session, gateways, details, subscription)
     worked = was in (subscriptions.ACTIVE, subscriptions.LIMITED)
-    if unpaid and worked and subscription.access == subscriptions.OVER:
-        _ended(session, gateways, details, subscription)
+    if worked and subscription.access == subscriptions.OVER:
+        tell = _ended_unpaid if unpaid else _ended
+        tell(session, gateways, details, subscription)
     if _trial_ends_soon(subscription, gateways.clock.now()):
         remind(session, gateways, details, subscription)
 
@@ -85,12 +86,18 @@ def _limited(
 
 
 def _ended(session: Session, gateways: Gateways, details: BillingDetails, subscription: Subscription) -> None:
-    """It ended as planned; or Stripe gave up collecting, and what is still owed a person decides."""
+    """It ended because somebody wanted it to."""
+    facts: dict[str, object] = {"ends_at": subscription.ended_at or gateways.clock.now()}
+    key = f"subscription_ended:{subscription.stripe_id}"
+    _send(session, gateways, details, "subscription_ended", key, facts)
+
+
+def _ended_unpaid(
+    session: Session, gateways: Gateways, details: BillingDetails, subscription: Subscription
+) -> None:
+    """Stripe gave up collecting and ended the subscription; what is still owed, a person decides."""
     invoice = _oldest_owed(session, subscription)
     if invoice is None:
-        facts: dict[str, object] = {"ends_at": subscription.ended_at or gateways.clock.now()}
-        key = f"subscription_ended:{subscription.stripe_id}"
-        _send(session, gateways, details, "subscription_ended", key, facts)
         return
     key = f"ended_unpaid:{subscription.stripe_id}"
     _send(session, gateways, details, "ended_unpaid", key, _owed_facts(session, gateways, invoice))
