@@ -142,7 +142,7 @@ def ownership(member_id: int) -> str | Response:
         if request.method == "POST":
             owner = members.transfer(session, gateways(), member_id, by=current_user_id())
             flash(
-                gettext("%(member)s owns the workspace now. You are an admin.", member=owner.email), "success"
+                gettext("%(member)s is the owner now, and you are an admin.", member=owner.email), "success"
             )
             return redirect(url_for(LISTING), code=303)
         person = members.get(session, member_id)

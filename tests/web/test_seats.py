@@ -258,8 +258,10 @@ def test_ownership_goes_over_after_a_page_that_says_what_that_means(
     path = f"/billing/seats/{give(company, login, 'none')}/ownership"
     page = words(signed_in.get(path))
     signed_in.submit(path)
+    after = words(signed_in.get("/billing/seats"))
 
     assert "You become an admin" in page
+    assert f"{login.email} is the owner now, and you are an admin." in after
     assert company.person(login).role == "owner"
     assert company.person(company.account).role == "admin"
     assert company.mailed("ownership") == [login.email, company.account.email]
