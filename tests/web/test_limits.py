@@ -41,7 +41,7 @@ def person(app: Flask, address: str) -> Browser:
     ("path", "data"),
     [
         ("/account/password", WRONG),
-        ("/verify", {"password": "not this one"}),
+        ("/account/verify", {"password": "not this one"}),
         ("/account/email", {"email": "not an address"}),
     ],
 )
