@@ -1,9 +1,13 @@
 """A change costs what its quote says, to the cent, and is there once it is paid."""
 
 import pytest
+from flask import Flask
+from sqlalchemy import select
 
 from portal.db import unit_of_work
-from portal.services import changes
+from portal.models import Member
+from portal.services import changes, seats
+from tests import factories
 from tests.services.buying import Customer
 from tests.services.changing import Changer
 from tests.shop import TWELVE_BY_THE_MONTH, TWELVE_BY_THE_YEAR
@@ -65,3 +69,20 @@ def test_one_more_seat_costs_what_its_quote_says(changer: Changer) -> None:
 
     assert price.now == changer.quote(quote_id).total
     assert (price.recurring, price.interval) == (9_900, "month")
+
+
+def test_fewer_seats_are_taken_from_those_who_were_chosen(changer: Changer, app: Flask) -> None:
+    workspace_id = changer.customer.workspace_id
+    people = [factories.member(app, workspace_id) for _ in range(3)]
+    with unit_of_work(workspace_id) as session:
+        ids = [
+            session.scalars(select(Member.id).where(Member.user_id == each.user_id)).one() for each in people
+        ]
+        seats.assign(session, ids, "full", by=changer.customer.account.user_id)
+    leavers = (changes.Leaver(ids[1], "lite"), changes.Leaver(ids[2], "none"))
+    changer.change(seats=1, add_ons={}, all_now=True, leavers=leavers)
+    with unit_of_work(workspace_id) as session:
+        sitting = dict(session.execute(select(Member.id, Member.seat).where(Member.id.in_(ids))).all())
+
+    assert changer.customer.subscription().seats == 1
+    assert sitting == {ids[0]: "full", ids[1]: "lite", ids[2]: "none"}

@@ -14,6 +14,7 @@ from tests.services.changing import Changer
 from tests.services.test_attempts import let_claims_run_out
 
 NOW = timedelta(0)
+CURRENT = "2026-11"
 GOOD, BAD, ASKING = "pm_card_visa", "pm_card_chargeCustomerFail", "pm_card_authenticationRequired"
 # what a customer is told in the course of things
 REFUSALS = (
@@ -57,19 +58,23 @@ class Walk:
 
     def wanted(self) -> changes.Wanted:
         held = self.changer.held()
-        catalog = pricing.catalog(held.catalog)
+        moves = held.catalog != CURRENT and self.chance.random() < 0.2
+        catalog = pricing.catalog(CURRENT if moves else held.catalog)
         seats = max(1, held.wanted.seats + self.chance.choice((-5, -2, -1, 0, 0, 1, 1, 3, 8)))
         add_ons = dict(held.wanted.add_ons)
         for key, add_on in catalog.add_ons.items():
             if self.chance.random() < 0.4:
                 add_ons[key] = self.chance.randint(0, seats if add_on.per == "seat" else 1)
             add_ons[key] = min(add_ons.get(key, 0), seats)
-        tier = self.chance.choice((held.wanted.tier, held.wanted.tier, *catalog.tiers))
+        own = [held.wanted.tier] * 2 if held.wanted.tier in catalog.tiers else []
+        tier = self.chance.choice((*own, *catalog.tiers))
         interval = held.wanted.interval
         if self.chance.random() < 0.15:
             interval = self.chance.choice(pricing.INTERVALS)
         return changes.Wanted(
-            pricing.Selection(tier, seats, interval, add_ons), None, self.chance.random() < 0.25
+            pricing.Selection(tier, seats, interval, add_ons),
+            CURRENT if moves else None,
+            self.chance.random() < 0.25,
         )
 
     def quote(self) -> str:
