@@ -156,7 +156,7 @@ def _plan(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
     """The part that waits for the renewal, then the end."""
     with unit_of_work(quote.workspace_id) as session:
         planned_changes.replace(session, quote, user_id=attempt.created_by)
-    planned_changes.mirror_all(gateways, quote.workspace_id)
+    planned_changes.mirror_or_report(gateways, quote.workspace_id)
     projections.refresh_subscription(gateways, str((quote.terms or {})["subscription"]))
     with unit_of_work(quote.workspace_id) as session:
         row = states.locked(session, attempt.id)

@@ -92,7 +92,7 @@ def undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
     if attempt.step == states.TAKE_BACK:
         _take_back(gateways, attempt, quote)
         _to(workspace_id, attempt_id, states.RESTORE)
-    planned_changes.mirror_all(gateways, workspace_id)
+    planned_changes.mirror_or_report(gateways, workspace_id)
     projections.refresh_subscription(gateways, str((quote.terms or {})["subscription"]))
     end, error = _end(attempt)
     if end == states.FAILED:

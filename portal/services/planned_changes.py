@@ -15,7 +15,7 @@ from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_change_words import PhaseItem
-from portal.gateways.stripe_errors import StripeUnknownError
+from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
 from portal.models import Attempt, PlannedChange, Quote, Subscription
 from portal.services import attempt_states as states
 from portal.services import audit, change_quotes, incidents, quotes, subscriptions
@@ -144,6 +144,24 @@ def mirror_all(gateways: Gateways, workspace_id: int) -> None:
         ids = [row_id for (row_id,) in rows]
     for row_id in ids:
         mirror(gateways, workspace_id, row_id)
+
+
+def mirror_or_report(gateways: Gateways, workspace_id: int) -> None:
+    """As ``mirror_all``; what Stripe refuses is a person's to look at and holds up nothing else."""
+    try:
+        mirror_all(gateways, workspace_id)
+    except StripeRefusedError as refusal:
+        with unit_of_work(workspace_id) as session:
+            row = planned_row(session)
+            incidents.report(
+                session,
+                gateways,
+                "plan_refused",
+                dedupe_key=f"plan_refused:{row.id if row else workspace_id}",
+                workspace_id=workspace_id,
+                summary="Stripe does not take a change that is planned for the renewal",
+                details={"planned": row.id if row else None, "reason": str(refusal)},
+            )
 
 
 def mirror(gateways: Gateways, workspace_id: int, row_id: str) -> None:

@@ -5,6 +5,7 @@ import pytest
 from portal.services import changes, planned_changes
 from tests.services.buying import Customer
 from tests.services.changing import Changer
+from tests.services.test_attempts import NOW
 from tests.shop import TWELVE_BY_THE_MONTH, TWELVE_BY_THE_YEAR
 
 
@@ -155,3 +156,14 @@ def test_what_a_crash_left_unmirrored_is_brought_to_stripe_by_the_sweeper(change
 
     assert confirming == "confirming"
     assert changer.customer.subscription().seats == 8
+
+
+def test_a_plan_that_stripe_refuses_holds_up_nothing_and_support_is_told(changer: Changer) -> None:
+    changer.customer.shop.faults.fail("refuse", "/v1/subscription_schedules", times=1)
+    quote_id = changer.change(tier="expert", seats=8)
+    told = changer.customer.incidents()
+    planned_changes.sweep(changer.customer.gateways, left_behind_after=NOW)
+    renew(changer)
+
+    assert (changer.state(quote_id), told) == ("done", ["plan_refused"])
+    assert (changer.customer.subscription().tier, changer.customer.subscription().seats) == ("expert", 8)
