@@ -4,6 +4,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 import timeit
 from decimal import Decimal
 
@@ -27,12 +28,15 @@ def quoting() -> list[Row]:
     """A quote of nine lines with two discounts, and the import."""
     catalog = pricing.catalog("2026-11")
     runs = timeit.repeat(
-        lambda: pricing.quote(SELECTION, catalog=catalog, discounts=DISCOUNTS), number=ROUNDS, repeat=9
+        lambda: pricing.quote(SELECTION, catalog=catalog, discounts=DISCOUNTS),
+        timer=time.process_time,
+        number=ROUNDS,
+        repeat=9,
     )
     one = statistics.median(runs) / ROUNDS * 1e6
     loading = _import_ms()
     return [
-        Row("8", "quote of nine lines, two discounts", f"{one:.0f} µs", target="≤ 100 µs"),
+        Row("8", "quote of nine lines, two discounts, processor time", f"{one:.0f} µs", target="≤ 100 µs"),
         Row("8", "import of portal.pricing, processor time", f"{loading:.0f} ms", target="≤ 30 ms"),
     ]
 
