@@ -8,8 +8,8 @@ from werkzeug.routing import BaseConverter
 
 from portal.web.text_rules import has_controls
 
-# the pages of signing in take forms only; the library would read JSON of any shape as one
-FORMS_ONLY = "security"
+# where the payment page's script asks; elsewhere the form library would read JSON of any shape as a form
+TAKE_JSON = {"checkout", "payment", "paying", "subscription"}
 
 
 class QuoteId(BaseConverter):
@@ -46,13 +46,17 @@ def install(app: Flask) -> None:
 
 
 def refuse_unreadable() -> None:
-    """400 for control characters in the path, the query or a form, and for JSON where forms are read."""
+    """400 for control characters in the path, the query or a form, and for JSON that nobody reads."""
     if has_controls(request.path) or any(map(has_controls, _texts(request.args))):
         abort(400)
     if any(has_controls(each, lines=True) for each in _texts(request.form)):
         abort(400)
-    if request.is_json and request.blueprint == FORMS_ONLY:
+    if request.is_json and not _expected_json():
         abort(400)
+
+
+def _expected_json() -> bool:
+    return request.blueprint in TAKE_JSON and isinstance(request.get_json(silent=True), dict)
 
 
 def _texts(sent: MultiDict[str, str]) -> Iterable[str]:
