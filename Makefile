@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install reset test browser pricing lint fast soak bench bench-large contract screenshots lock
+.PHONY: help run install reset flask test browser pricing lint fast soak bench bench-large contract screenshots lock
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +20,9 @@ install: $(VENV)/.installed ## Make the environment from the pinned requirements
 
 reset: install ## Throw away the data that 'make run' keeps
 	@$(BIN)/python -m portal.development reset && echo "Everything is empty again."
+
+flask: install ## A command with the settings of 'make run', such as: make flask DO='demo seed'
+	@$(BIN)/python -m portal.development flask $(DO)
 
 test: $(VENV)/.installed-dev ## Check everything, browser journeys included
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint browser pricing

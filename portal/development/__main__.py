@@ -1,4 +1,7 @@
-"""``python -m portal.development`` starts everything; ``… reset`` throws its data away."""
+"""``python -m portal.development`` starts everything; ``… reset`` throws its data away.
+
+``… flask demo seed`` runs a command with the settings of what was started.
+"""
 
 import os
 import sys
@@ -6,7 +9,7 @@ import sys
 from psycopg import Error as DriverError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from portal.development.start import reset, run
+from portal.development.start import command, reset, run
 from portal.errors import PortalError
 
 REFUSED = 2
@@ -18,6 +21,8 @@ def main(arguments: list[str]) -> int:
         if arguments == ["reset"]:
             reset(os.environ)
             return 0
+        if arguments[:1] == ["flask"]:
+            return command(os.environ, arguments[1:])
         return run(os.environ)
     except (PortalError, SQLAlchemyError, DriverError, OSError) as error:
         print(f"\n  {_sentence(error)}\n", file=sys.stderr)

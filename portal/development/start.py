@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,7 @@ KEPT = ("PORTAL_URL", "PORTAL_SECRET_KEY", "PORTAL_ENVIRONMENT")
 BEATEN = text("SELECT EXISTS (SELECT 1 FROM procrastinate_workers WHERE last_heartbeat >= :since)")
 SANDBOX_KEY = "sk_test_sandbox"
 READY_SECONDS = 60.0
+FLASK = (sys.executable, "-m", "flask", "--app", "wsgi")
 WEB = (
     *("granian", "--interface", "wsgi", "wsgi:app", "--host", "127.0.0.1", "--workers", "2"),
     *(
@@ -70,7 +72,7 @@ def run(environ: Mapping[str, str]) -> int:
         processes.stop_leftovers()
         sandbox = _sandbox_wanted(environ)
         place.check_ports(sandbox=sandbox)
-        postgres = None if environ.get("PORTAL_DATABASE_URL") else EmbeddedPostgres(place.folder / "postgres")
+        postgres = _embedded(place, environ)
         _listen()
         try:
             environment = _environment(place, environ, postgres, sandbox=sandbox)
@@ -84,6 +86,19 @@ def run(environ: Mapping[str, str]) -> int:
             processes.stop()
             if postgres:
                 postgres.stop()
+
+
+def command(environ: Mapping[str, str], arguments: list[str]) -> int:
+    """Run ``flask`` with the settings of what ``run`` has started; returns its exit status."""
+    place = Place.from_env(ROOT, environ)
+    place.make()
+    postgres = _embedded(place, environ)
+    environment = _environment(place, environ, postgres, sandbox=_sandbox_wanted(environ))
+    return subprocess.run([*FLASK, *arguments], cwd=ROOT, env=environment, check=False).returncode
+
+
+def _embedded(place: Place, environ: Mapping[str, str]) -> EmbeddedPostgres | None:
+    return None if environ.get("PORTAL_DATABASE_URL") else EmbeddedPostgres(place.folder / "postgres")
 
 
 def _sandbox_wanted(environ: Mapping[str, str]) -> bool:
@@ -146,7 +161,6 @@ def _start(
     sandbox: bool,
 ) -> None:
     python, programs = sys.executable, Path(sys.executable).parent
-    flask = [python, "-m", "flask", "--app", "wsgi"]
     if sandbox:
         webhook = f"{place.url}/webhooks/stripe={environment['STRIPE_WEBHOOK_SECRET']}"
         where = ["--port", str(place.sandbox_port), "--data", str(place.folder / "sandbox.sqlite")]
@@ -161,8 +175,8 @@ def _start(
     web, *options = WEB
     processes.start("web", [str(programs / web), *options, "--port", str(place.port)], environment)
     with _beats(environment["PORTAL_MIGRATION_URL"]) as beating:
-        processes.start("worker", [*flask, "worker"], environment)
-        _run_to_end(processes, "catalog", [*flask, "catalog", "push"], environment)
+        processes.start("worker", [*FLASK, "worker"], environment)
+        _run_to_end(processes, "catalog", [*FLASK, "catalog", "push"], environment)
         _until_answered(processes, place.port, "/healthz")
         _until_beating(processes, beating)
     told = SANDBOX.format(url=place.sandbox_url) if sandbox else ""

@@ -62,6 +62,11 @@ class Start:
         _, said = process.communicate(timeout=UP_SECONDS)
         return process.returncode, said
 
+    def command(self, *arguments: str) -> str:
+        """What a command of flask says that has the settings of what runs."""
+        said, complaint = self.run("flask", *arguments).communicate(timeout=UP_SECONDS)
+        return said or complaint
+
     def end(self, number: signal.Signals) -> int:
         assert self.process
         self.process.send_signal(number)
@@ -131,6 +136,7 @@ def test_it_comes_up_survives_being_killed_keeps_its_data_and_leaves_nothing(sta
     start.up()
     assert start.ask("/readyz") == 200
     assert (start.folder / "secret_key").read_text() == secret
+    assert "seats of 2023-05" in start.command("demo", "seed", "--catalog", "2023-05")
 
     assert start.end(signal.SIGINT) == 0
     assert start.left() == []

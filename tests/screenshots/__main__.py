@@ -5,6 +5,7 @@ from pathlib import Path
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
 from tests.chromium import FLAGS, chromium
+from tests.journeys.changing import look_at_change
 from tests.journeys.customer import ADVANCED_YEAR, Customer
 from tests.stack import Stack
 
@@ -44,6 +45,10 @@ def main() -> None:
         customer.visit("/billing/invoices")
         page.get_by_role("main").get_by_role("link", name="-0001").first.click()
         _take(page, "invoice")
+        customer.visit("/billing/seats")
+        _take(page, "seats")
+        look_at_change(customer, "seats=14")
+        _take(page, "change")
         browser.close()
 
 
