@@ -91,8 +91,8 @@ class Customer:
         page = self.page
         page.get_by_label("E-mail").fill(self.email)
         page.get_by_label("Password").fill(password)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("button", name="Sign in")).to_have_count(0)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        expect(page.get_by_role("button", name="Sign in", exact=True)).to_have_count(0)
 
     def sign_out(self) -> None:
         """Through the menu of the account."""

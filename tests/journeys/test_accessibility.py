@@ -183,7 +183,7 @@ def test_the_pages_of_signing_in_are_accessible(inspector: Inspector) -> None:
         inspector.visit(path)
     customer.context.clear_cookies()
     enter_password(customer)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.locator("#error-summary")).to_be_visible()
     inspector.look("second step with errors")
     page.get_by_role("link", name="Use a recovery code").click()

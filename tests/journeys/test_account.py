@@ -65,7 +65,7 @@ def test_a_wrong_password_is_said_without_telling_whether_the_address_is_known(c
         customer.visit("/login")
         page.get_by_label("E-mail").fill(email)
         page.get_by_label("Password").fill("not the right one at all")
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
         answers.append(page.locator("#error-summary").inner_text())
 
     assert "do not belong together" in answers[0]
