@@ -1,5 +1,7 @@
 """/checkout: details, the binding quote, paying, and the page that waits for the outcome."""
 
+from typing import Any
+
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext
 from werkzeug import Response
@@ -71,7 +73,8 @@ def details() -> Response | str | tuple[str, int]:
         return _without_choice(known)
     choice = choice_form(request.args, offered_catalog())
     if not choice.validate() or choice.selection is None:
-        return redirect(url_for("pricing.page", **request.args), code=303)
+        typed: dict[str, Any] = {name: text for name, text in request.args.items() if name in choice}
+        return redirect(url_for("pricing.page", **typed), code=303)
     form = details_form(known)
     quote_id = _quoted(form, choice.selection) if form.validate_on_submit() else None
     if quote_id:

@@ -1,5 +1,7 @@
 """/billing/seats: seats bought, used and free; the members who have them; who is invited."""
 
+from typing import Any
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext, ngettext
 from sqlalchemy.orm import Session
@@ -22,6 +24,7 @@ for pages in (member_pages, invitation_pages, import_pages):
 
 LONGEST_SEARCH = 100
 MOST_AT_ONCE = 200
+QUERY = ("search", "seat", "role", "away", "after", "invited_after")
 
 
 @blueprint.get("")
@@ -37,7 +40,7 @@ def listing() -> str:
 def assign() -> Response | tuple[str, int]:
     """Give everybody who was ticked the same seat; all of them or none."""
     chosen = request.form.getlist("member", type=int)[:MOST_AT_ONCE]
-    back = redirect(url_for("seats.listing", **request.args.to_dict()), code=303)
+    back = redirect(url_for("seats.listing", **_query()), code=303)
     if not chosen:
         flash(gettext("Tick at least one member first."), "error")
         return back
@@ -80,12 +83,18 @@ def _page(session: Session) -> dict[str, object]:
         "today": attempt_states.database_time(session),
         "now": now,
         "which": which,
+        "query": _query(),
         "me": current_user_id(),
         "manages": may("admin"),
         "change_seats": change_seats,
         "role_names": ROLE_NAMES,
         "seat_names": SEAT_NAMES,
     }
+
+
+def _query() -> dict[str, Any]:
+    """The list's own part of the address: any other name could be an option of ``url_for``."""
+    return {name: request.args[name] for name in QUERY if name in request.args}
 
 
 def _filter() -> Filter:
@@ -101,4 +110,4 @@ def _filter() -> Filter:
 def _further(name: str, rows: list, per_page: int) -> str | None:  # type: ignore[type-arg]
     if len(rows) <= per_page:
         return None
-    return url_for("seats.listing", **{**request.args.to_dict(), name: rows[per_page - 1].id})
+    return url_for("seats.listing", **{**_query(), name: rows[per_page - 1].id})
