@@ -119,6 +119,22 @@ def test_a_change_in_the_middle_explains_its_credit_and_its_charge(
     )
 
 
+def test_a_credit_goes_to_the_balance_and_does_not_come_from_it(buyer: Browser, customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    [subscription] = customer.shop.subscriptions()
+    seat = next(i for i in subscription["items"].data if ":seat:" in str(i.price.lookup_key))
+    customer.shop.client.v1.subscriptions.update(
+        subscription.id, {"items": [{"id": seat.id, "quantity": 5}], "proration_behavior": "always_invoice"}
+    )
+    customer.settle()
+    newest = next(row for row in bought(customer) if row.billing_reason == "subscription_update")
+    text = words(buyer.get(f"/billing/invoices/{newest.stripe_id}"))
+
+    assert newest.total < 0
+    assert "To the balance of your account" in text
+    assert "From the balance of your account" not in text
+
+
 def test_the_next_invoice_is_shown_with_what_is_certain(buyer: Browser, customer: Customer) -> None:
     customer.buy(TWELVE_BY_THE_MONTH)
     text = words(buyer.get("/billing/invoices/next"))
