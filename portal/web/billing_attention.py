@@ -81,7 +81,7 @@ def _unfinished(waiting: Quote | None) -> Notice | None:
         "caution",
         gettext("A purchase waits for its payment"),
         gettext("Quote %(id)s is not paid. You were not charged.", id=waiting.id),
-        [Link(_page_of(waiting), gettext("Go on with it"))],
+        [Link(_page_of(waiting), gettext("Go on with it"))] if may_here("billing") else (),
     )
 
 
@@ -108,16 +108,21 @@ def _access(subscription: Subscription | None) -> Notice | None:
                 "negative",
                 gettext("Your workspace is limited: the last payment failed"),
                 gettext("Nobody loses anything. Choose again, and everything works at once."),
-                [Link(url_for("pricing.page"), gettext("Choose again"))],
+                _choose_again(url_for("pricing.page")),
             )
         case "ended":
             return Notice(
                 "info",
                 gettext("Your subscription has ended"),
                 gettext("Your invoices stay here. You can choose anew at any time."),
-                [Link(way_back(subscription), gettext("Choose again"))],
+                _choose_again(way_back(subscription)),
             )
     return _trial(subscription)
+
+
+def _choose_again(address: str) -> list[Link]:
+    """The way to a new choice, for those who may buy it."""
+    return [Link(address, gettext("Choose again"))] if may_here("billing") else []
 
 
 def payment_notice(due: Due) -> Notice | None:
@@ -160,7 +165,7 @@ def _ended_for(invoice: Invoice, ended: Subscription | None) -> Notice:
             number=invoice.number,
             amount=money(invoice.amount_due, invoice.currency),
         ),
-        [Link(way_back(ended) if ended else url_for("pricing.page"), gettext("Choose again"))],
+        _choose_again(way_back(ended) if ended else url_for("pricing.page")),
     )
 
 

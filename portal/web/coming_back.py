@@ -16,9 +16,11 @@ def way_back(subscription: Subscription) -> str:
 
 
 def former_choice(subscription: Subscription, catalog: Catalog) -> Selection | None:
-    """What an ended subscription had, as sold today; nothing when its tier is not sold any more."""
-    if subscription.tier not in catalog.tiers or not subscription.seats:
+    """What an ended subscription had, as sold today; the middle tier for one that is not sold any more."""
+    if not subscription.seats:
         return None
+    tiers = list(catalog.tiers)
+    tier = subscription.tier if subscription.tier in tiers else tiers[len(tiers) // 2]
     counts = {
         str(item["key"]): int(str(item["quantity"]))
         for item in subscription.items
@@ -26,4 +28,4 @@ def former_choice(subscription: Subscription, catalog: Catalog) -> Selection | N
     }
     intervals = catalog.intervals
     interval = subscription.interval if subscription.interval in intervals else intervals[0]
-    return Selection(str(subscription.tier), subscription.seats, str(interval), counts)
+    return Selection(str(tier), subscription.seats, str(interval), counts)

@@ -9,10 +9,12 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
+from portal.errors import ConflictError
 from portal.models import Invoice
 from portal.services import (
     adjustments,
     comparisons,
+    dues,
     invoice_lists,
     invoices,
     line_traces,
@@ -159,7 +161,7 @@ def _one(session: Session, invoice: Invoice) -> dict[str, Any]:
         "comparison": comparison,
         "bars": bars(comparison, invoice.lines) if comparison else [],
         "purchase_order": invoice_csv.purchase_order(invoice),
-        "pay": pay_address(invoice),
+        "pay": pay_address(session, invoice),
         **correction,
     }
 
@@ -173,9 +175,11 @@ def _originals(invoice: Invoice, other: Invoice | None) -> dict[object, Mapping[
     return {new.get("id"): old for new, old in zip(invoice.lines, before, strict=True)} if same else {}
 
 
-def pay_address(invoice: Invoice) -> str | None:
+def pay_address(session: Session, invoice: Invoice) -> str | None:
     """Where an open invoice is paid: on our own page by those who may, else on Stripe's."""
-    if invoice.status != "open":
+    try:
+        dues.payable(session, invoice.stripe_id)
+    except ConflictError:  # paid, on its way, part of a purchase, or given up
         return None
     if may("billing"):
         return url_for("paying.page", stripe_id=invoice.stripe_id)

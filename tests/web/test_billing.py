@@ -13,6 +13,7 @@ from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
 from tests.web.reading import block, words
+from tests.web.test_invoice_pages import as_member
 
 
 def test_who_has_bought_nothing_is_told_what_will_be_here_and_how_to_start(signed_in: Browser) -> None:
@@ -83,6 +84,12 @@ def test_a_purchase_that_was_not_paid_is_offered_again(buyer: Browser, customer:
 
     assert f"Quote {quote_id} is not paid. You were not charged." in words(page)
     assert f'href="/checkout/{quote_id}"' in page.text
+
+    as_member(customer)
+    page = buyer.get("/billing")
+
+    assert f"Quote {quote_id} is not paid. You were not charged." in words(page)
+    assert f'href="/checkout/{quote_id}"' not in page.text
 
 
 def test_a_bank_debit_on_its_way_lets_the_company_work(
