@@ -34,6 +34,8 @@ blueprint = Blueprint("members", __name__)
 
 LISTING = "seats.listing"
 
+Answer = str | Response | tuple[str, int]
+
 
 class MemberForm(FlaskForm):
     """Role and seat; ``was`` is the role that was seen."""
@@ -45,13 +47,18 @@ class MemberForm(FlaskForm):
 
 @blueprint.route("/<int:member_id>", methods=["GET", "POST"])
 @workspace_required("admin")
-def page(member_id: int) -> str | Response | tuple[str, int]:
+def page(member_id: int) -> Answer:
     """One member, and what may be changed of them."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
         person = members.get(session, member_id)
     form = MemberForm(data={"role": person.role, "seat": person.seat, "was": person.role})
     if not form.validate_on_submit():
         return _shown(person, form)
+    owners = person.role != form.role.data and members.OWNER in (person.role, form.role.data)
+    return (_owners_changed if owners else _changed)(person, form)
+
+
+def _changed(person: Person, form: MemberForm) -> Answer:
     try:
         with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
             _save(session, person, form)
@@ -59,6 +66,10 @@ def page(member_id: int) -> str | Response | tuple[str, int]:
         return _shown(person, form, refusal), refusal.status
     flash(gettext("%(member)s is changed.", member=person.email), "success")
     return redirect(url_for(LISTING), code=303)
+
+
+# as handing the ownership over is
+_owners_changed = fresh_required(FACTORS)(_changed)
 
 
 def _save(session: Session, person: Person, form: MemberForm) -> None:

@@ -18,6 +18,7 @@ from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.services.inviting import Company
 from tests.web.reading import block, words
+from tests.web.test_freshness import grow_old
 
 THREE = pricing.Selection("advanced", 3, "month")
 As = Callable[[str], Browser]
@@ -205,6 +206,22 @@ def test_an_admin_neither_makes_nor_unmakes_owners(company: Company, as_role: As
     assert made.status_code == removed.status_code == 409
     assert company.person(login).role == "member"
     assert company.person(company.account).role == "owner"
+
+
+def test_owners_are_made_and_unmade_by_whoever_has_just_shown_who_they_are(
+    company: Company, signed_in: Browser
+) -> None:
+    login = company.join()
+    path = f"/billing/seats/{give(company, login, 'none')}"
+    data = {"csrf_token": signed_in.token(path), "role": "owner", "seat": "none", "was": "member"}
+    grow_old(16)
+    asked = signed_in.post(path, data=data)
+    changed = signed_in.post(path, data={**data, "role": "admin"})
+
+    assert asked.status_code == 401
+    assert changed.location == "/billing/seats"
+    assert company.person(login).role == "admin"
+    assert signed_in.post(path, data={**data, "role": "owner", "was": "admin"}).status_code == 401
 
 
 def test_removing_a_member_says_that_the_paid_seats_stay(
