@@ -10,6 +10,7 @@ from werkzeug import Response
 from portal.services import members
 from portal.web import public, signed_in
 from portal.web.brand import brand_of
+from portal.web.text_rules import has_controls
 
 blueprint = Blueprint("navigation", __name__)
 
@@ -52,6 +53,9 @@ def theme() -> str:
 def local_address(address: str | None, default: str) -> str:
     """Return ``address`` if it is a path of this site, else ``default``: never an open redirect."""
     if not address or not address.startswith("/") or address[1:2] in ("/", "\\"):
+        return default
+    # browsers and the library leave tabs and line ends out, and so would read "/\t/" as "//"
+    if has_controls(address):
         return default
     return address
 

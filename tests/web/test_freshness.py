@@ -229,7 +229,9 @@ def test_a_script_hears_where_to_go(signed_in: Browser) -> None:
     )
 
 
-@pytest.mark.parametrize("address", ["//evil.example", "/\\evil.example", "https://evil.example"])
+@pytest.mark.parametrize(
+    "address", ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example"]
+)
 def test_the_way_back_stays_on_this_site(
     signed_in: Browser, workspace: factories.Account, address: str
 ) -> None:
