@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import abort, current_app, g, redirect, request, url_for
+from flask import abort, current_app, g, redirect, request, session, url_for
 from flask_login import current_user
 from sqlalchemy.orm import scoped_session
 from werkzeug import Response
@@ -16,6 +16,9 @@ from portal.services import members as membership
 from portal.services.sign_ins import SignIn
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+# where Flask-WTF keeps what a form's token is made of
+CSRF = "csrf_token"
 
 # the login's own session, removed at the end of each request; everything else opens units of work
 db_session = scoped_session(SessionLocal)
@@ -55,6 +58,12 @@ def may(role: str) -> bool:
     """Whether the signed-in person may do what needs ``role`` in the present workspace."""
     sign_in = signed_in()
     return bool(sign_in and sign_in.current and membership.may(sign_in.current.role, role))
+
+
+def refuse_open_forms() -> None:
+    """What other tabs of this browser show cannot be sent any more: who asks, or about what, has changed."""
+    session.pop(CSRF, None)
+    g.pop(CSRF, None)
 
 
 def public(view: View) -> View:

@@ -17,6 +17,7 @@ from portal.web import (
     current_user_id,
     current_workspace_id,
     public,
+    refuse_open_forms,
     settings,
     sign_in_required,
     signed_in,
@@ -127,4 +128,6 @@ def switch(workspace_id: int) -> Response:
     sign_in = signed_in()
     if sign_in is None or not sign_ins.choose_workspace(sign_in, workspace_id):
         abort(404)
+    # what another tab still shows is about the workspace that was left
+    refuse_open_forms()
     return redirect(url_for("accounts.start"), code=303)

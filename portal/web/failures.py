@@ -76,7 +76,8 @@ PAGES = {
 }
 
 STALE_FORM = _(
-    "This form was open while you signed in or out, or your browser keeps no cookies for us."
+    "This form was open while you signed in or out or went to another workspace, or your browser keeps no"
+    " cookies for us."
     " Nothing was changed and nothing was charged. Go back, reload the page, and send it again."
 )
 

@@ -20,7 +20,7 @@ from portal.errors import ConflictError
 from portal.models import User
 from portal.services import invitations, sign_ins
 from portal.services.invitations import Invited, Joined
-from portal.web import current_user_id, db_session, gateways, public
+from portal.web import current_user_id, db_session, gateways, public, refuse_open_forms
 from portal.web.seat_words import ROLE_HINTS, ROLE_NAMES, SEAT_NAMES
 from portal.web.text_rules import PlainText
 
@@ -118,6 +118,7 @@ def _join(invited: Invited, user_id: int, token: str) -> Response:
 
 def _welcome(joined: Joined, invited: Invited) -> Response:
     sign_ins.look_at(session[SIGN_IN], joined.workspace_id)
+    refuse_open_forms()
     flash(gettext("You have joined %(workspace)s.", workspace=invited.workspace_name), "success")
     if joined.seat != joined.meant:
         flash(

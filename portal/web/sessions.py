@@ -19,7 +19,7 @@ from werkzeug import Response as AnyResponse
 from portal.config import Settings
 from portal.models import Role, User, WebAuthn
 from portal.services import accounts, sign_ins
-from portal.web import account_words, db_session, same_browser, second_step
+from portal.web import account_words, db_session, refuse_open_forms, same_browser, second_step
 from portal.web.account_forms import FORMS
 from portal.web.account_mail import DeferredMail, PasswordRules
 from portal.web.accounts import draft_selection
@@ -32,7 +32,6 @@ ARGON2_IN_TESTS = {"argon2__rounds": 1, "argon2__memory_cost": 8, "argon2__paral
 
 SIGN_IN = "sign_in"
 USER = "sign_in_user"
-CSRF = "csrf_token"
 STARTS_A_PURCHASE = "checkout.details"
 
 SECURITY = {
@@ -170,8 +169,7 @@ def _began(app: Flask, user: Any, **_kwargs: Any) -> None:
         user.id, ip=request.remote_addr, user_agent=request.user_agent.string, replaces=before
     )
     session[USER] = user.id
-    session.pop(CSRF, None)
-    g.pop(CSRF, None)
+    refuse_open_forms()
 
 
 def _ended(app: Flask, **_kwargs: Any) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from portal.db import unit_of_work
 from portal.gateways.mail import FolderMail
 from portal.models import BillingDetails, Member, User, Workspace
+from portal.services import deletion
 from tests import factories
 from tests.browsing import Browser
 from tests.factories import PASSWORD
@@ -293,6 +294,23 @@ def test_a_login_of_two_workspaces_switches_between_them(
     assert "Switch to Oak Inc" in client.get("/account").text
     client.submit(f"/account/workspaces/{other.workspace_id}", page="/account")
     assert "Switch to Acme Ltd" in client.get("/account").text
+
+
+def test_a_form_of_the_workspace_that_was_left_is_refused(
+    app: Flask, client: Browser, workspace: factories.Account
+) -> None:
+    other = factories.account(app, company_name="Oak Inc")
+    with unit_of_work(other.workspace_id) as session:
+        session.add(Member(user_id=workspace.user_id, role="owner", seat="none"))
+    client.sign_in(workspace.email, workspace.password)
+    open_in_another_tab = {"csrf_token": client.token("/billing/leaving")}
+    client.submit(f"/account/workspaces/{other.workspace_id}", page="/account")
+    refused = client.post("/billing/leaving/deletion", data=open_in_another_tab)
+
+    assert refused.status_code == 400
+    assert "went to another workspace" in refused.text
+    with unit_of_work(other.workspace_id) as session:
+        assert deletion.pending(session) is None
 
 
 def test_a_workspace_of_somebody_else_does_not_exist(app: Flask, signed_in: Browser) -> None:
