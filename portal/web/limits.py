@@ -41,6 +41,16 @@ INVITING = (
     "seats.imports.preview",
     "seats.imports.confirm",
 )
+# each writes to somebody: to whoever pays, or to the vendor's support
+LIMIT_WISHES = "6 per minute; 30 per hour"
+WISHES = (
+    "details.ask",
+    "leaving.end",
+    "leaving.end_now",
+    "leaving.keep",
+    "leaving.request_deletion",
+    "leaving.withdraw_deletion",
+)
 JOINING = ("joining.accept", "joining.sign_up")
 
 # limits, the method that counts, what it is counted by
@@ -158,6 +168,7 @@ def _rules(app: Flask, settings: Settings) -> dict[str, Rule]:
         "security.change_email": (settings.limit_reset, "POST", by_signed_in),
     }
     rules |= dict.fromkeys(INVITING, (LIMIT_INVITATIONS, "POST", (by_workspace,)))
+    rules |= dict.fromkeys(WISHES, (LIMIT_WISHES, "POST", (by_workspace,)))
     rules |= dict.fromkeys(JOINING, (settings.limit_sign_up, "POST", (get_remote_address,)))
     rules |= dict.fromkeys(LOOKS, (LIMIT_LOOKS, "GET", (by_workspace,)))
     marked = [endpoint for endpoint, view in app.view_functions.items() if getattr(view, MARK, False)]

@@ -86,3 +86,13 @@ def test_stripe_is_asked_about_a_purchase_so_often_and_no_more(counting: Flask, 
 
     assert statuses == [404] * 120 + [429]
     assert other.get(address).status_code == 404
+
+
+def test_wishes_that_write_to_support_are_counted_per_workspace(counting: Flask) -> None:
+    busy, other = person(counting, "10.0.0.1"), person(counting, "10.0.0.1")
+    data = {"csrf_token": busy.token("/account")}
+    paths = ["/billing/leaving/deletion", "/billing/leaving/deletion/withdraw"]
+    statuses = [busy.post(paths[number % 2], data=data).status_code for number in range(14)]
+
+    assert statuses == [303] * 12 + [429] * 2
+    assert other.submit(paths[0], page="/account").status_code == 303
