@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, NotFoundError, PortalError
 from portal.gateways import Gateways
-from portal.models import Invitation, Member, User
+from portal.models import AuditEntry, Invitation, Member, User
 from portal.services import audit, invitation_links, letters, members, seats
 from portal.services.seats import HERE
 
@@ -28,6 +28,8 @@ LONGEST_EMAIL = 254
 A_DAY = timedelta(days=1)
 # a workspace that pays for nothing is no means of writing to strangers
 MOST_A_DAY, MOST_A_DAY_UNPAID = 1_000, 50
+# nor of filling one stranger's letter box
+MOST_AGAIN_A_DAY = 3
 PER_PAGE = 50
 
 
@@ -186,6 +188,7 @@ def resend(session: Session, gateways: Gateways, invitation_id: int, *, by: int)
             N_("It was sent less than ten minutes ago. Wait a little before you send it again.")
         )
     see_daily_limit(session, gateways, 1)
+    _see_again(session, invitation)
     invitation.sent_at, invitation.expires_at = now, now + LIFETIME
     session.flush()
     _mail(session, gateways, invitation, sender(session, by))
@@ -297,6 +300,21 @@ def see_daily_limit(session: Session, gateways: Gateways, more: int) -> None:
                 " Nothing was sent now.",
                 most=most,
                 sent=sent,
+            )
+        )
+
+
+def _see_again(session: Session, invitation: Invitation) -> None:
+    again = select(func.count()).where(
+        AuditEntry.action == "invitation.resent",
+        AuditEntry.at > func.clock_timestamp() - A_DAY,
+        AuditEntry.after["email"].astext == invitation.email,
+    )
+    if session.scalars(again).one() >= MOST_AGAIN_A_DAY:
+        raise TooManyInvitationsError(
+            N_(
+                "It was sent again %(most)s times in 24 hours. Nothing was sent now.",
+                most=MOST_AGAIN_A_DAY,
             )
         )
 

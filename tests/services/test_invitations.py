@@ -186,6 +186,21 @@ def test_sending_again_waits_ten_minutes_and_makes_the_link_good_for_longer(
     assert company.is_member(grace)
 
 
+def test_one_person_is_written_to_again_three_times_a_day(
+    company: Company, shop: Shop, grace: factories.Account
+) -> None:
+    invitation, by = company.invite(grace.email), company.account.user_id
+    for _ in range(3):
+        shop.advance(minutes=11)
+        with unit_of_work(company.id) as session:
+            invitations.resend(session, company.gateways, invitation.id, by=by)
+    shop.advance(minutes=11)
+    with pytest.raises(TooManyInvitationsError, match="3 times"), unit_of_work(company.id) as session:
+        invitations.resend(session, company.gateways, invitation.id, by=by)
+
+    assert len(company.mailed("invitation")) == 4
+
+
 def test_invitations_of_another_workspace_do_not_exist(company: Company, grace: factories.Account) -> None:
     invitation = company.invite("a@acme.example")
     for act in (invitations.resend, invitations.revoke):
