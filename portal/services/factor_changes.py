@@ -17,6 +17,7 @@ CODES_NEW = "recovery_codes.renewed"
 CODE_USED = "recovery_code.used"
 PASSKEY_ADDED = "passkey.added"
 PASSKEY_REMOVED = "passkey.removed"
+EMAIL_CHANGED = "email.changed"
 
 
 def announce(
@@ -28,12 +29,14 @@ def announce(
     workspace_id: int | None = None,
     name: str | None = None,
     left: int | None = None,
+    email: str | None = None,
 ) -> None:
     """Mail the login's address about ``change``, and write it down in the workspace that is entered.
 
-    ``name`` is the passkey's, ``left`` how many recovery codes are unused.
+    ``name`` is the passkey's, ``left`` how many recovery codes are unused, ``email`` the
+    address to write to if it is not the login's any more.
     """
-    email = session.scalar(select(User.email).where(User.id == user_id)) or ""
+    email = email or session.scalar(select(User.email).where(User.id == user_id)) or ""
     if workspace_id is not None:
         audit.record(session, change, user_id=user_id, after={"name": name} if name else None)
     letters.send(

@@ -11,15 +11,15 @@ from typing import Any
 from flask import Flask, Response, g, redirect, request, session, url_for
 from flask_login import user_logged_in, user_logged_out
 from flask_security import Security, SQLAlchemySessionUserDatastore
-from flask_security.signals import password_changed, password_reset, user_registered
+from flask_security.signals import change_email_confirmed, password_changed, password_reset, user_registered
 from flask_security.utils import aware_utcnow
 from flask_wtf.csrf import CSRFProtect
 from werkzeug import Response as AnyResponse
 
 from portal.config import Settings
 from portal.models import Role, User, WebAuthn
-from portal.services import accounts, sign_ins
-from portal.web import account_words, db_session, refuse_open_forms, same_browser, second_step
+from portal.services import accounts, factor_changes, sign_ins
+from portal.web import account_words, db_session, gateways, refuse_open_forms, same_browser, second_step
 from portal.web.account_forms import FORMS
 from portal.web.account_mail import DeferredMail, PasswordRules
 from portal.web.accounts import draft_selection
@@ -120,6 +120,7 @@ def install(app: Flask, settings: Settings) -> None:
 
     user_logged_in.connect(_began, app)
     user_logged_out.connect(_ended, app)
+    change_email_confirmed.connect(_email_changed, app)
     user_registered.connect(_registered, app)
     password_changed.connect(_password_changed, app)
     password_reset.connect(_password_reset, app)
@@ -188,6 +189,13 @@ def _registered(app: Flask, user: User, form_data: dict[str, Any], **_kwargs: An
 
 
 def _password_changed(app: Flask, user: Any, **_kwargs: Any) -> None:
+    sign_ins.end_all(user.id, but=session.get(SIGN_IN))
+
+
+def _email_changed(app: Flask, user: Any, old_email: str, **_kwargs: Any) -> None:
+    """Whoever took the login over cannot keep its owner from hearing of it."""
+    change = factor_changes.EMAIL_CHANGED
+    factor_changes.announce(db_session(), gateways(), user.id, change, email=old_email)
     sign_ins.end_all(user.id, but=session.get(SIGN_IN))
 
 

@@ -283,6 +283,29 @@ def test_a_new_address_counts_once_its_link_was_followed(
     assert "new@acme.example" in signed_in.get("/account").text
 
 
+def test_the_address_that_was_left_hears_of_it_and_other_browsers_are_signed_out(
+    app: Flask,
+    signed_in: Browser,
+    workspace: factories.Account,
+    mailbox: FolderMail,
+    run_jobs: Callable[[], list[str]],
+) -> None:
+    other = app.test_client()
+    assert isinstance(other, Browser)
+    other.sign_in(workspace.email, workspace.password)
+    signed_in.submit("/account/email", {"email": "new@acme.example"})
+    signed_in.get(link_in_mail(mailbox, run_jobs))
+    run_jobs()
+    told = [mail for _, mail in mailbox.read() if mail["To"] == workspace.email]
+
+    assert [mail["Subject"].split(" –")[0] for mail in told] == [
+        "The e-mail address of your login was changed"
+    ]
+    assert "write to our support at once" in told[0].as_string()
+    assert signed_in.get("/account").status_code == 200
+    assert other.get("/account").status_code == 303
+
+
 def test_a_login_of_two_workspaces_switches_between_them(
     app: Flask, client: Browser, workspace: factories.Account
 ) -> None:
