@@ -9,7 +9,7 @@ from portal.services import invitation_import as tables
 from portal.services import seats
 from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
 from portal.web.language import translated
-from portal.web.seat_words import ROLE_NAMES, SEAT_NAMES, change_seats, price_of_a_seat
+from portal.web.seat_words import ROLE_NAMES, SEAT_NAMES, adds_a_seat, change_seats, price_of_a_seat
 from portal.web.text_rules import is_plain
 
 blueprint = Blueprint("imports", __name__, url_prefix="/import")
@@ -72,14 +72,14 @@ def _preview(text: str, problem: str | None = None) -> str:
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
         rows = tables.judge(session, gateways(), text)
         usage = seats.usage(session, now=gateways().clock.now())
-        price = price_of_a_seat(session)
+        one_more = adds_a_seat(price_of_a_seat(session)) if usage.bought else None
     words = _words(rows)
     return render_template(
         "seats/import_preview.html",
         problem=problem,
         text=text,
         usage=usage,
-        price=price,
+        one_more=one_more,
         seal=tables.sealed(rows),
         **words,
     )

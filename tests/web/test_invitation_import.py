@@ -6,9 +6,11 @@ import re
 import pytest
 from flask import Flask
 
+from portal import pricing
 from portal.gateways import Gateways
 from tests import factories
 from tests.browsing import Browser
+from tests.services.buying import Customer
 from tests.services.inviting import Company
 from tests.web.reading import words
 
@@ -78,3 +80,12 @@ def test_another_table_than_was_looked_at_is_shown_again_and_not_sent(
     assert answer.status_code == 409
     assert "Look at the new result. Nothing was sent." in words(answer)
     assert company.mailed("invitation") == []
+
+
+def test_a_table_with_too_few_seats_says_what_one_more_costs(customer: Customer, buyer: Browser) -> None:
+    customer.buy(pricing.Selection("essential", 1, "month"))
+    text = "ada@oak.example,member,full\ngrace@oak.example,member,full"
+    page = words(buyer.submit(PAGE, {"text": text}))
+
+    assert "find no free seat" in page
+    assert "Adds a seat: + $39.00 now, then $39.00 a month from" in page
