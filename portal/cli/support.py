@@ -68,7 +68,9 @@ def end_discount(workspace_id: int, discount_id: str) -> None:
 
 
 def _line(row: NegotiatedDiscount) -> str:
-    off = f"{row.percent_off.normalize():f} %" if row.percent_off is not None else str(row.amount_off)
+    off = f"{row.amount_off} minor units of {row.currency}"
+    if row.percent_off is not None:
+        off = f"{row.percent_off.normalize():f} %"
     until = f" until {row.ends_at:%Y-%m-%d}" if row.ends_at else ""
     return f"{row.id}  {row.state:7}  {row.line}  {off} off{until}"
 

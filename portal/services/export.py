@@ -65,6 +65,7 @@ def _sheets() -> tuple[Sheet, ...]:
                 "tax_id_type",
                 "tax_id_value",
                 "tax_id_status",
+                "purchase_order",
                 "updated_at",
             ),
             ("workspace_id",),
