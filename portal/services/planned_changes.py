@@ -193,6 +193,10 @@ def _make(gateways: Gateways, row: PlannedChange, quote: Quote) -> None:
     key = f"{row.id}:{row.version}"
     subscription = gateways.stripe.subscription(row.stripe_subscription_id)
     changes = gateways.stripe.changes
+    if subscription.cancel_at is not None or subscription.status in subscriptions.ENDED:
+        # there is no renewal any more, and a schedule would take the end back
+        _lapse(row)
+        return
     if subscription.schedule_id is not None:
         # made before a crash, or one that was left there: it is told anew what it stands for
         schedule = changes.schedule(subscription.schedule_id)
@@ -209,6 +213,13 @@ def _make(gateways: Gateways, row: PlannedChange, quote: Quote) -> None:
         key=f"{key}:{schedule.id}:phases",
         name=row.id,
     )
+
+
+def _lapse(row: PlannedChange) -> None:
+    with unit_of_work(row.workspace_id) as session:
+        known = _locked(session, row.id)
+        if known.state == PLANNED:
+            _settle(session, known, LAPSED)
 
 
 def _locked(session: Session, row_id: str) -> PlannedChange:
