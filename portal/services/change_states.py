@@ -118,15 +118,20 @@ def follow(session: Session, gateways: Gateways, subscription: Subscription) -> 
         # read in this order: a subscription that still waits was read before it was paid
         if subscription.pending is None:
             paid(session, gateways, attempt)
-    elif invoice.status in ("void", "uncollectible"):
+    elif _closed(invoice.status, attempt.intent_status):
         attempt.error = {"code": "expired"}
-        _go_on(session, gateways, attempt, states.RESTORE)
+        _go_on(session, gateways, attempt, states.TAKE_BACK)
     elif attempt.intent_status == "processing":
         if attempt.state != states.PROCESSING:
             states.move(session, attempt, states.PROCESSING, actor=audit.STRIPE)
     elif attempt.state == states.PROCESSING:
         attempt.error = (attempt.error or {}) | {"code": FAILED}
         _go_on(session, gateways, attempt, states.VOID)
+
+
+def _closed(status: str, intent_status: str | None) -> bool:
+    """Whether the invoice will not be paid; a debit that is on its way still pays one that was given up."""
+    return status == "void" or (status == "uncollectible" and intent_status != "processing")
 
 
 def paid(session: Session, gateways: Gateways, attempt: Attempt) -> None:

@@ -20,3 +20,17 @@ def test_an_end_that_was_asked_for_meanwhile_stays_when_the_debit_arrives(custom
     assert changer.planned() is None
     assert ends_at is not None
     assert customer.subscription().cancel_at == ends_at
+
+
+def test_voiding_the_invoice_of_a_debit_by_hand_takes_the_seats_back(customer: Customer) -> None:
+    changer = debit_payer(customer)
+    quote_id = changer.prepare(seats=15)
+    changer.confirm(quote_id)
+    customer.settle()
+    [subscription] = customer.shop.subscriptions()
+    customer.shop.client.v1.invoices.void_invoice(str(subscription.latest_invoice))
+    customer.settle()
+
+    assert changer.state(quote_id) == "expired"
+    assert changer.at_stripe()["2026-11:seat:advanced:month"] == 12
+    assert customer.subscription().seats == 12
