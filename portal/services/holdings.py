@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import pricing
-from portal.models import Invoice, PlannedChange, Subscription
+from portal.models import Invoice, PaymentMethod, PlannedChange, Subscription
 from portal.pricing import plain
 from portal.services import catalogs, subscriptions
 from portal.services.quotes import Change
@@ -131,7 +131,7 @@ def holding(session: Session) -> Holding | None:
         period_end=_period_end(row),
         trial_end=row.trial_end,
         cancel_at=row.cancel_at,
-        payer=_payer(row),
+        payer=_payer(session, row),
         latest_invoice_id=row.latest_invoice_id,
         planned=planned_row(session),
     )
@@ -155,9 +155,13 @@ def _selection(items: Sequence[Mapping[str, Any]], tier: str, interval: str) -> 
     return plain(pricing.Selection(tier, seats, interval, counts))
 
 
-def _payer(row: Subscription) -> str | None:
-    method = row.default_payment_method
-    return str(method["type"]) if method else None
+def _payer(session: Session, row: Subscription) -> str | None:
+    """The type of what is charged: the subscription's own method, else the customer's default."""
+    if row.default_payment_method:
+        return str(row.default_payment_method["type"])
+    return session.scalar(
+        select(PaymentMethod.type).where(PaymentMethod.removed_at.is_(None), PaymentMethod.customer_default)
+    )
 
 
 def _period_end(row: Subscription) -> datetime:

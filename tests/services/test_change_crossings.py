@@ -34,3 +34,19 @@ def test_voiding_the_invoice_of_a_debit_by_hand_takes_the_seats_back(customer: C
     assert changer.state(quote_id) == "expired"
     assert changer.at_stripe()["2026-11:seat:advanced:month"] == 12
     assert customer.subscription().seats == 12
+
+
+def test_a_debit_that_is_only_the_customers_default_pays_a_change(customer: Customer) -> None:
+    changer = debit_payer(customer)
+    [subscription] = customer.shop.subscriptions()
+    v1 = customer.shop.client.v1
+    method = str(subscription.default_payment_method)
+    v1.customers.update(str(subscription.customer), {"invoice_settings": {"default_payment_method": method}})
+    v1.subscriptions.update(subscription.id, {"default_payment_method": ""})
+    customer.settle()
+    quote_id = changer.prepare(seats=15)
+    changer.confirm(quote_id)
+    customer.settle()
+
+    assert changer.held().payer == "us_bank_account"
+    assert changer.state(quote_id) == "processing"
