@@ -9,9 +9,10 @@ from werkzeug import Response
 
 from portal.db import unit_of_work
 from portal.errors import ConflictError
-from portal.services import attempt_states, invitations, members, seats
+from portal.services import attempt_states, changes, invitations, members, seats
 from portal.services.members import Filter
 from portal.web import current_user_id, current_workspace_id, gateways, may, workspace_required
+from portal.web.holding_words import planned_words
 from portal.web.invitation_import import blueprint as import_pages
 from portal.web.invitations import blueprint as invitation_pages
 from portal.web.language import translated
@@ -71,6 +72,7 @@ def _page(session: Session) -> dict[str, object]:
         session, after=request.args.get("invited_after", type=int), limit=invitations.PER_PAGE + 1
     )
     now = gateways().clock.now()
+    holding = changes.holding(session)
     return {
         "usage": seats.usage(session, now=now),
         "people": people[: members.PER_PAGE],
@@ -82,6 +84,7 @@ def _page(session: Session) -> dict[str, object]:
         "is_away": is_away,
         "today": attempt_states.database_time(session),
         "now": now,
+        "planned": planned_words(holding) if holding else None,
         "which": which,
         "query": _query(),
         "me": current_user_id(),

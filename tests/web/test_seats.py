@@ -16,6 +16,7 @@ from portal.services import invitations
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
+from tests.services.changing import Changer
 from tests.services.inviting import Company
 from tests.web.reading import block, words
 from tests.web.test_freshness import grow_old
@@ -71,6 +72,15 @@ def test_the_summary_counts_seats_bought_used_free_and_invited(
     }
     assert "of 20 included" in words(page)
     assert "grace@oak.example" in words(page)
+
+
+def test_a_change_that_waits_for_the_renewal_is_said_beside_the_seats(
+    customer: Customer, buyer: Browser
+) -> None:
+    customer.buy(pricing.Selection("essential", 3, "month"))
+    Changer(customer).change(seats=2)
+
+    assert "Seats: 2 instead of 3. See it" in words(buyer.get("/billing/seats"))
 
 
 def test_more_invited_than_free_is_said_before_anybody_comes(
