@@ -19,6 +19,7 @@ from portal.services.corrections import NotCorrectableError
 from portal.services.details_changes import LONGEST_PURCHASE_ORDER
 from portal.web import current_user_id, current_workspace_id, gateways, may, workspace_required
 from portal.web.details_form import PURCHASE_ORDER_TOO_LONG, put_errors
+from portal.web.freshness import MONEY, fresh_required
 from portal.web.invoice_csv import purchase_order
 from portal.web.language import translated
 from portal.web.text_rules import PlainText
@@ -58,6 +59,7 @@ def correction(stripe_id: str) -> str | Response:
 
 
 @workspace_required("billing")
+@fresh_required(MONEY)
 def correct(stripe_id: str) -> str | Response | tuple[str, int]:
     """Make it out anew."""
     sent = CorrectionForm()

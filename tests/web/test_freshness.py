@@ -25,6 +25,7 @@ KEPT = re.compile(r'name="kept" value="([^"]+)"')
 # views that move money or change what a workspace has and who owns it, and those that change how one signs in
 MUST_BE_FRESH = {
     "checkout.confirm": MONEY,
+    "invoices.correct": MONEY,
     "leaving.archive": MONEY,
     "leaving.end": MONEY,
     "leaving.end_now": MONEY,
