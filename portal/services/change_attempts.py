@@ -4,6 +4,7 @@ The steps of an attempt of kind "change"; each can be done again, under the key 
 """
 
 from collections.abc import Callable
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -97,7 +98,7 @@ def _updated(gateways: Gateways, attempt: Attempt, quote: Quote) -> Subscription
     change = change_quotes.update_of(quote, attempt.id)
     if change is None:
         raise ValueError(f"quote {quote.id} changes nothing now")
-    if gateways.clock.now() - attempt.created_at > KEY_LIFETIME:
+    if _too_late(quote, attempt, gateways.clock.now()):
         found = gateways.stripe.subscription(change.subscription_id)
         if attempt.id in (found.metadata.get("change"), (found.pending or {}).get("change")):
             return found
@@ -115,6 +116,14 @@ def _updated(gateways: Gateways, attempt: Attempt, quote: Quote) -> Subscription
         change_undoing.refuse(quote.workspace_id, attempt.id, error)
         change_undoing.undo(gateways, quote.workspace_id, attempt.id)
         raise PurchaseRefusedError(refusal.message, log=str(refusal), param=refusal.param) from refusal
+
+
+def _too_late(quote: Quote, attempt: Attempt, now: datetime) -> bool:
+    """Whether it may not be done any more: the key is forgotten, or the trial that made it free is over."""
+    terms = quote.terms or {}
+    if terms.get("trialing") and int(now.timestamp()) >= int(str(terms["next_charge_at"])):
+        return True
+    return bool(now - attempt.created_at > KEY_LIFETIME)
 
 
 def _compare(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
@@ -185,6 +194,9 @@ def resume(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
     elif attempt.state == states.OPEN:
         if states.claim(workspace_id, attempt_id):
             carry_out(gateways, workspace_id, attempt_id)
+    elif attempt.state in states.LIVE and attempt.stripe_invoice_id:
+        # the subscription's latest invoice may be another by now
+        projections.refresh_invoice(gateways, attempt.stripe_invoice_id)
     elif attempt.state in states.LIVE and attempt.stripe_subscription_id:
         projections.refresh_subscription(gateways, attempt.stripe_subscription_id)
 
@@ -195,24 +207,34 @@ def abandon(gateways: Gateways, workspace_id: int, attempt_id: str, reason: str)
     ``reason``: replaced, expired or cancelled. Raises PaymentUnderWayError when money is on its way or has
     come; StillConfirmingError while somebody works on it or Stripe does not answer.
     """
-    if not states.claim(workspace_id, attempt_id):
-        raise StillConfirmingError(log=f"attempt {attempt_id} is being worked on")
-    try:
-        attempt, _quote = _load(workspace_id, attempt_id)
-        if attempt.state == states.OPEN and attempt.step not in states.UNDOING_CHANGE:
+    _claim(workspace_id, attempt_id)
+    attempt, _quote = _load(workspace_id, attempt_id)
+    if attempt.state == states.OPEN and attempt.step not in states.UNDOING_CHANGE:
+        try:
             carry_out(gateways, workspace_id, attempt_id)
-            if not states.claim(workspace_id, attempt_id):
-                raise StillConfirmingError(log=f"attempt {attempt_id} is being worked on")
-            attempt, _quote = _load(workspace_id, attempt_id)
-        if attempt.state not in states.LIVE:
-            return
-        if attempt.state == states.PROCESSING:
-            raise PaymentUnderWayError
-        change_undoing.start(workspace_id, attempt_id, reason, step=states.VOID)
-        change_undoing.undo(gateways, workspace_id, attempt_id)
-    except (PurchaseRefusedError, QuoteChangedError):
-        return  # it had never come into being
+        except (PurchaseRefusedError, QuoteChangedError):
+            return  # it had never come into being
+        except StripeUnknownError as unknown:
+            raise StillConfirmingError(log=str(unknown)) from unknown
+        _claim(workspace_id, attempt_id)
+    try:
+        _give_up(gateways, workspace_id, attempt_id, reason)
     except StripeUnknownError as unknown:
         raise StillConfirmingError(log=str(unknown)) from unknown
     finally:
         states.release(workspace_id, attempt_id)
+
+
+def _claim(workspace_id: int, attempt_id: str) -> None:
+    if not states.claim(workspace_id, attempt_id):
+        raise StillConfirmingError(log=f"attempt {attempt_id} is being worked on")
+
+
+def _give_up(gateways: Gateways, workspace_id: int, attempt_id: str, reason: str) -> None:
+    attempt, _quote = _load(workspace_id, attempt_id)
+    if attempt.state not in states.LIVE:
+        return
+    if attempt.state == states.PROCESSING:
+        raise PaymentUnderWayError
+    change_undoing.start(workspace_id, attempt_id, reason, step=states.VOID)
+    change_undoing.undo(gateways, workspace_id, attempt_id)
