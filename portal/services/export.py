@@ -55,21 +55,7 @@ class Sheet:
 def _sheets() -> tuple[Sheet, ...]:
     return (
         _sheet("workspace", Workspace, ("id", "name", "created_at"), ("id",)),
-        _sheet(
-            "billing_details",
-            BillingDetails,
-            (
-                "company_name",
-                "email",
-                "address",
-                "tax_id_type",
-                "tax_id_value",
-                "tax_id_status",
-                "purchase_order",
-                "updated_at",
-            ),
-            ("workspace_id",),
-        ),
+        _sheet("billing_details", BillingDetails, BILLING_DETAILS, ("workspace_id",)),
         Sheet(
             "members",
             select(Member.id, User.email, User.name, Member.role, Member.seat, Member.created_at).join(
@@ -94,6 +80,11 @@ def _sheets() -> tuple[Sheet, ...]:
         _sheet("activity", AuditEntry, AUDIT, ("id",)),
     )
 
+
+BILLING_DETAILS = (
+    *("company_name", "email", "address", "tax_id_type", "tax_id_value", "tax_id_status", "purchase_order"),
+    "updated_at",
+)
 
 SUBSCRIPTION = (
     *(
