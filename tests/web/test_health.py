@@ -29,6 +29,8 @@ def log() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     configure_logs(stream=stream)
+    # a logger that is kept would go on with this configuration in later tests
+    structlog.configure(cache_logger_on_first_use=False)
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)

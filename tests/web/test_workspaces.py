@@ -13,6 +13,7 @@ from portal.services import invitations, method_changes
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
+from tests.services.changing import Changer
 
 # arguments that name something of no workspace, or are a test of their own
 ELSEWHERE = {"token", "version", "name", "workspace_id", "handle", "passkey_id"}
@@ -23,6 +24,7 @@ ADDING = "P-0123456789"
 def bought(customer: Customer) -> dict[str, str]:
     """What the company owns after a purchase, by the names that routes have for it."""
     quote_id = customer.buy()
+    change_id = Changer(customer).prepare(seats=14)
     by = customer.account.user_id
     method_changes.begin_adding(customer.gateways, customer.workspace_id, by, ADDING, make_default=False)
     with unit_of_work(customer.workspace_id) as session:
@@ -36,6 +38,7 @@ def bought(customer: Customer) -> dict[str, str]:
             "invitation_id": str(sent.id),
             "action_id": ADDING,
             "method_id": str(customer.shop.subscriptions()[0].default_payment_method),
+            "change_id": change_id,
         }
 
 
@@ -55,12 +58,20 @@ def owned_routes(app: Flask) -> Iterator[Rule]:
             yield rule
 
 
+def named(rule: Rule, names: dict[str, str]) -> dict[str, str]:
+    """The values of the route's names; a change has a quote of its own kind."""
+    values = {name: names[name] for name in rule.arguments}
+    if rule.endpoint.startswith("subscription.") and "change_id" in names:
+        values["quote_id"] = names["change_id"]
+    return values
+
+
 def asked(app: Flask, browser: Browser, rule: Rule, names: dict[str, str]) -> Iterator[tuple[str, int, str]]:
     """(what was asked, status, text) for every method of the route."""
     token = browser.token("/account")
     adapter = app.url_map.bind("localhost")
     for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-        path = adapter.build(rule.endpoint, {name: names[name] for name in rule.arguments}, method=method)
+        path = adapter.build(rule.endpoint, named(rule, names), method=method)
         data = {"csrf_token": token} if method != "GET" else None
         answer = browser.open(path, method=method, data=data, headers={"X-CSRFToken": token})
         yield f"{method} {path}", answer.status_code, answer.text
