@@ -26,7 +26,7 @@ STRIPE_KEYS = ("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SE
 KEPT = ("PORTAL_URL", "PORTAL_SECRET_KEY", "PORTAL_ENVIRONMENT")
 BEATEN = text("SELECT EXISTS (SELECT 1 FROM procrastinate_workers WHERE last_heartbeat >= :since)")
 SANDBOX_KEY = "sk_test_sandbox"
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 FLASK = (sys.executable, "-m", "flask", "--app", "wsgi")
 WEB = (
     *("granian", "--interface", "wsgi", "wsgi:app", "--host", "127.0.0.1", "--workers", "2"),

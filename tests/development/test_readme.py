@@ -22,7 +22,7 @@ from tests.stack import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECTION = "## Run it on real Stripe and a real PostgreSQL"
-READY_SECONDS = 60.0
+READY_SECONDS = 150.0
 
 
 def blocks() -> list[str]:

@@ -18,7 +18,7 @@ import pytest
 from tests.stack import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-UP_SECONDS = 60.0
+UP_SECONDS = 150.0
 
 
 class Start:
