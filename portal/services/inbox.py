@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from psycopg.types.json import Jsonb
-from sqlalchemy import Interval, cast, delete, func, select, text, update
+from sqlalchemy import Interval, Update, cast, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -80,6 +80,7 @@ class Waiting:
     object_id: str | None
     tries: int
     source: str
+    claimed_at: datetime
 
 
 def receive(gateways: Gateways, event: Event) -> bool:
@@ -185,7 +186,7 @@ def process(gateways: Gateways, event_id: str) -> str:
         log.error("event_failed", event_id=event.id, type=event.type, tries=event.tries, where=where)
         reason = f"{type(error).__name__}: {error}"
         return _park(gateways, event, reason) if event.tries >= MOST_TRIES else _wait(event, reason)
-    return _finish(event, DONE if handled.ours else IGNORED, handled)
+    return _finish(event, DONE if handled.ours else IGNORED, handled, with_others=True)
 
 
 def _claim(event_id: str) -> Waiting | None:
@@ -198,28 +199,47 @@ def _claim(event_id: str) -> Waiting | None:
         if row is None or (row.tries and not _due(session, row)):
             return None
         row.tries += 1
-        row.next_try_at = session.execute(select(func.clock_timestamp() + CLAIM)).scalar_one()
-        return Waiting(row.id, row.type, row.object_id, row.tries, row.source)
+        claimed_at = session.execute(select(func.clock_timestamp())).scalar_one()
+        row.next_try_at = claimed_at + CLAIM
+        return Waiting(row.id, row.type, row.object_id, row.tries, row.source, claimed_at)
 
 
 def _due(session: Session, row: InboxEvent) -> bool:
     return bool(session.scalar(select(func.clock_timestamp() >= row.next_try_at)))
 
 
-def _finish(event: Waiting, state: str, handled: Handled) -> str:
+def _finish(event: Waiting, state: str, handled: Handled, *, with_others: bool = False) -> str:
+    settled: dict[str, object] = {
+        "state": state,
+        "workspace_id": handled.workspace_id,
+        "handled_at": func.clock_timestamp(),
+    }
+    outcome = handled.outcome[:LONGEST_OUTCOME]
     with unit_of_work() as session:
         session.execute(
-            update(InboxEvent)
-            .where(InboxEvent.id == event.id)
-            .values(
-                state=state,
-                outcome=handled.outcome[:LONGEST_OUTCOME],
-                workspace_id=handled.workspace_id,
-                handled_at=func.clock_timestamp(),
-            )
+            update(InboxEvent).where(InboxEvent.id == event.id).values(outcome=outcome, **settled)
         )
+        if with_others:
+            why = f"with {event.id}: {outcome}"[:LONGEST_OUTCOME]
+            session.execute(_told_by(event).values(outcome=why, **settled))
     log.info("event_handled", event_id=event.id, type=event.type, state=state, outcome=handled.outcome)
     return state
+
+
+def _told_by(event: Waiting) -> Update:
+    """Those that wait and whose news this event's reading has brought: it began after they had arrived.
+
+    A burst about one object is one reading, so that a backlog is worked off faster than it came. What only
+    the poller saw is left out: that its webhook is missing is still to be found.
+    """
+    same = [name for name, handler in HANDLERS.items() if handler is HANDLERS[event.type]]
+    return update(InboxEvent).where(
+        InboxEvent.object_id == event.object_id,
+        InboxEvent.type.in_(same),
+        InboxEvent.state == RECEIVED,
+        InboxEvent.source == WEBHOOK,
+        InboxEvent.received_at < event.claimed_at,
+    )
 
 
 def _wait(event: Waiting, reason: str, *, count: bool = True) -> str:

@@ -83,10 +83,10 @@ def applying(shop: Shop) -> list[Row]:
             time.sleep(0.2)
         with psycopg.connect(shop.owner_url()) as connection:
             lags = [float(lag) for (lag,) in connection.execute(LAG)]
-        if len(lags) != count:
-            raise RuntimeError(f"{len(lags)} of {count} events were applied")
         shop.empty_inbox()
-    lag = f"p50 {percentile(lags, 0.5) * 1000:.0f} ms, p99 {percentile(lags, 0.99) * 1000:.0f} ms"
+    # what is left over waits longer than whatever was applied
+    lags += [LONGEST_WAIT] * (count - len(lags))
+    lag = f"p50 {percentile(lags, 0.5) * 1000:,.0f} ms, p99 {percentile(lags, 0.99) * 1000:,.0f} ms"
     what = f"webhooks until applied, {PRESSED_PER_SECOND}/s for {PRESSED_SECONDS} s"
     return [Row("2", what, f"{lag}; {waiting} waiting at the end", target="p99 ≤ 1 s, no backlog")]
 

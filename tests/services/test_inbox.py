@@ -307,6 +307,42 @@ def test_a_payment_between_two_readings_is_not_taken_for_a_failure(
     assert [each.status for each in customer.shop.subscriptions()] == ["active"]
 
 
+def test_a_burst_about_one_object_is_one_reading(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    customer.shop.pay(customer.confirm(quote_id).client_secret)
+    customer.shop.deliver()
+    about_invoice = select(InboxEvent.id).where(InboxEvent.type.in_(("invoice.finalized", "invoice.paid")))
+    with unit_of_work() as session:
+        finalized, paid = session.scalars(about_invoice.order_by(InboxEvent.type))
+    states = [inbox.process(customer.gateways, each) for each in (finalized, paid)]
+    [told] = [outcome for event_id, outcome in rows(InboxEvent.id, InboxEvent.outcome) if event_id == paid]
+
+    assert states == ["done", "busy"]
+    assert str(told).startswith(f"with {finalized}: invoice")
+    assert customer.state(quote_id) == "active"
+
+
+def test_what_comes_during_a_reading_is_read_again(open_shop: tuple[Flask, Customer]) -> None:
+    _app, customer = open_shop
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    secret = customer.confirm(quote_id).client_secret or ""
+    customer.shop.deliver()
+
+    def paid_meanwhile() -> None:
+        customer.shop.pay(secret)
+        customer.shop.deliver()
+
+    customer.shop.faults.fail("then", "/v1/payment_intents/*", method="GET", action=paid_meanwhile)
+    with unit_of_work() as session:
+        [finalized] = session.scalars(select(InboxEvent.id).where(InboxEvent.type == "invoice.finalized"))
+    inbox.process(customer.gateways, finalized)
+    waiting = {type_ for (type_, state) in rows(InboxEvent.type, InboxEvent.state) if state == "received"}
+    customer.run_jobs()
+
+    assert "invoice.paid" in waiting
+    assert customer.state(quote_id) == "active"
+
+
 def test_doing_every_event_twice_leaves_one_history(customer: Customer) -> None:
     customer.buy(TWELVE_BY_THE_MONTH)
     with unit_of_work(customer.workspace_id) as session:
