@@ -1,4 +1,4 @@
-"""What things cost: catalogues, quotes, discounts, usage and proration.
+"""What things cost: catalogues, quotes, discounts, usage, proration, and what counts as a resolution.
 
 Pure and shared: standard library only, no clock, no network, no file but its own catalogues. The same input
 gives the same answer on every page, in every invoice check and in ``python -m portal.pricing``. Amounts are
@@ -35,6 +35,7 @@ from portal.pricing.discount import Discount
 from portal.pricing.errors import PricingError
 from portal.pricing.loading import catalog, catalogs, current_catalog
 from portal.pricing.money import Money, decimal_text, line_amount
+from portal.pricing.outcomes import Episode, Event, episodes, resolve
 from portal.pricing.proration import BilledItem, Proration, ProrationLine, prorate
 from portal.pricing.quote import Line, Quote, UsageEstimate, UsageLine, quote
 from portal.pricing.selection import Selection
@@ -54,6 +55,8 @@ __all__ = [
     "CreditBand",
     "Credits",
     "Discount",
+    "Episode",
+    "Event",
     "Held",
     "Input",
     "Item",
@@ -80,6 +83,7 @@ __all__ = [
     "change",
     "current_catalog",
     "decimal_text",
+    "episodes",
     "instalment",
     "line_amount",
     "plain",
@@ -87,6 +91,7 @@ __all__ = [
     "quote",
     "rate",
     "recurring",
+    "resolve",
     "same",
     "split",
 ]

@@ -1,8 +1,8 @@
 """``python -m portal.pricing``: one JSON object in, one out; for sales tools and the offline bill check.
 
-Operations: ``quote``, ``prorate``, ``rate``, ``catalogs``. Amounts are integers in minor units, rates and
-unit amounts decimal strings in minor units, times unix seconds. ``"explain": true`` adds the trace to every
-line.
+Operations: ``quote``, ``prorate``, ``rate``, ``resolve``, ``catalogs``. Amounts are integers in minor units,
+rates and unit amounts decimal strings in minor units, times unix seconds. ``"explain": true`` adds the trace
+to every line, and to a resolution its episodes.
 """
 
 import json
@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import BinaryIO, NoReturn, TextIO
 
-from portal.pricing.checks import one_of, shown
+from portal.pricing.checks import one_of, shown, whole
 from portal.pricing.discount import Discount
 from portal.pricing.errors import PricingError, inside
 from portal.pricing.loading import catalog, catalogs
 from portal.pricing.money import decimal_text
-from portal.pricing.proration import BilledItem, prorate
+from portal.pricing.outcomes import BECAUSE, Event, episodes
+from portal.pricing.proration import MAX_TIME, BilledItem, prorate
 from portal.pricing.quote import quote
 from portal.pricing.reading import Fields, UnreadNumber, fields
 from portal.pricing.selection import Selection
@@ -115,7 +116,13 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _answer(document: object) -> dict[str, object]:
-    operations = {"quote": _quote, "prorate": _prorate, "rate": _rate, "catalogs": _catalogs}
+    operations = {
+        "quote": _quote,
+        "prorate": _prorate,
+        "rate": _rate,
+        "resolve": _resolve,
+        "catalogs": _catalogs,
+    }
     operation = one_of(fields(document, "").text("op"), "op", tuple(operations))
     return operations[operation](document)
 
@@ -173,6 +180,31 @@ def _rate(document: object) -> dict[str, object]:
     included = given.whole("included") if "included" in given.values else 0
     found = rate(given.whole("quantity"), bands_from(given), mode=given.text("mode"), included=included)
     return found.as_dict(explain=given.flag("explain"))
+
+
+def _resolve(document: object) -> dict[str, object]:
+    given = fields(document, "", "op", "events", "now", "test", "explain")
+    events = [_event(param, item) for param, item in given.items("events")]
+    found = episodes(events, now=_time(given, "now"), test=given.flag("test"))
+    last = found[-1]
+    answer: dict[str, object] = {
+        "state": last.state,
+        "kind": last.kind,
+        "matures_at": last.matures_at,
+        "because": BECAUSE[last.because],
+    }
+    return answer | ({"episodes": [each.as_dict() for each in found]} if given.flag("explain") else {})
+
+
+def _event(param: str, item: object) -> Event:
+    given = fields(item, param, "type", "at")
+    event_type, at = given.text("type"), _time(given, "at")
+    with inside(param):
+        return Event(event_type, at)
+
+
+def _time(given: Fields, key: str) -> int:
+    return whole(given.whole(key), given.at(key), minimum=0, maximum=MAX_TIME)
 
 
 def _catalogs(document: object) -> dict[str, object]:

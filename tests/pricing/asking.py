@@ -42,6 +42,11 @@ RATE: dict[str, Any] = {
     "included": 0,
     "quantity": 1200,
 }
+RESOLVE: dict[str, Any] = {
+    "op": "resolve",
+    "events": [{"type": "ai_answered", "at": 1_790_000_000}, {"type": "customer_asked", "at": 1_790_000_060}],
+    "now": 1_790_086_400,
+}
 
 
 @dataclass(frozen=True)
