@@ -1,8 +1,8 @@
-"""Every table. Ledgers (audit_entry, quote_match) only grow; Isolated is under row-level security."""
+"""Every table. Ledgers (audit_entry, quote_match, usage_entry) only grow; Isolated: row-level security."""
 
 from portal.models.accounts import BillingDetails, LoginSession, Member, Role, User, WebAuthn, Workspace
 from portal.models.adjustments import Adjustment, Correction, DetailsRequest
-from portal.models.base import Base, Isolated, WorkspaceOwned
+from portal.models.base import Base, Counted, Isolated, WorkspaceOwned
 from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch, Subscription
 from portal.models.changes import NegotiatedDiscount, PlannedChange
 from portal.models.factors import PasskeyChallenge, RecoveryCode
@@ -11,6 +11,14 @@ from portal.models.invitations import Invitation
 from portal.models.leaving import Cancellation, DeletionRequest
 from portal.models.payments import PaymentAction, PaymentMethod
 from portal.models.purchases import Attempt, Quote
+from portal.models.usage import (
+    ConversationEvent,
+    MeterEvent,
+    Resolution,
+    UsageDay,
+    UsageEntry,
+    UsagePeriod,
+)
 
 __all__ = [
     "Adjustment",
@@ -20,7 +28,9 @@ __all__ = [
     "BillingDetails",
     "Cancellation",
     "CatalogPrice",
+    "ConversationEvent",
     "Correction",
+    "Counted",
     "DeletionRequest",
     "DetailsRequest",
     "InboxEvent",
@@ -31,6 +41,7 @@ __all__ = [
     "LoginSession",
     "Mail",
     "Member",
+    "MeterEvent",
     "NegotiatedDiscount",
     "PasskeyChallenge",
     "PaymentAction",
@@ -41,8 +52,12 @@ __all__ = [
     "QuoteMatch",
     "RateLimit",
     "RecoveryCode",
+    "Resolution",
     "Role",
     "Subscription",
+    "UsageDay",
+    "UsageEntry",
+    "UsagePeriod",
     "User",
     "WebAuthn",
     "Workspace",

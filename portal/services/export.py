@@ -21,13 +21,17 @@ from portal.models import (
     AuditEntry,
     BillingDetails,
     Cancellation,
+    ConversationEvent,
     Invitation,
     Invoice,
     Member,
     PaymentMethod,
     Quote,
     QuoteMatch,
+    Resolution,
     Subscription,
+    UsageEntry,
+    UsagePeriod,
     User,
     Workspace,
 )
@@ -38,6 +42,8 @@ PAGE = 500
 LEFT_OUT = {
     *("attempt", "correction", "deletion_request", "details_request", "negotiated_discount"),
     *("payment_action", "planned_change"),
+    # what Stripe was told of the ledger, and sums of it
+    *("meter_event", "usage_day"),
 }
 Row = Mapping[str, Any]
 
@@ -77,6 +83,10 @@ def _sheets() -> tuple[Sheet, ...]:
         _sheet("payment_methods", PaymentMethod, PAYMENT_METHOD, ("stripe_id",)),
         _sheet("invitations", Invitation, INVITATION, ("id",)),
         _sheet("cancellations", Cancellation, CANCELLATION, ("id",)),
+        _sheet("usage_periods", UsagePeriod, USAGE_PERIOD, ("starts_at",)),
+        _sheet("usage", UsageEntry, USAGE_ENTRY, ("period_start", "id")),
+        _sheet("resolutions", Resolution, RESOLUTION, ("conversation_id", "episode")),
+        _sheet("conversation_events", ConversationEvent, CONVERSATION_EVENT, ("id",)),
         _sheet("activity", AuditEntry, AUDIT, ("id",)),
     )
 
@@ -120,6 +130,24 @@ PAYMENT_METHOD = (
 )
 INVITATION = ("id", "email", "role", "seat", "state", "created_at", "expires_at", "closed_at")
 CANCELLATION = ("id", "kind", "state", "feedback", "comment", "ends_at", "created_at")
+USAGE_PERIOD = (
+    "starts_at",
+    "ends_at",
+    "stripe_subscription_id",
+    "state",
+    "trial",
+    "stripe_invoice_id",
+    "used",
+)
+USAGE_ENTRY = (
+    *("id", "key", "source", "kind", "basis", "quantity", "at", "channel", "period_start", "charge", "note"),
+    *("occurred_at", "sent_quantity"),
+)
+RESOLUTION = (
+    *("conversation_id", "episode", "state", "kind", "because", "channel", "answered_at", "matures_at"),
+    *("billable_at", "reversed_at", "period_start", "charge", "contest"),
+)
+CONVERSATION_EVENT = ("id", "conversation_id", "type", "occurred_at", "channel", "test", "received_at")
 AUDIT = ("id", "at", "actor", "action", "before", "after", "quote_id", "stripe_invoice_id")
 
 

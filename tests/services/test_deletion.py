@@ -11,6 +11,7 @@ from portal.models import (
     AuditEntry,
     Base,
     BillingDetails,
+    Counted,
     DeletionRequest,
     Invoice,
     Mail,
@@ -192,6 +193,6 @@ def test_of_every_table_of_a_login_nothing_is_left() -> None:
 
 
 def test_of_every_table_of_a_workspace_it_is_decided_what_becomes_of_it() -> None:
-    tables = {each.__tablename__ for each in WorkspaceOwned.__subclasses__()}
+    tables = {each.__tablename__ for each in (*WorkspaceOwned.__subclasses__(), *Counted.__subclasses__())}
 
     assert tables == set(deletion.DECIDED)

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import insert, update
 
 from portal.db import unit_of_work
-from portal.models import AuditEntry, BillingDetails, WorkspaceOwned
+from portal.models import AuditEntry, BillingDetails, Counted, WorkspaceOwned
 from portal.services import export, spreadsheets
 from tests import factories
 from tests.services.buying import Customer
@@ -31,6 +31,7 @@ def test_the_export_holds_everything_as_json_and_as_csv_and_no_secret(customer: 
     names = (
         *("workspace", "billing_details", "members", "subscriptions", "quotes", "invoices", "invoice_lines"),
         *("matches", "adjustments", "payment_methods", "invitations", "cancellations", "activity"),
+        *("usage_periods", "usage", "resolutions", "conversation_events"),
     )
     assert set(files) == {f"{name}.{ending}" for name in names for ending in ("json", "csv")}
     assert [quote["id"] for quote in json.loads(files["quotes.json"])] == [quote_id]
@@ -48,7 +49,7 @@ def test_the_export_holds_everything_as_json_and_as_csv_and_no_secret(customer: 
 
 
 def test_every_table_of_a_workspace_is_in_it_or_left_out_on_purpose() -> None:
-    owned = {each.__tablename__ for each in WorkspaceOwned.__subclasses__()}
+    owned = {each.__tablename__ for each in (*WorkspaceOwned.__subclasses__(), *Counted.__subclasses__())}
 
     assert owned - export.tables() == export.LEFT_OUT
 
