@@ -9,6 +9,7 @@ from portal.models.factors import PasskeyChallenge, RecoveryCode
 from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimit
 from portal.models.invitations import Invitation
 from portal.models.leaving import Cancellation, DeletionRequest
+from portal.models.limits import Allowance, CapRaise, Reservation, UsageAlert, UsageLimit
 from portal.models.payments import PaymentAction, PaymentMethod
 from portal.models.purchases import Attempt, Quote
 from portal.models.usage import (
@@ -22,11 +23,13 @@ from portal.models.usage import (
 
 __all__ = [
     "Adjustment",
+    "Allowance",
     "Attempt",
     "AuditEntry",
     "Base",
     "BillingDetails",
     "Cancellation",
+    "CapRaise",
     "CatalogPrice",
     "ConversationEvent",
     "Correction",
@@ -52,11 +55,14 @@ __all__ = [
     "QuoteMatch",
     "RateLimit",
     "RecoveryCode",
+    "Reservation",
     "Resolution",
     "Role",
     "Subscription",
+    "UsageAlert",
     "UsageDay",
     "UsageEntry",
+    "UsageLimit",
     "UsagePeriod",
     "User",
     "WebAuthn",

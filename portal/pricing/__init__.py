@@ -5,6 +5,7 @@ gives the same answer on every page, in every invoice check and in ``python -m p
 integer minor units, rates are Decimal minor units, and every result carries a trace that says why.
 """
 
+from portal.pricing.affordable import units_within
 from portal.pricing.catalog import (
     INTERVALS,
     SEAT,
@@ -94,4 +95,5 @@ __all__ = [
     "resolve",
     "same",
     "split",
+    "units_within",
 ]

@@ -50,10 +50,12 @@ NOBODY = "deleted.invalid"
 # what becomes of each table of a workspace; a test asks for every one of them
 DECIDED = {
     "adjustment": "kept: belongs to an invoice",
+    "allowance": "kept: sums of the ledger",
     "attempt": "kept: how an invoice came about",
     "audit_entry": "kept: the evidence for the invoices, with the e-mail address of whoever acted",
     "billing_details": "emptied but for the link to Stripe's customer",
     "cancellation": "kept without the comment",
+    "cap_raise": "kept: why a line is above the cap",
     "conversation_event": "kept: the evidence for what was billed; it names no person",
     "correction": "kept: belongs to an invoice",
     "deletion_request": "kept: the proof that the wish was carried out",
@@ -68,10 +70,13 @@ DECIDED = {
     "planned_change": "kept: belongs to a confirmed quote",
     "quote": "kept where it was confirmed: what an invoice was held against",
     "quote_match": "kept: the proof of an invoice",
+    "reservation": "kept for a month: it names no person",
     "resolution": "kept: what an invoice line is made of",
     "subscription": "kept without the payment method",
+    "usage_alert": "kept: it names no person",
     "usage_day": "kept: sums of the ledger",
     "usage_entry": "kept: what an invoice line is made of",
+    "usage_limit": "kept: why a line is not above the cap",
     "usage_period": "kept: which invoice billed which usage",
 }
 # what a login says of its person
