@@ -34,6 +34,7 @@ from portal.pricing.change import (
 )
 from portal.pricing.discount import Discount
 from portal.pricing.errors import PricingError
+from portal.pricing.forecast import Forecast, Range, forecast
 from portal.pricing.loading import catalog, catalogs, current_catalog
 from portal.pricing.money import Money, decimal_text, line_amount
 from portal.pricing.outcomes import Episode, Event, episodes, resolve
@@ -58,6 +59,7 @@ __all__ = [
     "Discount",
     "Episode",
     "Event",
+    "Forecast",
     "Held",
     "Input",
     "Item",
@@ -69,6 +71,7 @@ __all__ = [
     "Proration",
     "ProrationLine",
     "Quote",
+    "Range",
     "Rating",
     "Reason",
     "Recurring",
@@ -85,6 +88,7 @@ __all__ = [
     "current_catalog",
     "decimal_text",
     "episodes",
+    "forecast",
     "instalment",
     "line_amount",
     "plain",
