@@ -13,6 +13,8 @@ from portal.gateways import Gateways, connect_gateways
 from portal.web import (
     accounts,
     activity,
+    api,
+    api_keys,
     assets,
     billing,
     browsers,
@@ -54,6 +56,7 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 BLUEPRINTS = (
     accounts,
     activity,
+    api_keys,
     assets,
     billing,
     browsers,
@@ -113,6 +116,7 @@ def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
     credentials.install(app, settings)
     limits.install(app, settings)
     cli.install(app)
+    api.install(app, settings)
     webhooks.install(app, settings)
     if settings.proxies:
         count = settings.proxies

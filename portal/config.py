@@ -216,6 +216,12 @@ class Settings:
         parsing.limit,
         default="20 per minute; 200 per hour",
     )
+    limit_api: str = _setting(
+        "PORTAL_LIMIT_API",
+        "requests per API key",
+        parsing.limit,
+        default="100 per second; 3000 per minute",
+    )
     limits_enabled: bool = _setting("PORTAL_LIMITS", "rate limits, yes or no", parsing.flag, default=True)
     tax_enabled: bool = _setting("PORTAL_TAX", "Stripe Tax, yes or no", parsing.flag, default=True)
 

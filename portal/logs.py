@@ -12,9 +12,9 @@ HIDDEN = "[hidden]"
 SECRET_KEYS = re.compile(
     r"pass(word|wd)|secret|token|cookie|authorization|signature|api_key|card_number|cvc", re.IGNORECASE
 )
-# keys and signing secrets, client secrets of intents, links of mails, card numbers
+# Stripe's keys and ours, signing secrets, client secrets of intents, links of mails, card numbers
 SECRET_TEXT = re.compile(
-    r"(?:sk|rk)_(?:test|live)_\w+|whsec_\w+|(?:pi|seti|cs)_\w+_secret_\w+"
+    r"(?:sk|rk)_(?:test|live)_\w+|whsec_\w+|bk_[0-9A-Z]{10}_[\w-]+|(?:pi|seti|cs)_\w+_secret_\w+"
     r"|\b(?:\d[ -]?){13,19}\b|\.[\w-]{6}\.[\w-]{20,}"
 )
 QUIET = ("procrastinate", "urllib3", "stripe", "alembic", "_granian", "granian.access")

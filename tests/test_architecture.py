@@ -23,6 +23,7 @@ SAMPLES = {
     "InvoiceId": "in_sample",
     "ActionId": "P-0123456789",
     "MethodId": "pm_sample",
+    "KeyId": "K-0123456789",
 }
 BANNED = {"utils", "helpers", "manager"}
 

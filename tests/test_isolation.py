@@ -24,6 +24,7 @@ from tests import factories
 # of no workspace: logins, queues, what arrives before its workspace is known
 GLOBAL = {
     "alembic_version",
+    "api_key",
     "catalog_price",
     "inbox_event",
     "login_session",

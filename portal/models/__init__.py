@@ -2,6 +2,7 @@
 
 from portal.models.accounts import BillingDetails, LoginSession, Member, Role, User, WebAuthn, Workspace
 from portal.models.adjustments import Adjustment, Correction, DetailsRequest
+from portal.models.api_keys import ApiKey
 from portal.models.base import Base, Counted, Isolated, WorkspaceOwned
 from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch, Subscription
 from portal.models.changes import NegotiatedDiscount, PlannedChange
@@ -24,6 +25,7 @@ from portal.models.usage import (
 __all__ = [
     "Adjustment",
     "Allowance",
+    "ApiKey",
     "Attempt",
     "AuditEntry",
     "Base",

@@ -16,6 +16,8 @@ class Quote(WorkspaceOwned, Base):
     """
 
     __tablename__ = "quote"
+    # programs list them from the newest on
+    __table_args__ = (Index(None, "workspace_id", "created_at", "id"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)  # Q- and ten characters
     kind: Mapped[str]  # first_purchase, change (later: credits, swap)

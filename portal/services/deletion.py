@@ -16,6 +16,7 @@ from portal.db import enter_user, unit_of_work
 from portal.errors import N_, ConflictError
 from portal.gateways import Gateways
 from portal.models import (
+    ApiKey,
     BillingDetails,
     Cancellation,
     DeletionRequest,
@@ -262,6 +263,7 @@ def erase(session: Session, workspace_id: int) -> None:
     """Remove people and names from the entered workspace; what the law wants kept is left as it is."""
     people = list(session.scalars(select(Member.user_id)))
     session.execute(delete(Mail).where(Mail.workspace_id == workspace_id))
+    session.execute(delete(ApiKey).where(ApiKey.workspace_id == workspace_id))
     session.execute(delete(Quote).where(Quote.confirmed_at.is_(None)))
     for table in (Invitation, DetailsRequest, PaymentMethod, Member):
         session.execute(delete(table))

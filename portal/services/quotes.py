@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.orm import Session
 
 from portal import pricing
@@ -225,6 +225,22 @@ def latest(session: Session, kind: str = FIRST_PURCHASE) -> Quote | None:
     """The workspace's newest quote of that kind that still stands or was confirmed, to come back to."""
     own = select(Quote).where(Quote.kind == kind, Quote.replaced_at.is_(None))
     return session.scalars(own.order_by(Quote.created_at.desc()).limit(1)).first()
+
+
+def page(session: Session, *, limit: int, after: tuple[datetime, str] | None = None) -> list[Quote]:
+    """The workspace's quotes, the newest first; those behind the one made then and with that id."""
+    place = tuple_(Quote.created_at, Quote.id)
+    statement = select(Quote).order_by(Quote.created_at.desc(), Quote.id.desc()).limit(limit)
+    return list(session.scalars(statement.where(place < after) if after else statement))
+
+
+def state(quote: Quote, now: datetime) -> str:
+    """What became of it: confirmed, replaced, expired; or open."""
+    if quote.confirmed_at is not None:
+        return "confirmed"
+    if quote.replaced_at is not None:
+        return "replaced"
+    return "expired" if now >= quote.expires_at else "open"
 
 
 def check(quote: Quote, *, details: BillingDetails, catalog: str, now: datetime) -> None:

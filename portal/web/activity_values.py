@@ -49,6 +49,8 @@ LABELS: dict[str, object] = {
     "invoice": _("Invoice"),
     "number": _("Number"),
     "stripe_email": _("E-mail at Stripe"),
+    "prefix": _("Begins with"),
+    "scopes": _("Scopes"),
 }
 ADD_ON = "add_on:"
 AMOUNTS = {"total", "amount", "amount_due", "amount_paid", "amount_off"}

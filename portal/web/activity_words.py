@@ -48,6 +48,7 @@ KINDS = {
     "details": _("Billing details"),
     "leaving": _("Leaving and data"),
     "sign_in": _("Signing in"),
+    "api_key": _("API keys"),
 }
 
 NOUNS = {
@@ -69,6 +70,7 @@ NOUNS = {
     "invitation": "member",
     "ownership": "member",
     "seat": "member",
+    "api_key": "api_key",
     **INVOICE_NOUNS,
     **SIGN_IN_NOUNS,
 }
@@ -122,6 +124,9 @@ SENTENCES: dict[str, object] = {
     "member.removed": _("Removed %(member)s from the workspace"),
     "member.left": _("Left the workspace"),
     "ownership.transferred": _("Handed the workspace over"),
+    "api_key.made": _("Made the API key %(name)s"),
+    "api_key.rotated": _("Replaced the API key %(name)s"),
+    "api_key.revoked": _("Revoked the API key %(name)s"),
     "seat.assigned": _("Changed the seat of %(member)s"),
     "seat.withdrawn": _("The seat of %(member)s changed with the number of seats"),
 }

@@ -39,7 +39,8 @@ log = structlog.get_logger("portal.web")
 
 blueprint = Blueprint("freshness", __name__, url_prefix="/account/verify")
 
-MONEY, FACTORS = "money", "factors"
+MONEY, FACTORS, KEYS = "money", "factors", "keys"
+KINDS = (MONEY, FACTORS, KEYS)
 MARK = "portal_fresh"
 CHALLENGE = "verify_challenge"
 # views of the library that change how one signs in; a new password asks for the present one itself
@@ -52,9 +53,9 @@ SALT = "a form kept until its sender has shown who they are"
 def fresh_required(kind: str) -> Callable[[View], View]:
     """Only for somebody who signed in, or proved again who they are, a short time ago.
 
-    ``kind`` is MONEY or FACTORS; put it under ``workspace_required``, which sends guests to sign in.
+    ``kind`` is MONEY, FACTORS or KEYS; put it under ``workspace_required``, which sends guests to sign in.
     """
-    if kind not in (MONEY, FACTORS):
+    if kind not in KINDS:
         raise ValueError(f"{kind} is no kind of freshness")
 
     def decorate(view: View) -> View:
@@ -170,7 +171,7 @@ def _page(form: CodeForm | PasswordAgainForm, *, why: str, back: str, kept: str)
         "accounts/verify.html",
         form=form,
         by_code=isinstance(form, CodeForm),
-        why=why if why in (MONEY, FACTORS) else MONEY,
+        why=why if why in KINDS else MONEY,
         next=back,
         kept=kept,
         has_code=has_code,

@@ -36,7 +36,19 @@ class MethodId(BaseConverter):
     regex = "[a-z]{2,8}_[0-9A-Za-z_]{1,251}"
 
 
-CONVERTERS = {"quote": QuoteId, "invoice": InvoiceId, "action": ActionId, "method": MethodId}
+class KeyId(BaseConverter):
+    """``<key:…>``: the id of a program's key, as ``services.ids`` makes it."""
+
+    regex = "K-[0-9A-Z]{10}"
+
+
+CONVERTERS = {
+    "quote": QuoteId,
+    "invoice": InvoiceId,
+    "action": ActionId,
+    "method": MethodId,
+    "key": KeyId,
+}
 
 
 def install(app: Flask) -> None:

@@ -30,6 +30,7 @@ SETTINGS_ENTRIES = (
     ("payment.page", _("Payment"), "billing"),
     ("details.page", _("Billing details"), "member"),
     ("activity.listing", _("Activity"), "admin"),
+    ("api_keys.listing", _("Developers"), "admin"),
     ("leaving.page", _("Leaving"), "owner"),
 )
 GUEST_ENTRIES = (("pricing.page", _("Pricing")),)

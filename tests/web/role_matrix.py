@@ -144,6 +144,13 @@ GET   /confirm                                               security.send_confi
 POST  /confirm                                               security.send_confirmation     guest    own
 GET   /confirm/<token>                                       security.confirm_email         guest    own
 POST  /confirm/<token>                                       security.confirm_email         guest    own
+GET   /developers                                            api_keys.listing               admin    own
+GET   /developers/keys/<key:key_id>/revoke                   api_keys.revoke                admin    nothing
+POST  /developers/keys/<key:key_id>/revoke                   api_keys.revoke                admin    nothing
+GET   /developers/keys/<key:key_id>/rotate                   api_keys.rotate                admin    nothing
+POST  /developers/keys/<key:key_id>/rotate                   api_keys.rotate                admin    nothing
+GET   /developers/keys/new                                   api_keys.make                  admin    own
+POST  /developers/keys/new                                   api_keys.make                  admin    own
 GET   /development/mail                                      development.mails              guest    own
 GET   /development/mail/<name>                               development.mail               guest    own
 GET   /development/mail/<name>/html                          development.html               guest    own

@@ -16,7 +16,7 @@ from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.models import LoginSession
 from portal.services import one_time_codes
-from portal.web.freshness import FACTORS, MARK, MONEY
+from portal.web.freshness import FACTORS, KEYS, MARK, MONEY
 from tests import factories
 from tests.browsing import Browser
 from tests.web.reading import words
@@ -24,6 +24,9 @@ from tests.web.reading import words
 KEPT = re.compile(r'name="kept" value="([^"]+)"')
 # views that move money or change what a workspace has and who owns it, and those that change how one signs in
 MUST_BE_FRESH = {
+    "api_keys.make": KEYS,
+    "api_keys.revoke": KEYS,
+    "api_keys.rotate": KEYS,
     "checkout.confirm": MONEY,
     "invoices.correct": MONEY,
     "leaving.archive": MONEY,

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from portal.db import unit_of_work
 from portal.models import Invoice, Member
+from portal.services import api_keys
 from portal.services.members import ROLES
 from tests import factories
 from tests.browsing import Browser
@@ -93,6 +94,7 @@ def stage(app: Flask, connection: Connection, customer: Customer) -> Stage:
         "invoice_id": invoice_id,
         "workspace_id": customer.workspace_id,
         "member_id": _member_id(customer.workspace_id, member.user_id),
+        "key_id": _key_id(customer),
     }
     return Stage(app, connection, people, {**SAMPLES, **names})
 
@@ -108,6 +110,13 @@ SAMPLES: dict[str, object] = {
     "action_id": "P-0000000000",
     "method_id": "pm_sample",
 }
+
+
+def _key_id(customer: Customer) -> str:
+    with unit_of_work(customer.workspace_id) as session:
+        by = customer.account.user_id
+        made = api_keys.make(session, customer.gateways, name="Agent", scopes=[api_keys.READ], by=by)
+        return made.row.id
 
 
 def _member_id(workspace_id: int, user_id: int) -> int:

@@ -41,6 +41,7 @@ TRANSLATED = re.compile(r"⟦[^⟧]*⟧")
 SOLD = current_catalog()
 NAMES = [
     *("Acme Ltd", "Acme GmbH", "Acme Inc", "San Francisco", "Townsend St", "DE VAT", "Advanced seat"),
+    "Authorization: Bearer",
     *(each.name for each in (*SOLD.tiers.values(), *SOLD.add_ons.values(), *SOLD.usage.values())),
     *Locale.parse(LANGUAGE).territories.values(),
 ]
@@ -334,3 +335,24 @@ def test_ways_to_pay_and_a_renewal_that_failed(buyer: Browser, customer: Custome
     ]
 
     assert [untranslated(page) for page in pages] == [[]] * 9
+
+
+def test_the_keys_of_programs(buyer: Browser) -> None:
+    new = "/developers/keys/new"
+    empty, form = buyer.get("/developers"), buyer.get(new)
+    key = re.findall(r'name="key"[^>]*value="(K-\w+)"', form.text)[0]
+    given = {"name": "Agent", "scopes": ["events:write", "read"], "key": key}
+    made = buyer.submit(new, given)
+    path = f"/developers/keys/{key}"
+    pages = [
+        *(empty, form, made),
+        buyer.submit(new, given, follow_redirects=True),
+        buyer.submit(new, {"key": key}),
+        buyer.get(f"{path}/rotate"),
+        buyer.submit(f"{path}/rotate", {"overlap": "x"}),
+        buyer.submit(f"{path}/rotate", {"overlap": "24"}),
+        buyer.get(f"{path}/revoke"),
+        buyer.submit(f"{path}/revoke", follow_redirects=True),
+    ]
+
+    assert [untranslated(page) for page in pages] == [[]] * 10
