@@ -40,6 +40,7 @@ from portal.pricing.money import Money, decimal_text, line_amount
 from portal.pricing.outcomes import Episode, Event, episodes, resolve
 from portal.pricing.proration import BilledItem, Proration, ProrationLine, prorate
 from portal.pricing.quote import Line, Quote, UsageEstimate, UsageLine, quote
+from portal.pricing.replay import Month, Part, Replay, ReplayedMonth, replay
 from portal.pricing.selection import Selection
 from portal.pricing.trace import Input, Reason
 from portal.pricing.usage import Band, Rating, Step, instalment, rate
@@ -66,6 +67,8 @@ __all__ = [
     "Lasting",
     "Line",
     "Money",
+    "Month",
+    "Part",
     "Price",
     "PricingError",
     "Proration",
@@ -75,6 +78,8 @@ __all__ = [
     "Rating",
     "Reason",
     "Recurring",
+    "Replay",
+    "ReplayedMonth",
     "Selection",
     "Step",
     "Tier",
@@ -96,6 +101,7 @@ __all__ = [
     "quote",
     "rate",
     "recurring",
+    "replay",
     "resolve",
     "same",
     "split",
