@@ -149,7 +149,7 @@ def sweep_corrections(context: JobContext, timestamp: int) -> None:
 
 @queue.task(name=planned_changes.MIRROR, pass_context=True, retry=RETRY)
 def mirror_planned_changes(context: JobContext, workspace_id: int) -> None:
-    planned_changes.mirror_all(gateways_of(context), workspace_id)
+    planned_changes.catch_up(gateways_of(context), workspace_id)
 
 
 @queue.periodic(cron="* * * * * */20")

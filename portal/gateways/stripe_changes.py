@@ -106,11 +106,20 @@ class StripeChanges:
         )
 
     def plan(
-        self, schedule: Schedule, items: Sequence[PhaseItem], *, at: int, interval: str, key: str, name: str
+        self,
+        schedule: Schedule,
+        items: Sequence[PhaseItem],
+        *,
+        at: int,
+        interval: str,
+        method_id: str | None,
+        key: str,
+        name: str,
     ) -> Schedule:
         """Let the subscription have ``items`` from ``at`` on, and stay as it is until then.
 
-        The present phase is restated whole: what is left out would be dropped.
+        The present phase is restated whole: what is left out would be dropped. ``method_id`` pays; a
+        schedule would go on with the method of the day on which it was made.
         Source: docs.stripe.com/billing/subscriptions/subscription-schedules
         """
         current = _restated(schedule.current)
@@ -130,6 +139,8 @@ class StripeChanges:
             "metadata": {"planned": name},
             "phases": [current | {"end_date": at}, later],
         }
+        if method_id is not None:
+            params["default_settings"] = {"default_payment_method": method_id}
         return _schedule(
             reading.plain(
                 ask(
@@ -214,7 +225,7 @@ def _restated(phase: reading.Document) -> dict[str, Any]:
         "proration_behavior": "none",
         "discounts": _restated_discounts(phase.get("discounts")) or "",
     }
-    for name in ("collection_method", "default_payment_method", "description"):
+    for name in ("collection_method", "description"):
         if phase.get(name):
             found[name] = reading.identity(phase[name])
     if phase.get("automatic_tax"):

@@ -12,9 +12,9 @@ from portal.models.base import JSON, Base, WorkspaceOwned, now_column
 class PlannedChange(WorkspaceOwned, Base):
     """What the subscription is going to be from its renewal on; mirrored at Stripe by a schedule.
 
-    States: ``planned`` → ``done`` (it took effect), ``undone``, ``replaced`` (by a further change) or
-    ``lapsed`` (the subscription ended first). While ``mirrored`` is false Stripe does not show it yet (or
-    still shows one that is over).
+    States: ``planned`` → ``done`` (it took effect), ``undone``, ``replaced`` (by a further change),
+    ``lapsed`` (the subscription ended first) or ``missed`` (the renewal went by without it). While
+    ``mirrored`` is false Stripe does not show it yet (or still shows one that is over).
     """
 
     __tablename__ = "planned_change"

@@ -50,7 +50,13 @@ class Confirmation:
 
 
 def begin(
-    session: Session, quote: Quote, *, user_id: int | None, now: datetime, step: str = states.CREATE
+    session: Session,
+    quote: Quote,
+    *,
+    user_id: int | None,
+    now: datetime,
+    step: str = states.CREATE,
+    state: str = states.OPEN,
 ) -> Attempt:
     """The attempt that carries ``quote`` out, claimed by the caller; one of a kind is live in a workspace."""
     # claims and sweepers go by the database's time, the purchase's own lifetime by the gateway's
@@ -59,7 +65,7 @@ def begin(
         id=new_id("A"),
         quote_id=quote.id,
         kind=quote.kind,
-        state=states.OPEN,
+        state=state,
         step=step,
         created_by=user_id,
         created_at=now,

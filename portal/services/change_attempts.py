@@ -32,6 +32,8 @@ from portal.services.attempts import KEY_LIFETIME, Confirmation, PurchaseRefused
 from portal.services.quotes import QuoteChangedError
 from portal.services.undoing import PaymentUnderWayError
 
+__all__ = ["abandon", "carry_out", "decide", "resume"]
+
 Step = Callable[[Gateways, Attempt, Quote], None]
 
 
@@ -54,6 +56,23 @@ def carry_out(gateways: Gateways, workspace_id: int, attempt_id: str) -> Confirm
         return attempts.confirmation(gateways, attempt)
     finally:
         states.release(workspace_id, attempt_id)
+
+
+def decide(session: Session, gateways: Gateways, quote: Quote, *, user_id: int | None) -> str:
+    """Plan a quote that asks for nothing now, beside a change whose debit is on its way; its attempt's id.
+
+    Nothing is paid, so there is nothing to wait for; Stripe's schedule follows.
+    """
+    now = gateways.clock.now()
+    attempt = attempts.begin(
+        session, quote, user_id=user_id, now=now, step=states.DONE, state=states.SUCCEEDED
+    )
+    attempt.claimed_until, attempt.collect = None, "nothing"
+    attempt.stripe_subscription_id = str((quote.terms or {})["subscription"])
+    planned_changes.replace(session, quote, user_id=user_id)
+    change_states.succeed(session, attempt, quote)
+    gateways.jobs.defer(session, planned_changes.MIRROR, workspace_id=quote.workspace_id)
+    return attempt.id
 
 
 def _step(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:

@@ -30,7 +30,10 @@ class UnpaidInvoiceError(ConflictError):
 
     def __init__(self) -> None:
         super().__init__(
-            N_("The last invoice is not paid yet. Pay it first; then you can change your subscription.")
+            N_(
+                "The last invoice is not paid yet. Pay it first; then you can change your subscription."
+                " Seats and add-ons that end at the renewal can be given up already now."
+            )
         )
 
 
@@ -40,7 +43,26 @@ class SubscriptionEndsError(ConflictError):
     code = "subscription_ends"
 
     def __init__(self) -> None:
-        super().__init__(N_("Your subscription is going to end. Keep it first; then you can change it."))
+        super().__init__(
+            N_(
+                "Your subscription is going to end, and all its seats with it. Keep it first; then you can"
+                " change it."
+            )
+        )
+
+
+class RenewalNearError(ConflictError):
+    """What is planned takes effect in a moment; a payment that is waited for would stand in its way."""
+
+    code = "renewal_near"
+
+    def __init__(self) -> None:
+        super().__init__(
+            N_(
+                "Your subscription renews in a moment, and with it comes the change that is planned. Make"
+                " this change after the renewal."
+            )
+        )
 
 
 class NotPlannedError(ConflictError):

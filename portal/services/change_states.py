@@ -1,6 +1,7 @@
 """How the attempt at a change follows what Stripe says about its invoice; whose invoice a change's is."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,10 +11,21 @@ from portal.gateways.stripe_words import Invoice, Subscription
 from portal.models import Attempt, CatalogPrice, Quote
 from portal.models import Invoice as StoredInvoice
 from portal.services import attempt_states as states
-from portal.services import audit, change_matches, holdings, incidents, matches, quotes
+from portal.services import (
+    audit,
+    change_matches,
+    change_quotes,
+    holdings,
+    incidents,
+    matches,
+    planned_changes,
+    quotes,
+)
 
 UPDATE_REASON = "subscription_update"
 FAILED = "debit_failed"
+# a change with something planned is not begun, and not waited for, in the last minutes before the renewal
+QUIET_BEFORE_RENEWAL = timedelta(minutes=30)
 
 
 def of_invoice(session: Session, invoice: Invoice) -> Attempt | None:
@@ -78,6 +90,14 @@ def live(session: Session) -> Attempt | None:
     ).first()
 
 
+def keeps_a_plan_waiting(session: Session, attempt: Attempt, now: datetime) -> bool:
+    """Whether an unpaid change stands in the way of what is planned for a renewal that is near."""
+    quote = session.scalars(select(Quote).where(Quote.id == attempt.quote_id)).one()
+    planned, later_at = holdings.planned_row(session), change_quotes.later_at(quote)
+    renewals = [each for each in (planned.effective_at if planned else None, later_at) if each is not None]
+    return any(now >= each - QUIET_BEFORE_RENEWAL for each in renewals)
+
+
 def leavers(session: Session) -> list[Mapping[str, object]]:
     """Whom the change under way, or the planned one, takes the seats from; they count only when it does."""
     attempt, planned = live(session), holdings.planned_row(session)
@@ -124,9 +144,17 @@ def follow(session: Session, gateways: Gateways, subscription: Subscription) -> 
     elif attempt.intent_status == "processing":
         if attempt.state != states.PROCESSING:
             states.move(session, attempt, states.PROCESSING, actor=audit.STRIPE)
+            _plan_meanwhile(session, gateways, attempt)
     elif attempt.state == states.PROCESSING:
         attempt.error = (attempt.error or {}) | {"code": FAILED}
         _go_on(session, gateways, attempt, states.VOID)
+
+
+def _plan_meanwhile(session: Session, gateways: Gateways, attempt: Attempt) -> None:
+    """The renewal does not wait for the debit: what is wanted from then on is planned already."""
+    quote = session.scalars(select(Quote).where(Quote.id == attempt.quote_id)).one()
+    planned_changes.replace(session, quote, user_id=attempt.created_by)
+    gateways.jobs.defer(session, planned_changes.MIRROR, workspace_id=attempt.workspace_id)
 
 
 def _closed(status: str, intent_status: str | None) -> bool:

@@ -30,6 +30,12 @@ from portal.services import (
 from portal.services.undoing import REASONS, PaymentUnderWayError
 
 FAILED_DEBIT = N_("Your bank did not pay. Nothing was charged, and your subscription is as it was before.")
+FAILED_AFTER_RENEWAL = N_(
+    "Your bank did not pay for the days before the renewal, and nothing was charged for them. What you chose"
+    " holds since the renewal and is on its invoice."
+)
+# in the attempt's error: the renewal has billed what was wanted, and there is nothing to take back
+RENEWED = "renewed"
 
 
 def start(workspace_id: int, attempt_id: str, reason: str, *, step: str) -> None:
@@ -80,7 +86,9 @@ def mismatch(
 def undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
     """Carry on with undoing a claimed attempt, from whichever step it had reached.
 
-    Raises PaymentUnderWayError when money has moved; the change then goes on as if nothing had been said.
+    Where the renewal came first, its invoice has billed what was wanted: that stays, and only the time before
+    it, for which nothing was given, is not paid. Raises PaymentUnderWayError when money has moved; the
+    change then goes on as if nothing had been said.
     """
     attempt, quote = _load(workspace_id, attempt_id)
     if attempt.step == states.VOID:
@@ -92,13 +100,18 @@ def undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
     if attempt.step == states.TAKE_BACK:
         _take_back(gateways, attempt, quote)
         _to(workspace_id, attempt_id, states.RESTORE)
+        attempt, quote = _load(workspace_id, attempt_id)
     planned_changes.mirror_or_report(gateways, workspace_id)
     projections.refresh_subscription(gateways, str((quote.terms or {})["subscription"]))
     end, error = _end(attempt)
+    renewed = bool((attempt.error or {}).get(RENEWED))
     if end == states.FAILED:
         with unit_of_work(workspace_id) as session:
-            notices.about_unpaid_change(session, gateways, attempt_id)
+            notices.about_unpaid_change(session, gateways, attempt_id, renewed=renewed)
     states.close(workspace_id, attempt_id, end, error)
+    if renewed:
+        # nothing is held back any more
+        projections.refresh_subscription(gateways, str((quote.terms or {})["subscription"]))
 
 
 def _end(attempt: Attempt) -> tuple[str, dict[str, object] | None]:
@@ -106,7 +119,8 @@ def _end(attempt: Attempt) -> tuple[str, dict[str, object] | None]:
     if error.get("code") in ("mismatch", "refused"):
         return states.REFUSED, None
     if error.get("code") == change_states.FAILED:
-        return states.FAILED, error | {"message": FAILED_DEBIT}
+        message = FAILED_AFTER_RENEWAL if error.get(RENEWED) else FAILED_DEBIT
+        return states.FAILED, error | {"message": message}
     return states.ABANDONED, None
 
 
@@ -149,11 +163,18 @@ def _take_back(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
     if update is None or update.waits:
         return
     projections.refresh_subscription(gateways, update.subscription_id)
+    terms: Any = quote.terms or {}
     with unit_of_work(quote.workspace_id) as session:
         held = holdings.holding(session)
-    terms: Any = quote.terms or {}
-    if held is None:
-        return
+        if held is None:
+            return
+        if int(held.renews_at.timestamp()) > terms["next_charge_at"]:
+            row = states.locked(session, attempt.id)
+            row.error = (row.error or {}) | {RENEWED: True}
+            return
+        planned_changes.take_back(session, quote)
+    # a schedule would take the items back to what it was made with
+    planned_changes.release(gateways, quote.workspace_id)
     wanted = {key: (str(price_id), int(count)) for key, (price_id, count) in terms["undo"]["items"].items()}
     items = change_pricing.item_changes(held, wanted, terms["undo"]["metered"])
     if items:

@@ -26,9 +26,12 @@ from portal.services import (
     change_matches,
     change_pricing,
     change_quotes,
+    change_states,
     holdings,
     incidents,
     matches,
+    payment_methods,
+    planned_changes,
     projections,
     quotes,
     subscriptions,
@@ -39,6 +42,7 @@ from portal.services.change_errors import (
     NoSubscriptionError,
     NothingToChangeError,
     NotPlannedError,
+    RenewalNearError,
     SubscriptionEndsError,
     UnpaidInvoiceError,
 )
@@ -67,6 +71,7 @@ __all__ = [
     "PurchaseRefusedError",
     "QuoteChangedError",
     "QuoteExpiredError",
+    "RenewalNearError",
     "SeatPrice",
     "StillConfirmingError",
     "SubscriptionEndsError",
@@ -74,6 +79,7 @@ __all__ = [
     "Wanted",
     "confirm",
     "holding",
+    "missed",
     "planned",
     "prepare",
     "seat_price",
@@ -85,6 +91,11 @@ __all__ = [
 def planned(session: Session) -> PlannedChange | None:
     """The wanted state at the renewal, if any."""
     return holdings.planned_row(session)
+
+
+def missed(session: Session) -> PlannedChange | None:
+    """The last planned change, if the renewal went by without it and nothing was planned since."""
+    return planned_changes.missed(session)
 
 
 def seat_price(session: Session, now: datetime) -> SeatPrice:
@@ -102,8 +113,8 @@ def prepare(gateways: Gateways, workspace_id: int, user_id: int | None, wanted: 
     """Make a binding quote of ``wanted`` and return its id; ours and Stripe's price agree to the cent.
 
     Raises pricing.PricingError, NoSubscriptionError, UnpaidInvoiceError, SubscriptionEndsError,
-    NothingToChangeError, CatalogNotOfferedError, PaymentUnderWayError, DetailsMissingError,
-    PriceMismatchError (both sides are kept in an incident) and the gateway's errors.
+    NothingToChangeError, CatalogNotOfferedError, PaymentUnderWayError, RenewalNearError,
+    DetailsMissingError, PriceMismatchError (both sides are kept in an incident) and the gateway's errors.
     """
     _refresh(gateways, workspace_id)
     now = gateways.clock.now()
@@ -115,6 +126,9 @@ def prepare(gateways: Gateways, workspace_id: int, user_id: int | None, wanted: 
         billing = quotes.billing_facts(details)
         offered = change_catalogs.offered(session, gateways, held, now)
         priced = change_pricing.price(session, held, wanted, now, offered=offered)
+        _see_that_it_can_be_paid(
+            session, held, now, pays=priced.update is not None, plans=priced.later is not None
+        )
     invoice, keys = _previewed(gateways, workspace_id, priced)
     with unit_of_work(workspace_id) as session:
         offer = change_quotes.Offer(priced, invoice, keys, billing)
@@ -125,12 +139,18 @@ def prepare(gateways: Gateways, workspace_id: int, user_id: int | None, wanted: 
 
 
 def _refresh(gateways: Gateways, workspace_id: int) -> None:
-    """Read the subscription anew, so that nothing is reckoned from what is no longer so."""
+    """Read the subscription and what pays it anew, so that nothing is reckoned from what is no longer so."""
     with unit_of_work(workspace_id) as session:
         row = subscriptions.bought(session)
     if row is None:
         raise NoSubscriptionError
     projections.refresh_subscription(gateways, row.stripe_id)
+    with unit_of_work(workspace_id) as session:
+        row = subscriptions.bought(session)
+        own = row is not None and row.default_payment_method
+    customer_id = None if own else payment_methods.customer_of(workspace_id)
+    if customer_id is not None:
+        payment_methods.refresh(gateways, customer_id)
 
 
 def _changeable(session: Session) -> Holding:
@@ -138,6 +158,20 @@ def _changeable(session: Session) -> Holding:
     held = holding(session)
     if held is None or held.status in ("paused", "incomplete"):
         raise NoSubscriptionError
+    if held.cancel_at is not None:
+        raise SubscriptionEndsError
+    return held
+
+
+def _see_that_it_can_be_paid(
+    session: Session, held: Holding, now: datetime, *, pays: bool, plans: bool
+) -> None:
+    """Whether a change that takes effect now may begin; what only waits for the renewal always may.
+
+    ``pays``: something is changed now; ``plans``: something is left for the renewal.
+    """
+    if not pays:
+        return
     if held.access == subscriptions.PAYMENT_PENDING:
         raise PaymentUnderWayError
     live = attempts.live(session, quotes.CHANGE)
@@ -145,9 +179,9 @@ def _changeable(session: Session) -> Holding:
         raise PaymentUnderWayError
     if held.status in ("past_due", "unpaid") or subscriptions.owed_since(session, held.subscription_id):
         raise UnpaidInvoiceError
-    if held.cancel_at is not None:
-        raise SubscriptionEndsError
-    return held
+    waits = plans or held.planned is not None
+    if waits and not held.trialing and now >= held.renews_at - change_states.QUIET_BEFORE_RENEWAL:
+        raise RenewalNearError
 
 
 def _previewed(
@@ -205,10 +239,11 @@ def confirm(gateways: Gateways, workspace_id: int, user_id: int | None, quote_id
     attempt, earlier = _known(workspace_id, quote_id)
     if attempt is not None:
         return _result_of(gateways, workspace_id, attempt.id)
-    if earlier is not None:
-        change_attempts.abandon(gateways, workspace_id, earlier, "replaced")
     _refresh(gateways, workspace_id)
     _check(gateways, workspace_id, quote_id)
+    if earlier is not None:
+        change_attempts.abandon(gateways, workspace_id, earlier, "replaced")
+        _check(gateways, workspace_id, quote_id)
     _check_with_stripe(gateways, workspace_id, quote_id)
     try:
         attempt_id, mine = _begin(gateways, workspace_id, user_id, quote_id)
@@ -244,8 +279,10 @@ def _checked(session: Session, gateways: Gateways, quote_id: str) -> None:
     if details is None:
         raise DetailsMissingError
     # what somebody else has changed is told first: it may be why nothing can be changed now
-    change_quotes.check(quote, holding(session), details=details, now=gateways.clock.now())
-    _changeable(session)
+    now = gateways.clock.now()
+    change_quotes.check(quote, holding(session), details=details, now=now)
+    pays, plans = change_quotes.update_of(quote) is not None, change_quotes.later_at(quote) is not None
+    _see_that_it_can_be_paid(session, _changeable(session), now, pays=pays, plans=plans)
 
 
 def _check_with_stripe(gateways: Gateways, workspace_id: int, quote_id: str) -> None:
@@ -272,6 +309,9 @@ def _begin(gateways: Gateways, workspace_id: int, user_id: int | None, quote_id:
         if attempt is not None and attempt.state != attempt_states.REFUSED:
             return attempt.id, False
         _checked(session, gateways, quote_id)
+        live = attempts.live(session, quotes.CHANGE)
+        if live is not None and live.state == attempt_states.PROCESSING:
+            return change_attempts.decide(session, gateways, quote, user_id=user_id), False
         begun = attempts.begin(
             session, quote, user_id=user_id, now=gateways.clock.now(), step=attempt_states.RELEASE
         )

@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal import pricing
@@ -78,6 +78,8 @@ class Holding:
             "planned": self.planned.id if self.planned else None,
             "cancel_at": int(self.cancel_at.timestamp()) if self.cancel_at else None,
             "trialing": self.trialing,
+            # a debit is waited for in another way than a card, and is charged by another call
+            "payer": self.payer,
         }
 
     @property
@@ -234,11 +236,14 @@ def _with_billed(
 
 
 def _billed_lines(session: Session, row: Subscription) -> dict[str, Mapping[str, Any]]:
-    """Stripe's item id → the last line that billed it. A change's credit stands before its debit."""
+    """Stripe's item id → the last line that billed it. A change's credit stands before its debit.
+
+    Of two invoices of one second the later one has the higher number, which is taken when it becomes final.
+    """
     paid = session.scalars(
         select(Invoice)
         .where(Invoice.stripe_subscription_id == row.stripe_id, Invoice.status == "paid")
-        .order_by(Invoice.issued_at, Invoice.stripe_id)
+        .order_by(Invoice.issued_at, func.length(Invoice.number), Invoice.number)
     )
     found: dict[str, Mapping[str, Any]] = {}
     for invoice in paid:

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from portal import pricing
@@ -17,9 +17,10 @@ from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, NotFoundError, PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_words import Subscription
-from portal.models import NegotiatedDiscount
+from portal.models import Attempt, NegotiatedDiscount
 from portal.pricing.periods import after
 from portal.services import (
+    attempt_states,
     attempts,
     audit,
     catalogs,
@@ -224,14 +225,20 @@ def _facts(row: NegotiatedDiscount) -> dict[str, object]:
     }
 
 
-def sweep(gateways: Gateways) -> int:
-    """Bring to Stripe what a crash left behind; how many."""
+def sweep(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTER) -> int:
+    """Bring to Stripe what a crash left behind; how many. Not while a change is under way."""
+    under_way = exists().where(
+        Attempt.workspace_id == NegotiatedDiscount.workspace_id,
+        Attempt.kind == quotes.CHANGE,
+        Attempt.state.in_(attempt_states.LIVE),
+    )
     with unit_of_work(system=True) as session:
         due = session.execute(
             select(NegotiatedDiscount.workspace_id, NegotiatedDiscount.id)
             .where(
                 NegotiatedDiscount.state.in_((SETTING, ENDING)),
-                NegotiatedDiscount.created_at < func.clock_timestamp() - LEFT_BEHIND_AFTER,
+                NegotiatedDiscount.created_at < func.clock_timestamp() - left_behind_after,
+                ~under_way,
             )
             .limit(BATCH)
         ).all()

@@ -121,10 +121,17 @@ def _oldest_owed(session: Session, subscription: Subscription) -> Invoice | None
     return next((row for row in rows if subscriptions.collection_failed(row)), None)
 
 
-def about_unpaid_change(session: Session, gateways: Gateways, attempt_id: str) -> None:
-    """Word of a change that was taken back, as its debit failed days later."""
+def about_unpaid_change(session: Session, gateways: Gateways, attempt_id: str, *, renewed: bool) -> None:
+    """Word of a change whose debit failed days later: it was taken back, or ``renewed`` is on an invoice."""
     details = session.scalars(select(BillingDetails)).one()
-    _send(session, gateways, details, "change_unpaid", f"change_unpaid:{attempt_id}", {})
+    facts: dict[str, object] = {"renewed": renewed}
+    _send(session, gateways, details, "change_unpaid", f"change_unpaid:{attempt_id}", facts)
+
+
+def about_missed_change(session: Session, gateways: Gateways, planned_id: str, on: datetime) -> None:
+    """Word of a planned change that the renewal went by without."""
+    details = session.scalars(select(BillingDetails)).one()
+    _send(session, gateways, details, "change_missed", f"change_missed:{planned_id}", {"on": on})
 
 
 def remind(session: Session, gateways: Gateways, details: BillingDetails, subscription: Subscription) -> bool:

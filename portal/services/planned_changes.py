@@ -1,13 +1,15 @@
 """Changes at the renewal: one wanted state per workspace, mirrored at Stripe by a subscription schedule.
 
-The row is the truth and the schedule its mirror: whoever died between the two is followed by ``sweep``.
+The row is the truth and the schedule its mirror: whoever died between the two is followed by ``sweep``. While
+a change is made there is no schedule; while its debit is on its way there is one again, as the renewal does
+not wait for the bank.
 """
 
 from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, not_, select
 from sqlalchemy.orm import Session
 
 from portal import pricing
@@ -18,7 +20,7 @@ from portal.gateways.stripe_change_words import PhaseItem
 from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
 from portal.models import Attempt, PlannedChange, Quote, Subscription
 from portal.services import attempt_states as states
-from portal.services import audit, change_quotes, incidents, quotes, subscriptions
+from portal.services import audit, catalogs, change_quotes, incidents, notices, quotes, subscriptions
 from portal.services.change_errors import NotPlannedError
 from portal.services.holdings import PLANNED, planned_row
 from portal.services.ids import new_id
@@ -27,6 +29,7 @@ DONE = "done"
 UNDONE = "undone"
 REPLACED = "replaced"
 LAPSED = "lapsed"
+MISSED = "missed"
 MIRROR = "changes.mirror"
 MISSED_AFTER = timedelta(hours=2)
 BATCH = 100
@@ -36,9 +39,15 @@ log = structlog.get_logger()
 
 
 def replace(session: Session, quote: Quote, *, user_id: int | None) -> PlannedChange | None:
-    """Let what the quote says for the renewal be the wanted state, instead of what was planned before."""
+    """Let what the quote says for the renewal be the wanted state, instead of what was planned before.
+
+    Done once for a quote; what was decided after it was confirmed stands.
+    """
     known = planned_row(session)
-    if known is not None and known.quote_id == quote.id:
+    done = select(PlannedChange.id).where(PlannedChange.quote_id == quote.id)
+    if session.scalars(done.limit(1)).first() is not None:
+        return known
+    if known is not None and known.id != _planned_before(quote):
         return known
     if known is not None:
         _settle(session, known, REPLACED, user_id=user_id)
@@ -72,6 +81,60 @@ def replace(session: Session, quote: Quote, *, user_id: int | None) -> PlannedCh
     )
     session.flush()
     return row
+
+
+def _planned_before(quote: Quote) -> object:
+    """The id of what was planned when the quote was confirmed."""
+    facts: Any = (quote.terms or {}).get("facts") or {}
+    return facts.get("planned")
+
+
+def take_back(session: Session, quote: Quote) -> None:
+    """The change of ``quote`` failed: what it planned is not wanted, and what it replaced is again.
+
+    Nothing that was decided since is touched.
+    """
+    own = session.scalars(select(PlannedChange).where(PlannedChange.quote_id == quote.id)).first()
+    if own is not None and own.state == PLANNED:
+        _settle(session, own, UNDONE)
+        session.flush()
+    elif own is not None or planned_row(session) is not None:
+        return
+    before = session.scalars(select(PlannedChange).where(PlannedChange.id == _planned_before(quote))).first()
+    if before is None or before.state != REPLACED:
+        return
+    if own is not None or before is _last_settled(session):
+        _plan_again(session, before)
+
+
+def _last_settled(session: Session) -> PlannedChange | None:
+    settled = select(PlannedChange).where(PlannedChange.settled_at.is_not(None))
+    return session.scalars(settled.order_by(PlannedChange.settled_at.desc()).limit(1)).first()
+
+
+def _plan_again(session: Session, before: PlannedChange) -> None:
+    row = PlannedChange(
+        id=new_id("C"),
+        quote_id=before.quote_id,
+        state=PLANNED,
+        stripe_subscription_id=before.stripe_subscription_id,
+        selection=before.selection,
+        catalog=before.catalog,
+        leavers=before.leavers,
+        effective_at=before.effective_at,
+        mirrored=False,
+        version=1,
+        created_by=before.created_by,
+    )
+    session.add(row)
+    audit.record(
+        session,
+        "change.planned",
+        user_id=before.created_by,
+        before={"planned": before.id},
+        after={"selection": row.selection, "at": row.effective_at.isoformat(), "planned": row.id},
+        quote_id=row.quote_id,
+    )
 
 
 def _settle(
@@ -146,6 +209,14 @@ def mirror_all(gateways: Gateways, workspace_id: int) -> None:
         mirror(gateways, workspace_id, row_id)
 
 
+def catch_up(gateways: Gateways, workspace_id: int) -> None:
+    """As ``mirror_all``, unless a change under way keeps the subscription free of a schedule."""
+    with unit_of_work(workspace_id) as session:
+        waits = session.scalar(select(exists().where(_keeps_it_free())))
+    if not waits:
+        mirror_or_report(gateways, workspace_id)
+
+
 def mirror_or_report(gateways: Gateways, workspace_id: int) -> None:
     """As ``mirror_all``; what Stripe refuses is a person's to look at and holds up nothing else."""
     try:
@@ -210,6 +281,7 @@ def _make(gateways: Gateways, row: PlannedChange, quote: Quote) -> None:
         [PhaseItem(*each) for each in phase],
         at=int(row.effective_at.timestamp()),
         interval=str(row.selection["interval"]),
+        method_id=subscription.method.id if subscription.method else None,
         key=f"{key}:{schedule.id}:phases",
         name=row.id,
     )
@@ -226,21 +298,29 @@ def _locked(session: Session, row_id: str) -> PlannedChange:
     return session.scalars(select(PlannedChange).where(PlannedChange.id == row_id).with_for_update()).one()
 
 
-def follow(session: Session, gateways: Gateways, row: Subscription) -> PlannedChange | None:
+def follow(
+    session: Session, gateways: Gateways, row: Subscription, *, paid_by: object = None
+) -> PlannedChange | None:
     """Notice that what was planned has taken effect, or never will; the row that did, if one did.
 
-    The projection of the subscription has just been written.
+    The projection of the subscription has just been written; ``paid_by`` is the id of the method that stood
+    there before.
     """
     planned = planned_row(session)
     if planned is None or planned.stripe_subscription_id != row.stripe_id:
         return None
+    if planned.mirrored and paid_by != (row.default_payment_method or {}).get("id"):
+        # the schedule would take the next payments from the old one
+        planned.mirrored = False
+        planned.version += 1
+        gateways.jobs.defer(session, MIRROR, workspace_id=planned.workspace_id)
     if row.status in subscriptions.ENDED:
         _settle(session, planned, LAPSED, actor=audit.STRIPE)
         planned.mirrored = True
         return None
     if planned.effective_at > gateways.clock.now():
         return None
-    if _has(row, planned):
+    if _has(session, row, planned):
         _settle(session, planned, DONE, actor=audit.STRIPE)
         # the schedule has done its work
         gateways.jobs.defer(session, MIRROR, workspace_id=planned.workspace_id)
@@ -251,8 +331,9 @@ def follow(session: Session, gateways: Gateways, row: Subscription) -> PlannedCh
 
 
 def _missed(session: Session, gateways: Gateways, row: Subscription, planned: PlannedChange) -> None:
-    """The renewal is over and what was planned is not so: a person has to look at it."""
-    _settle(session, planned, LAPSED, actor=audit.STRIPE)
+    """The renewal is over and what was planned is not so: a person looks at it, the customer is told."""
+    _settle(session, planned, MISSED, actor=audit.STRIPE)
+    notices.about_missed_change(session, gateways, planned.id, planned.effective_at)
     incidents.report(
         session,
         gateways,
@@ -264,12 +345,21 @@ def _missed(session: Session, gateways: Gateways, row: Subscription, planned: Pl
     )
 
 
-def _has(row: Subscription, planned: PlannedChange) -> bool:
-    """Whether the subscription is what was planned."""
+def missed(session: Session) -> PlannedChange | None:
+    """The last planned change, if the renewal went by without it and nothing was planned since."""
+    last = _last_settled(session) if planned_row(session) is None else None
+    return last if last is not None and last.state == MISSED else None
+
+
+def _has(session: Session, row: Subscription, planned: PlannedChange) -> bool:
+    """Whether the subscription is what was planned; seats that a debit holds back count as its items."""
     wanted = pricing.plain(pricing.Selection.from_dict(planned.selection))
-    counts = {str(each["key"]): each["quantity"] for each in row.items if not each["metered"]}
+    licensed = [each for each in row.items if not each["metered"]]
+    counts = {str(each["key"]): each["quantity"] for each in licensed}
     seats = counts.pop(pricing.SEAT, None)
-    return (row.catalog, row.tier, row.interval, seats, counts) == (
+    billed = catalogs.keys_of_prices(session, [str(each["stripe_price_id"]) for each in licensed])
+    tier = next((each.tier for each in billed.values() if each.tier), row.tier)
+    return (row.catalog, tier, row.interval, seats, counts) == (
         planned.catalog,
         wanted.tier,
         wanted.interval,
@@ -278,14 +368,16 @@ def _has(row: Subscription, planned: PlannedChange) -> bool:
     )
 
 
+def _keeps_it_free() -> ColumnElement[bool]:
+    """Whether a change is under way that needs the subscription without a schedule."""
+    on_its_way = and_(Attempt.state == states.PROCESSING, Attempt.step == states.COLLECT)
+    return and_(Attempt.kind == quotes.CHANGE, Attempt.state.in_(states.LIVE), not_(on_its_way))
+
+
 def sweep(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTER) -> int:
-    """Bring to Stripe what a crash left behind; how many. Not while a change is under way."""
+    """Bring to Stripe what a crash left behind; how many. Not while a change is made."""
     now = func.clock_timestamp()
-    under_way = exists().where(
-        Attempt.workspace_id == PlannedChange.workspace_id,
-        Attempt.kind == quotes.CHANGE,
-        Attempt.state.in_(states.LIVE),
-    )
+    under_way = exists().where(Attempt.workspace_id == PlannedChange.workspace_id, _keeps_it_free())
     with unit_of_work(system=True) as session:
         due = session.execute(
             select(PlannedChange.workspace_id, PlannedChange.id)

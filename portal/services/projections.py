@@ -279,6 +279,7 @@ def _write_subscription(
     if known is not None and known.synced_at > facts.read_at:
         return [f"subscription {subscription.id} is known in a newer state"]
     before = _subscription_facts(known) if known else None
+    paid_by = (known.default_payment_method or {}).get("id") if known else None
     access = _access(session, gateways, facts, subscription, known.access if known else subscriptions.NONE)
     back = change_states.held_back(session)
     subscriptions.store(session, subscription, prices, access=access, synced_at=facts.read_at, held_back=back)
@@ -294,7 +295,7 @@ def _write_subscription(
             quote_id=stored.quote_id,
         )
     attempt_states.follow(session, gateways, stored, facts.payment, facts.setup)
-    _follow_changes(session, gateways, subscription, stored)
+    _follow_changes(session, gateways, subscription, stored, paid_by=paid_by)
     notices.about_subscription(
         session,
         gateways,
@@ -322,12 +323,17 @@ def _access(
 
 
 def _follow_changes(
-    session: Session, gateways: Gateways, subscription: Subscription, stored: StoredSubscription
+    session: Session,
+    gateways: Gateways,
+    subscription: Subscription,
+    stored: StoredSubscription,
+    *,
+    paid_by: object,
 ) -> None:
     """Seats are what is paid; then the change that made them so is finished."""
     seats.follow(session, leavers=change_states.leavers(session))
     change_states.follow(session, gateways, subscription)
-    planned_changes.follow(session, gateways, stored)
+    planned_changes.follow(session, gateways, stored, paid_by=paid_by)
 
 
 def _details(session: Session) -> BillingDetails:

@@ -11,7 +11,15 @@ from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.models import Attempt, Invoice, Subscription
 from portal.services import attempt_states as states
-from portal.services import attempts, change_attempts, projections, quotes, subscriptions, undoing
+from portal.services import (
+    attempts,
+    change_attempts,
+    change_states,
+    projections,
+    quotes,
+    subscriptions,
+    undoing,
+)
 
 log = structlog.get_logger()
 
@@ -122,12 +130,14 @@ def resume(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
 
 
 def _resume_change(gateways: Gateways, workspace_id: int, attempt: Attempt) -> None:
-    """A change has steps of its own; one that has not been paid in time is given up."""
+    """A change has steps of its own; one not paid in time, or before the renewal, is given up."""
     _note_look(workspace_id, attempt)
     change_attempts.resume(gateways, workspace_id, attempt.id)
     with unit_of_work(workspace_id) as session:
         attempt = session.scalars(select(Attempt).where(Attempt.id == attempt.id)).one()
-    late = gateways.clock.now() - attempt.created_at > PAYMENT_LIFETIME
+        now = gateways.clock.now()
+        late = now - attempt.created_at > PAYMENT_LIFETIME
+        late = late or change_states.keeps_a_plan_waiting(session, attempt, now)
     if attempt.state == states.AWAITING_PAYMENT and attempt.step == states.COLLECT and late:
         change_attempts.abandon(gateways, workspace_id, attempt.id, "expired")
 

@@ -104,6 +104,7 @@ SENTENCES: dict[str, object] = {
     "change.undone": _("Took the planned change back"),
     "change.replaced": _("A further change took the planned one's place"),
     "change.lapsed": _("The subscription ended before the planned change"),
+    "change.missed": _("The renewal went by without the planned change; support has been told"),
     "billing_details.changed": _("Changed the billing details"),
     "details_request.made": _("Asked support for another country or tax number"),
     "details_request.done": _("Support changed the country or the tax number"),

@@ -59,7 +59,16 @@ def _facts(session: Session) -> dict[str, object]:
         "invoice_status": invoice_status(newest) if newest else None,
         "proof": proof,
         "method": payment_method(subscription.default_payment_method) if subscription else None,
-        "attention": attention(subscription, details, newest, proof, _unpaid(session), due, planned=planned),
+        "attention": attention(
+            subscription,
+            details,
+            newest,
+            proof,
+            _unpaid(session),
+            due,
+            planned=planned,
+            missed=changes.missed(session),
+        ),
         "welcome": subscription is not None and request.args.get("welcome") == subscription.quote_id,
     }
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from flask import url_for
 from flask_babel import gettext
 
-from portal.models import BillingDetails, Invoice, Quote, QuoteMatch, Subscription
+from portal.models import BillingDetails, Invoice, PlannedChange, Quote, QuoteMatch, Subscription
 from portal.services import members
 from portal.services.dues import Due, Owed
 from portal.services.quotes import CHANGE
@@ -18,6 +19,7 @@ from portal.web.payment_words import decline_reason, method_name
 from portal.web.presentation import date_text, money
 
 NOTHING_DUE = Due()
+MISSED_SHOWN = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,13 @@ def attention(
     waiting: Quote | None,
     due: Due = NOTHING_DUE,
     planned: PlannedWords | None = None,
+    missed: PlannedChange | None = None,
 ) -> list[Notice]:
     """The notices for a workspace.
 
     ``invoice`` is its newest, ``proof`` that invoice's comparison with its quote, ``waiting`` a quote that
     was confirmed and not paid, ``due`` what stands in the way of the next payments, ``planned`` a change at
-    the renewal.
+    the renewal, ``missed`` one that the renewal went by without.
     """
     found = [
         _unfinished(waiting),
@@ -68,6 +71,7 @@ def attention(
         expiring_notice(due),
         _ending(subscription),
         _planned(planned),
+        missed_notice(missed),
         _mismatch(invoice, proof),
         _tax_number(details),
     ]
@@ -224,6 +228,20 @@ def _planned(planned: PlannedWords | None) -> Notice | None:
         body,
         [Link(url_for("subscription.page"), gettext("See it"))] if may_here("billing") else (),
         [Post(url_for("subscription.undo"), gettext("Undo it"))] if may_here("billing") else (),
+    )
+
+
+def missed_notice(missed: PlannedChange | None) -> Notice | None:
+    """That a planned change did not take effect, while that is news and nothing was planned since."""
+    if missed is None or gateways().clock.now() > missed.effective_at + MISSED_SHOWN:
+        return None
+    return Notice(
+        "caution",
+        gettext("The change of %(date)s did not take effect", date=date_text(missed.effective_at)),
+        gettext(
+            "Your subscription went on as it was before. Support has been told, and writes to you about what"
+            " you paid too much."
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from portal.errors import ConflictError
 from portal.services import attempt_states, changes, invitations, members, seats
 from portal.services.members import Filter
 from portal.web import current_user_id, current_workspace_id, gateways, may, workspace_required
+from portal.web.billing_attention import missed_notice
 from portal.web.holding_words import planned_words
 from portal.web.invitation_import import blueprint as import_pages
 from portal.web.invitations import blueprint as invitation_pages
@@ -85,6 +86,7 @@ def _page(session: Session) -> dict[str, object]:
         "today": attempt_states.database_time(session),
         "now": now,
         "planned": planned_words(holding) if holding else None,
+        "missed": missed_notice(changes.missed(session)),
         "which": which,
         "query": _query(),
         "me": current_user_id(),

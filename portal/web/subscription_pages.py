@@ -8,14 +8,14 @@ from sqlalchemy.orm import Session
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.models import Subscription
+from portal.models import PlannedChange, Subscription
 from portal.pricing import Selection
 from portal.services import change_catalogs, changes, leavers, subscriptions
 from portal.services.changes import Wanted
 from portal.services.holdings import Holding
 from portal.services.leavers import Affected
 from portal.web import current_workspace_id, gateways
-from portal.web.billing_attention import may_here
+from portal.web.billing_attention import may_here, missed_notice
 from portal.web.holding_words import (
     HeldLines,
     held_lines,
@@ -56,6 +56,7 @@ class Facts:
     affected: Affected
     moving: bool
     one_more: changes.SeatPrice | None  # a further seat, at the present prices
+    missed: PlannedChange | None
 
 
 def facts(session: Session, holding: Holding, catalog: pricing.Catalog, *, moving: bool) -> Facts:
@@ -68,7 +69,8 @@ def facts(session: Session, holding: Holding, catalog: pricing.Catalog, *, movin
     had = state_of(holding)
     one_more = None if moving else changes.seat_price(session, gateways().clock.now())
     affected = _affected(session, wanted or had)
-    return Facts(subscription, holding, had, form, wanted, affected, moving, one_more)
+    missed = changes.missed(session)
+    return Facts(subscription, holding, had, form, wanted, affected, moving, one_more, missed)
 
 
 def sold_there(selection: Selection, catalog: pricing.Catalog) -> Selection:
@@ -151,6 +153,7 @@ def _context(read: Facts) -> dict[str, object]:
         "one_more": read.one_more,
         "preview": preview(read),
         "planned": planned_words(read.holding),
+        "missed": missed_notice(read.missed),
         "held": held,
         "own_prices": price_list(read.holding.catalog),
         "newer_prices": read.holding.cancel_at is None and offered_catalog().version != read.holding.catalog,

@@ -38,7 +38,7 @@ OVER = ("expired", "abandoned", "failed")
 # what a quote of a change goes by, said in words of their own
 FACTS = {
     "subscription", "catalog", "tier", "interval", "seats", "add_ons", "prices", "discounts", "planned",
-    "cancel_at", "trialing",
+    "cancel_at", "trialing", "payer",
 }  # fmt: skip
 # states in which the browser may still have to do something for the payment
 TO_PAY = ("awaiting_payment", "requires_action", "declined")
@@ -160,6 +160,7 @@ def _meanwhile(holding: Holding | None, terms: Terms) -> list[str]:
         "discounts": gettext("Your discounts changed."),
         "cancel_at": gettext("The subscription was cancelled, or kept after all."),
         "trialing": gettext("The trial ended."),
+        "payer": gettext("What your payments are taken from changed."),
     }
     changed = [each.what for each in holdings.differences(terms.facts, holding.facts)]
     return differences(terms.before, state_of(holding)) + [words[each] for each in changed if each in words]
