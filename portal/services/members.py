@@ -4,6 +4,7 @@ Whatever changes a role or removes somebody holds the workspace's lock (``seats.
 the person who asks may do, so that of two who act at the same moment the second is told what changed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -95,9 +96,20 @@ def of_user(session: Session, user_id: int) -> Person | None:
     return _person(row) if row else None
 
 
+def of_email(session: Session, email: str) -> Person | None:
+    """The member of the entered workspace with this address, whatever its case."""
+    row = session.execute(_people().where(func.lower(User.email) == email.strip().lower())).first()
+    return _person(row) if row else None
+
+
 def in_charge(session: Session) -> list[str]:
     """The addresses of owners and admins, whom the workspace's news of its members goes to."""
-    statement = _people().where(Member.role.in_((OWNER, ADMIN))).order_by(Member.id)
+    return with_roles(session, (OWNER, ADMIN))
+
+
+def with_roles(session: Session, roles: Sequence[str]) -> list[str]:
+    """The addresses of those who have one of ``roles``, the longest here first."""
+    statement = _people().where(Member.role.in_(roles)).order_by(Member.id)
     return [row.email for row in session.execute(statement)]
 
 

@@ -1,0 +1,253 @@
+"""Whether the AI may answer now: what is used and held in the present usage period, and the cap on both.
+
+One row of each workspace holds it, so that a cap is kept by one UPDATE. Whoever changes it otherwise locks it
+first, before reservations, in every place, so that no two wait for each other. The row is of the present
+period; the first who finds that a new one has begun turns it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.gateways import Gateways
+from portal.models import (
+    Allowance,
+    CapRaise,
+    Reservation,
+    Subscription,
+    UsageDay,
+    UsageEntry,
+    UsageLimit,
+    UsagePeriod,
+)
+from portal.services import subscriptions, usage_prices
+from portal.services.usage_prices import RESOLUTION
+
+HELD, ANSWERED, SETTLED, LAPSED, RELEASED = "held", "answered", "settled", "lapsed", "released"
+STOP, HAND_OVER, ASK_APPROVER = "stop", "hand_over", "ask_approver"
+OVER_CAP = "over_cap"
+# why the AI may not answer
+CAP_REACHED, LIMITED, NOT_SUBSCRIBED = "cap_reached", "limited", "not_subscribed"
+# with one of these the AI works
+WORKING = (subscriptions.ACTIVE, subscriptions.PAYMENT_PENDING)
+# how soon to look again for the new period of a subscription, whose news are on their way
+LOOK_AGAIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class State:
+    """The allowance of one moment, in units of resolutions.
+
+    ``used`` are billed (free in a trial), ``pending`` may still become so, ``held`` are reserved without an
+    answer yet. ``cap`` is None, and so is ``left``, where nothing stops the AI; ``trial_cap`` says that it is
+    the trial's. The period is [``starts_at``, ``until``), None before there is one; a ``trial`` is free.
+    """
+
+    may_answer: bool
+    reason: str | None
+    used: int
+    pending: int
+    held: int
+    cap: int | None
+    at_cap: str
+    trial: bool
+    trial_cap: bool
+    starts_at: datetime | None
+    until: datetime | None
+
+    @property
+    def accrued(self) -> int:
+        """All that is or may become billed."""
+        return self.used + self.pending + self.held
+
+    @property
+    def left(self) -> int | None:
+        """How many units the AI may still take."""
+        return None if self.cap is None else max(self.cap - self.accrued, 0)
+
+
+def current(gateways: Gateways, workspace_id: int) -> State:
+    """May the AI answer now, how much is left, until when, and what to do at the cap."""
+    now = gateways.clock.now()
+    with unit_of_work(workspace_id) as session:
+        row = session.scalars(select(Allowance)).first()
+        if row is None or is_over(row, now) or _has_lapsed(session, now):
+            row = locked(session, now)
+        return state(session, row)
+
+
+def state(session: Session, row: Allowance) -> State:
+    """What ``row``, which is of the present period, comes to."""
+    waiting = select(func.count()).select_from(Reservation).where(Reservation.state == HELD)
+    held = session.scalars(waiting).one()
+    subscription = subscriptions.current(session)
+    limit = session.scalars(select(UsageLimit)).first()
+    trial = is_trial(session, row.period_start)
+    most = trial_cap(session, row.period_start, subscription)
+    reason = _reason(row, subscription)
+    return State(
+        may_answer=reason is None,
+        reason=reason,
+        used=row.used,
+        pending=max(row.held - held, 0),
+        held=held,
+        cap=row.cap,
+        at_cap=limit.at_cap if limit else STOP,
+        trial=trial,
+        trial_cap=most is not None and most == row.cap,
+        starts_at=row.period_start,
+        until=row.period_end,
+    )
+
+
+def _reason(row: Allowance, subscription: Subscription | None) -> str | None:
+    access = subscription.access if subscription else subscriptions.NONE
+    if access == subscriptions.LIMITED:
+        return LIMITED
+    if access not in WORKING:
+        return NOT_SUBSCRIBED
+    return CAP_REACHED if row.cap is not None and row.used + row.held >= row.cap else None
+
+
+# --- the row -------------------------------------------------------------------------------------------
+
+
+def locked(session: Session, now: datetime) -> Allowance:
+    """The entered workspace's row, of the present period, held until ``session`` commits.
+
+    Reservations without an answer in time are let go.
+    """
+    statement = select(Allowance).with_for_update().execution_options(populate_existing=True)
+    row = session.scalars(statement).first()
+    if row is None:
+        session.execute(insert(Allowance).values(used=0, held=0).on_conflict_do_nothing())
+        row = session.scalars(statement).one()
+    if is_over(row, now):
+        _turn(session, row, now)
+    if _has_lapsed(session, now):
+        _let_go(session, row, now)
+    return row
+
+
+def is_over(row: Allowance, now: datetime) -> bool:
+    """Whether the row is of a period that has ended, or of none."""
+    return row.period_end is None or now >= row.period_end
+
+
+def _turn(session: Session, row: Allowance, now: datetime) -> None:
+    """Begin the present period. What is held counts in it as it did before."""
+    period = session.scalars(period_at(now)).first()
+    if period is not None:
+        row.period_start, row.period_end = period.starts_at, period.ends_at
+    elif row.period_end is not None:
+        # the subscription's news of its new period are on their way
+        row.period_start, row.period_end = row.period_end, now + LOOK_AGAIN
+    if row.period_start is not None:
+        row.used = used_in(session, row.period_start)
+    set_cap(session, row)
+    row.changed_at = now
+    session.flush()
+
+
+def period_at(now: datetime) -> Select[UsagePeriod]:
+    """The usage period that ``now`` is in; of two, the one that began later."""
+    return (
+        select(UsagePeriod)
+        .where(UsagePeriod.starts_at <= now, UsagePeriod.ends_at > now)
+        .order_by(UsagePeriod.starts_at.desc())
+        .limit(1)
+    )
+
+
+def used_in(session: Session, period_start: datetime) -> int:
+    """The resolutions of a period that count against its cap; those that were free above it do not."""
+    if is_trial(session, period_start):
+        total = session.scalars(
+            select(func.sum(UsageEntry.quantity)).where(
+                UsageEntry.period_start == period_start,
+                UsageEntry.key == RESOLUTION,
+                UsageEntry.charge != OVER_CAP,
+            )
+        ).one()
+    else:
+        total = session.scalars(
+            select(func.sum(UsageDay.charged)).where(
+                UsageDay.period_start == period_start, UsageDay.key == RESOLUTION
+            )
+        ).one()
+    return max(int(total or 0), 0)
+
+
+def _has_lapsed(session: Session, now: datetime) -> bool:
+    late = select(Reservation.id).where(Reservation.state == HELD, Reservation.expires_at <= now)
+    return session.execute(late.limit(1)).first() is not None
+
+
+def _let_go(session: Session, row: Allowance, now: datetime) -> None:
+    late = (
+        update(Reservation)
+        .where(Reservation.state == HELD, Reservation.expires_at <= now)
+        .values(state=LAPSED, settled_at=now)
+        .returning(Reservation.id)
+    )
+    row.held -= len(session.execute(late).all())
+    row.changed_at = now
+    session.flush()
+
+
+# --- the cap -------------------------------------------------------------------------------------------
+
+
+def set_cap(session: Session, row: Allowance) -> None:
+    """Put the hard cap of the row's period where the reservations look for it."""
+    row.cap = hard_cap(session, row.period_start)
+    session.flush()
+
+
+def hard_cap(session: Session, period_start: datetime | None) -> int | None:
+    """The units at which the AI stops in the period: the customer's own hard cap, a trial's, or neither."""
+    subscription = subscriptions.current(session)
+    limit = session.scalars(select(UsageLimit)).first()
+    own = None
+    if limit is not None and limit.hard:
+        own = own_cap(limit, subscription)
+    if own is not None and limit is not None:
+        own += raised(session, limit, period_start)
+    caps = [cap for cap in (own, trial_cap(session, period_start, subscription)) if cap is not None]
+    return min(caps, default=None)
+
+
+def own_cap(limit: UsageLimit, subscription: Subscription | None) -> int | None:
+    """The customer's cap in units; one in money by the price that the customer pays."""
+    if limit.cap_amount is None:
+        return limit.cap_units
+    price = usage_prices.of_key(subscription, RESOLUTION)
+    return price.units(limit.cap_amount) if price else None
+
+
+def raised(session: Session, limit: UsageLimit, period_start: datetime | None) -> int:
+    """The units that were allowed in the period on top of the cap that counts now."""
+    total = select(func.coalesce(func.sum(CapRaise.units), 0)).where(CapRaise.period_start == period_start)
+    if limit.cap_since is not None:
+        total = total.where(CapRaise.allowed_at >= limit.cap_since)
+    return int(session.scalars(total).one())
+
+
+def trial_cap(
+    session: Session, period_start: datetime | None, subscription: Subscription | None
+) -> int | None:
+    """The units that a trial has, if the period is one; they are hard whatever was chosen."""
+    if not is_trial(session, period_start):
+        return None
+    catalog = usage_prices.catalog_of(subscription)
+    return catalog.trial.caps.get(RESOLUTION) if catalog.trial else None
+
+
+def is_trial(session: Session, period_start: datetime | None) -> bool:
+    """Whether the period is a trial, whose resolutions are free."""
+    trial = select(UsagePeriod.trial).where(UsagePeriod.starts_at == period_start)
+    return bool(session.scalars(trial).first())

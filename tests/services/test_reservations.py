@@ -1,0 +1,307 @@
+"""A unit is held before it is used: once, within the cap, until it is settled or nobody answered."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from portal.app import create_app
+from portal.gateways import Gateways
+from portal.gateways.jobs import Jobs
+from portal.gateways.mail import mail_gateway
+from portal.services import reservations
+from portal.services.allowances import CAP_REACHED, LIMITED, NOT_SUBSCRIBED
+from portal.services.limits import LimitError
+from portal.services.reservations import Held, Refused
+from tests import factories
+from tests.database import TestDatabase
+from tests.services.limiting import ENDS, Company, TurnedClock, granted
+from tests.services.test_at_once import at_once
+from tests.shop import Shop
+
+
+@pytest.fixture
+def clock() -> TurnedClock:
+    return TurnedClock()
+
+
+@pytest.fixture
+def company(gateways: Gateways, workspace: factories.Account, clock: TurnedClock) -> Company:
+    made = Company(gateways, workspace.workspace_id, workspace.user_id, clock)
+    made.subscribe()
+    return made
+
+
+@pytest.fixture
+def busy(committing: TestDatabase, tmp_path: Path) -> Company:
+    """A company whose rows are there for every thread."""
+    clock = TurnedClock()
+    settings = replace(factories.settings(), database_url=committing.app_url, data_dir=tmp_path)
+    gateways = Gateways(settings, Shop().gateway, clock, mail_gateway(settings), Jobs(), letters=None)  # type: ignore[arg-type]
+    app: Flask = create_app(settings, gateways)
+    account = factories.account(app)
+    made = Company(app.extensions["portal"], account.workspace_id, account.user_id, clock)
+    made.subscribe()
+    return made
+
+
+def test_of_64_at_once_on_a_cap_of_10_exactly_10_are_granted(busy: Company) -> None:
+    busy.limit(cap_units=10)
+    answers = at_once(*[busy.hold] * 64)
+
+    assert granted(answers) == 10
+    assert busy.row() == (0, 10, 10)
+    assert {each.allowance.reason for each in answers if isinstance(each, Refused)} == {CAP_REACHED}
+
+
+def test_a_cap_that_is_set_amid_64_is_refused_or_holds(busy: Company) -> None:
+    answers = at_once(*[busy.hold] * 63, lambda: busy.limit(cap_units=40))
+    at_once(*[busy.hold] * 63)
+    _, held, cap = busy.row()
+
+    # more was held by then than it would have allowed, or it holds for all who came later
+    assert (held, cap) in ((126, None), (40, 40))
+    assert isinstance(answers[-1], LimitError) is (cap is None)
+
+
+def test_one_conversation_asked_for_20_times_at_once_holds_one_unit(busy: Company) -> None:
+    busy.limit(cap_units=10)
+    answers = at_once(*[lambda: busy.hold("c-1")] * 20)
+
+    assert {each.id for each in answers if isinstance(each, Held)} != set()
+    assert len({each.id for each in answers if isinstance(each, Held)}) == 1
+    assert granted(answers) == 20
+    assert busy.row() == (0, 1, 10)
+
+
+def test_reserving_settling_and_billing_at_once_never_passes_the_cap(busy: Company) -> None:
+    busy.limit(cap_units=20)
+    first = [each for each in (busy.hold() for _ in range(15)) if isinstance(each, Held)]
+    names = [each.conversation_id for each in first]
+    busy.answer(*names)
+    work = [lambda name=name: busy.bill(name) for name in names[:8]]
+    work += [lambda name=name: busy.drop(name) for name in names[8:]]
+    answers = at_once(*work, *[busy.hold] * 30)
+
+    used, held, _ = busy.row()
+    assert used == 8
+    assert held == granted(answers[15:])
+    assert used + held <= 20
+    assert not [each for each in answers[:8] if each != ["meter"]]
+
+
+def test_a_unit_is_held_for_a_quarter_of_an_hour_without_an_answer(
+    company: Company, clock: TurnedClock
+) -> None:
+    company.limit(cap_units=1)
+    first = company.hold("a")
+    clock.advance(minutes=14, seconds=59)
+    refused = company.hold("b")
+    clock.advance(seconds=1)
+    second = company.hold("b")
+
+    assert isinstance(first, Held)
+    assert (first.state, first.left, first.until, first.repeated) == ("held", 0, ENDS, False)
+    assert isinstance(refused, Refused)
+    assert isinstance(second, Held)
+    assert company.reservation_states() == ["lapsed", "held"]
+    assert company.row() == (0, 1, 1)
+
+
+def test_the_sweeper_lets_go_too_and_the_page_never_waits_for_it(
+    company: Company, clock: TurnedClock
+) -> None:
+    company.limit(cap_units=5)
+    company.hold("a")
+    company.hold("b")
+    clock.advance(minutes=15)
+
+    assert company.state().left == 5
+    company.hold("c")
+    clock.advance(minutes=15)
+    assert reservations.sweep(company.gateways) == 1
+    assert reservations.sweep(company.gateways) == 0
+    assert company.reservation_states() == ["lapsed", "lapsed", "lapsed"]
+    assert company.row() == (0, 0, 5)
+
+
+def test_after_an_answer_the_unit_is_held_until_it_is_settled(company: Company, clock: TurnedClock) -> None:
+    company.limit(cap_units=2)
+    company.hold("a")
+    company.hold("b")
+    company.answer("a", "b")
+    clock.advance(hours=20)
+    refused = company.hold("c")
+    company.drop("a")
+    free = company.state()
+    company.bill("b")
+    after = company.state()
+
+    assert isinstance(refused, Refused)
+    assert (free.pending, free.used, free.left) == (1, 0, 1)
+    assert (after.pending, after.used, after.left) == (0, 1, 1)
+    assert company.reservation_states() == ["settled", "settled"]
+
+
+def test_asking_again_for_a_conversation_answers_the_same(company: Company, clock: TurnedClock) -> None:
+    company.limit(cap_units=1)
+    first = company.hold("a")
+    clock.advance(minutes=5)
+    again = company.hold("a")
+    company.answer("a")
+    clock.advance(hours=3)
+    answered = company.hold("a")
+
+    assert isinstance(first, Held)
+    assert isinstance(again, Held)
+    assert isinstance(answered, Held)
+    assert first.id == again.id == answered.id
+    assert (again.expires_at, again.repeated, answered.state) == (first.expires_at, True, "answered")
+    assert company.row() == (0, 1, 1)
+
+
+def test_what_lapsed_is_taken_anew_by_the_same_conversation(company: Company, clock: TurnedClock) -> None:
+    company.limit(cap_units=1)
+    first = company.hold("a")
+    clock.advance(minutes=20)
+    second = company.hold("a")
+
+    assert isinstance(first, Held)
+    assert isinstance(second, Held)
+    assert first.id != second.id
+    assert (second.repeated, company.row()) == (False, (0, 1, 1))
+
+
+def test_an_answer_without_asking_is_counted_all_the_same(company: Company) -> None:
+    company.limit(cap_units=3)
+    company.answer("x", "y", "z")
+    refused = company.hold("a")
+
+    assert isinstance(refused, Refused)
+    assert refused.allowance.pending == 3
+    assert company.row() == (0, 3, 3)
+
+
+def test_an_answer_after_the_reservation_lapsed_counts_once(company: Company, clock: TurnedClock) -> None:
+    company.limit(cap_units=3)
+    company.hold("a")
+    clock.advance(minutes=16)
+    company.answer("a")
+
+    assert company.row() == (0, 1, 3)
+    assert company.bill("a") == ["meter"]
+    assert company.row() == (1, 0, 3)
+
+
+def test_a_unit_that_is_given_back_is_free_and_an_answered_one_is_not(company: Company) -> None:
+    company.limit(cap_units=2)
+    a, b = company.hold("a"), company.hold("b")
+    assert isinstance(a, Held)
+    assert isinstance(b, Held)
+    company.answer("b")
+    for each in (a, a, b):
+        reservations.release(company.gateways, company.workspace_id, each.id)
+
+    assert company.reservation_states() == ["released", "answered"]
+    assert company.row() == (0, 1, 2)
+
+
+def test_without_a_cap_everything_is_held_and_nothing_refused(company: Company) -> None:
+    answer = company.hold()
+
+    assert isinstance(answer, Held)
+    assert (answer.left, answer.until) == (None, ENDS)
+    assert company.row() == (0, 1, None)
+
+
+def test_open_reservations_count_in_the_next_period_until_they_are_settled(
+    company: Company, clock: TurnedClock
+) -> None:
+    company.limit(cap_units=3)
+    company.use(1)
+    company.hold("a")
+    company.hold("b")
+    company.answer("a", "b")
+    full = company.hold("c")
+    company.begin(ENDS, ENDS.replace(month=12, day=31))
+    clock.at = ENDS
+    state = company.state()
+    third, fourth = company.hold("d"), company.hold("e")
+    charges = company.bill("a", "b")
+
+    assert isinstance(full, Refused)
+    assert (state.used, state.pending, state.left, state.starts_at) == (0, 2, 1, ENDS)
+    assert isinstance(third, Held)
+    assert isinstance(fourth, Refused)
+    assert charges == ["meter", "meter"]
+    assert company.row() == (2, 1, 3)
+
+
+def test_what_ends_in_the_old_period_counts_there_after_the_new_one_began(
+    company: Company, clock: TurnedClock
+) -> None:
+    company.limit(cap_units=3)
+    company.use(2)
+    company.answer("a", "b")
+    company.begin(ENDS, ENDS.replace(month=12, day=31))
+    clock.at = ENDS.replace(minute=1)
+    company.state()
+    # billable a second before the period's end, seen a minute after
+    charges = company.bill("a", "b", period=ENDS.replace(month=11, day=30))
+
+    assert charges == ["meter", "over_cap"]
+    assert company.row() == (0, 0, 3)
+
+
+def test_while_the_news_of_a_new_period_are_on_their_way_the_ai_goes_on(
+    company: Company, clock: TurnedClock
+) -> None:
+    company.limit(cap_units=1)
+    company.use(1)
+    clock.at = ENDS
+    early = company.hold("a")
+    company.begin(ENDS, ENDS.replace(month=12, day=31))
+    clock.advance(minutes=6)
+    company.answer("a")
+
+    assert isinstance(early, Held)
+    assert (early.left, early.until) == (0, ENDS.replace(minute=5))
+    assert company.state().until == ENDS.replace(month=12, day=31)
+    assert company.row() == (0, 1, 1)
+
+
+@pytest.mark.parametrize(("access", "reason"), [("limited", LIMITED), ("ended", NOT_SUBSCRIBED)])
+def test_without_a_subscription_in_good_standing_nothing_is_held(
+    gateways: Gateways, workspace: factories.Account, clock: TurnedClock, access: str, reason: str
+) -> None:
+    company = Company(gateways, workspace.workspace_id, workspace.user_id, clock)
+    company.subscribe(access=access)
+    answer = company.hold()
+
+    assert isinstance(answer, Refused)
+    assert (answer.allowance.reason, answer.allowance.may_answer) == (reason, False)
+
+
+def test_who_has_bought_nothing_is_refused(
+    gateways: Gateways, workspace: factories.Account, clock: TurnedClock
+) -> None:
+    company = Company(gateways, workspace.workspace_id, workspace.user_id, clock)
+    answer = company.hold()
+
+    assert isinstance(answer, Refused)
+    assert (answer.allowance.reason, answer.allowance.until) == (NOT_SUBSCRIBED, None)
+
+
+def test_what_is_over_is_forgotten_after_a_month(company: Company, clock: TurnedClock) -> None:
+    company.hold("a")
+    company.hold("b")
+    company.answer("b")
+    clock.advance(minutes=15)
+    reservations.sweep(company.gateways)
+    clock.advance(days=29)
+    assert reservations.prune(company.gateways) == 0
+    clock.advance(days=2)
+
+    assert reservations.prune(company.gateways) == 1
+    assert company.reservation_states() == ["answered"]
