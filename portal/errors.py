@@ -22,6 +22,10 @@ class Text(str):
         made.template, made.params = template, dict(params)
         return made
 
+    def __deepcopy__(self, memo: object) -> "Text":
+        """Itself, since nothing of it changes."""
+        return self
+
 
 def N_(template: str, /, **params: object) -> Text:
     """Mark a text for translation where none can happen yet; ``web`` translates it (``translated``)."""

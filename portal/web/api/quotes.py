@@ -16,6 +16,7 @@ from portal.services.api_keys import READ
 from portal.web.api.answers import readable
 from portal.web.api.bodies import Given, query
 from portal.web.api.keys import caller, needs
+from portal.web.api.operations import Operation, describe
 from portal.web.api.paging import Paged, after, link, next_cursor
 
 blueprint = Blueprint("quotes", __name__)
@@ -64,7 +65,16 @@ class Quotes(Given):
     next_cursor: str | None = Field(description=N_("For the next page; null on the last one."))
 
 
+LISTING = Operation(
+    summary=N_("List quotes"),
+    description=N_("Every price that was offered to the workspace, the newest first, and what became of it."),
+    answers=Quotes,
+    query=Paged,
+)
+
+
 @blueprint.get("/quotes")
+@describe(LISTING)
 @needs(READ)
 def listing() -> Response:
     """The workspace's quotes, the newest first."""
