@@ -24,12 +24,14 @@ from portal.services import (
     mails,
     negotiated_discounts,
     notices,
+    outcomes,
     payment_actions,
     payment_sweeping,
     payments,
     planned_changes,
     polling,
     sweeping,
+    usage_periods,
 )
 
 CONCURRENCY = 4
@@ -204,3 +206,15 @@ def sweep_cancellations(context: JobContext, timestamp: int) -> None:
 @queue.task(name="deletion.sweep", pass_context=True, queueing_lock="deletion.sweep")
 def sweep_deletions(context: JobContext, timestamp: int) -> None:
     deletion.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * * */5")
+@queue.task(name="outcomes.mature", pass_context=True, queueing_lock="outcomes.mature")
+def mature_outcomes(context: JobContext, timestamp: int) -> None:
+    outcomes.mature(gateways_of(context))
+
+
+@queue.periodic(cron="*/10 * * * *")
+@queue.task(name="usage_periods.sweep", pass_context=True, queueing_lock="usage_periods.sweep")
+def sweep_usage_periods(context: JobContext, timestamp: int) -> None:
+    usage_periods.sweep(gateways_of(context))

@@ -15,12 +15,13 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
-from portal.models import Allowance, CapRaise, UsageLimit, UsagePeriod
+from portal.models import Allowance, CapRaise, UsageLimit
 from portal.services import allowances, audit, members, spending, subscriptions
 from portal.services.allowances import ASK_APPROVER, HAND_OVER, OVER_CAP, STOP, State
 from portal.services.ids import new_id
 from portal.services.members import Person
 from portal.services.spending import Spent
+from portal.services.usage_periods import Period
 
 METER, TRIAL = "meter", "trial"
 TOO_LOW, TOO_HIGH, NOT_CHOSEN, NOBODY = "too_low", "too_high", "not_chosen", "nobody"
@@ -279,7 +280,7 @@ def _see_right(session: Session, held: Standing, user_id: int) -> None:
 # --- what is billed ------------------------------------------------------------------------------------
 
 
-def charge_for(session: Session, period: UsagePeriod, units: int, now: datetime) -> list[str]:
+def charge_for(session: Session, period: Period, units: int, now: datetime) -> list[str]:
     """How each of ``units`` resolutions that become billable in ``period`` is charged, and count them.
 
     ``meter`` (Stripe bills it) or ``trial`` (free), then ``over_cap`` (free, never sent) for what is above a
@@ -300,7 +301,7 @@ def charge_for(session: Session, period: UsagePeriod, units: int, now: datetime)
     return [TRIAL if period.trial else METER] * within + [OVER_CAP] * (units - within)
 
 
-def taken_back(session: Session, period: UsagePeriod, units: int, now: datetime) -> None:
+def taken_back(session: Session, period: Period, units: int, now: datetime) -> None:
     """Free ``units`` resolutions of the cap of ``period``, which is where their reversal is booked.
 
     So a reversal makes room where the invoice becomes smaller by it: in the open period. Not for those that

@@ -33,6 +33,7 @@ from portal.services import (
     planned_changes,
     seats,
     subscriptions,
+    usage_periods,
 )
 
 WRITING = text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
@@ -188,6 +189,7 @@ def _write_invoice(
     session.expire_all()
     stored = invoices.get(session, invoice.id)
     _compare(session, gateways, invoice, prices)
+    usage_periods.close(session, invoice, prices, now=gateways.clock.now())
     if _invoice_facts(stored) != before:
         audit.record(
             session,
@@ -294,6 +296,7 @@ def _write_subscription(
             after=_subscription_facts(stored),
             quote_id=stored.quote_id,
         )
+    usage_periods.follow(session, stored)
     attempt_states.follow(session, gateways, stored, facts.payment, facts.setup)
     _follow_changes(session, gateways, subscription, stored, paid_by=paid_by)
     notices.about_subscription(

@@ -1,0 +1,267 @@
+"""Conversation events taken in: each once, whatever the order and however often they are sent.
+
+A batch is one transaction of a few statements for all of its events. Conversations are locked in buckets, a
+fixed number per workspace, so that a batch of a thousand takes few locks and always in the same order;
+whoever holds a conversation's bucket sees all of its events and is the only one who derives its units.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zlib import crc32
+
+from sqlalchemy.orm import Session
+
+from portal.gateways import Gateways
+from portal.pricing.outcomes import EVENT_TYPES
+from portal.services import outcomes, subscriptions, units
+from portal.services.units import Happened
+
+ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
+
+BATCH = 1000  # events in one call
+EVENT_ID_LENGTH = 100
+CONVERSATION_ID_LENGTH = 200
+CHANNEL_LENGTH = 40
+EVENTS_PER_CONVERSATION = 1000
+# how far a sender's clock may be ahead of ours; Stripe allows its meters no more
+AHEAD = timedelta(minutes=5)
+# Stripe's meters look 35 days back; a unit matures within a day of its answer, and a month is 31 days
+OLDEST = timedelta(days=40)
+
+# why an event is not taken in; the code is stable, the sentence is for whoever builds the integration
+REASONS = {
+    "id_invalid": f"The id must have 1 to {EVENT_ID_LENGTH} printable characters.",
+    "conversation_id_invalid": (
+        f"The conversation_id must have 1 to {CONVERSATION_ID_LENGTH} printable characters."
+    ),
+    "channel_invalid": f"The channel must have 1 to {CHANNEL_LENGTH} printable characters.",
+    "type_unknown": f"The type must be one of {', '.join(EVENT_TYPES)}.",
+    "time_without_zone": "occurred_at must have a time zone.",
+    "in_the_future": f"occurred_at is more than {AHEAD.seconds // 60} minutes ahead of our clock.",
+    "too_old": f"occurred_at is more than {OLDEST.days} days ago.",
+    "id_reused": "This id was used with other content before.",
+    "no_subscription": "The workspace has no live subscription, and the conversation is not known.",
+    "conversation_full": f"The conversation has {EVENTS_PER_CONVERSATION} events already.",
+}
+
+_BUCKETS = 64
+# apart from the other advisory locks, whose keys are hashes
+_LOCKS = 0x636F << 48
+
+LOCK = """
+SELECT pg_advisory_xact_lock(k), EXISTS (
+  SELECT FROM subscription WHERE status = ANY(%(live)s) AND access = ANY(%(bought)s))
+FROM unnest(%(keys)s::bigint[]) AS k
+"""
+KNOWN = "SELECT DISTINCT conversation_id FROM resolution WHERE conversation_id = ANY(%(ids)s)"
+# A statement sees what was there when it began: that comes back beside what is added
+ADD = """
+WITH sent AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%(events)s::json) AS s
+    (id text, conversation_id text, type text, occurred_at timestamptz, channel text, test boolean)
+), added AS (
+  INSERT INTO conversation_event
+    (workspace_id, id, conversation_id, type, occurred_at, channel, test, received_at)
+  SELECT %(workspace)s, id, conversation_id, type, occurred_at, channel, test, %(now)s FROM sent s
+  WHERE NOT EXISTS (
+    SELECT FROM conversation_event e
+    WHERE e.workspace_id = %(workspace)s AND e.conversation_id = s.conversation_id OFFSET %(full)s)
+  ORDER BY id
+  ON CONFLICT DO NOTHING
+  RETURNING id
+)
+SELECT true AS added, id, null, null, null, null, null FROM added
+UNION ALL
+SELECT false, e.id, e.conversation_id, e.type, e.occurred_at, e.channel, e.test
+FROM conversation_event e WHERE e.conversation_id IN (SELECT conversation_id FROM sent)
+"""
+STORED = """
+SELECT id, conversation_id, type, occurred_at, channel, test FROM conversation_event WHERE id = ANY(%(ids)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationEvent:
+    """One event as it is sent; ``occurred_at`` is aware, the id is the sender's."""
+
+    id: str
+    conversation_id: str
+    type: str
+    occurred_at: datetime
+    channel: str = "chat"
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of one event: accepted, duplicate, or rejected with a code of REASONS."""
+
+    id: str
+    result: str
+    reason: str | None = None
+
+    @property
+    def message(self) -> str | None:
+        """The reason in a sentence."""
+        return REASONS[self.reason] if self.reason else None
+
+
+def take_in(
+    session: Session, gateways: Gateways, workspace_id: int, events: Sequence[ConversationEvent]
+) -> list[Taken]:
+    """Store events that are new and write what their conversations come to by them; in the order given.
+
+    In the caller's transaction, which should end soon after: the conversations stay locked until then.
+    """
+    now = gateways.clock.now()
+    refused = {i: reason for i, event in enumerate(events) if (reason := _fault(event, now))}
+    # of those with one id in the same batch the first counts
+    wanted: dict[str, ConversationEvent] = {}
+    for position, event in enumerate(events):
+        if position not in refused:
+            wanted.setdefault(event.id, event)
+    results = _take_in(session, workspace_id, wanted, now) if wanted else {}
+    return [
+        Taken(event.id, REJECTED, refused[position])
+        if position in refused
+        else _answer(event, wanted[event.id], results[event.id])
+        for position, event in enumerate(events)
+    ]
+
+
+def _answer(event: ConversationEvent, first: ConversationEvent, result: Taken) -> Taken:
+    """The answer to ``event`` when ``result`` is that to the first with its id in the batch."""
+    if event is first or result.result == REJECTED:
+        return result
+    return Taken(event.id, DUPLICATE) if event == first else Taken(event.id, REJECTED, "id_reused")
+
+
+def _fault(event: ConversationEvent, now: datetime) -> str | None:
+    """Why the event cannot be taken in, by itself."""
+    if not _is_id(event.id, EVENT_ID_LENGTH):
+        return "id_invalid"
+    if not _is_id(event.conversation_id, CONVERSATION_ID_LENGTH):
+        return "conversation_id_invalid"
+    if not _is_id(event.channel, CHANNEL_LENGTH):
+        return "channel_invalid"
+    if event.type not in EVENT_TYPES:
+        return "type_unknown"
+    if event.occurred_at.tzinfo is None:
+        return "time_without_zone"
+    if event.occurred_at > now + AHEAD:
+        return "in_the_future"
+    return "too_old" if event.occurred_at < now - OLDEST else None
+
+
+def _is_id(text: str, length: int) -> bool:
+    # what is printable is also what the database can store: neither NUL nor half a character
+    return 0 < len(text) <= length and text.isprintable()
+
+
+def _take_in(
+    session: Session, workspace_id: int, wanted: Mapping[str, ConversationEvent], now: datetime
+) -> dict[str, Taken]:
+    """Store events and follow them, with their conversations locked; the answer by id."""
+    results: dict[str, Taken] = {}
+    if not _lock(session, workspace_id, wanted):
+        known = _known(session, wanted)
+        results = {
+            event.id: Taken(event.id, REJECTED, "no_subscription")
+            for event in wanted.values()
+            if event.conversation_id not in known
+        }
+        wanted = {id: event for id, event in wanted.items() if id not in results}
+    if not wanted:
+        return results
+    added, before = _add(session, workspace_id, wanted, now)
+    results |= {id: Taken(id, ACCEPTED) for id in added}
+    results |= _repeated(session, [event for id, event in wanted.items() if id not in added], before)
+    conversations: dict[str, list[Happened]] = {}
+    for id in added:
+        conversations.setdefault(wanted[id].conversation_id, []).append(_happened(wanted[id]))
+    if conversations:
+        _follow(session, workspace_id, conversations, before, now)
+    return results
+
+
+def _lock(session: Session, workspace_id: int, wanted: Mapping[str, ConversationEvent]) -> bool:
+    """Lock the conversations; whether the workspace has a live subscription."""
+    buckets = {crc32(event.conversation_id.encode()) % _BUCKETS for event in wanted.values()}
+    keys = [_LOCKS + workspace_id * _BUCKETS + bucket for bucket in sorted(buckets)]
+    words = {"live": list(subscriptions.LIVE), "bought": list(subscriptions.BOUGHT)}
+    rows = session.connection().exec_driver_sql(LOCK, {"keys": keys, **words}).all()
+    return bool(rows[0][1])
+
+
+def _known(session: Session, wanted: Mapping[str, ConversationEvent]) -> set[str]:
+    """The conversations that have a unit: what is said about them may take back what was charged."""
+    ids = {event.conversation_id for event in wanted.values()}
+    return {row[0] for row in session.connection().exec_driver_sql(KNOWN, {"ids": list(ids)})}
+
+
+Stored = dict[str, dict[str, ConversationEvent]]
+
+
+def _add(
+    session: Session, workspace_id: int, wanted: Mapping[str, ConversationEvent], now: datetime
+) -> tuple[list[str], Stored]:
+    """Insert the events; the ids of those that are new, and what was there of their conversations, by id."""
+    body = json.dumps([_plain(event) for event in wanted.values()])
+    values = {"events": body, "workspace": workspace_id, "now": now, "full": EVENTS_PER_CONVERSATION - 1}
+    added: list[str] = []
+    before: Stored = {}
+    for new, *row in session.connection().exec_driver_sql(ADD, values):
+        if new:
+            added.append(row[0])
+        else:
+            before.setdefault(row[1], {})[row[0]] = ConversationEvent(*row)
+    return added, before
+
+
+def _repeated(session: Session, left: Sequence[ConversationEvent], before: Stored) -> dict[str, Taken]:
+    """The answers to events that were not added: the same one is there, or another, or there is no room."""
+    stored = {id: event for events in before.values() for id, event in events.items()} if left else {}
+    elsewhere = [event.id for event in left if event.id not in stored]
+    if elsewhere:
+        for row in session.connection().exec_driver_sql(STORED, {"ids": elsewhere}):
+            stored[row[0]] = ConversationEvent(*row)
+    return {event.id: _of_repeated(event, stored.get(event.id)) for event in left}
+
+
+def _of_repeated(event: ConversationEvent, stored: ConversationEvent | None) -> Taken:
+    if stored is None:
+        return Taken(event.id, REJECTED, "conversation_full")
+    return Taken(event.id, DUPLICATE) if event == stored else Taken(event.id, REJECTED, "id_reused")
+
+
+def _follow(
+    session: Session,
+    workspace_id: int,
+    conversations: Mapping[str, list[Happened]],
+    before: Stored,
+    now: datetime,
+) -> None:
+    """Have the units of conversations derived anew, now that events were added to them."""
+    older = [id for id in conversations if id in before]
+    for id in older:
+        conversations[id] += [_happened(event) for event in before[id].values()]
+    # a conversation without events has no units
+    known = units.load(session, older) if older else {}
+    outcomes.follow(session, workspace_id, conversations, known=known, now=now)
+
+
+def _happened(event: ConversationEvent) -> Happened:
+    return Happened(event.type, event.occurred_at, event.channel, event.test)
+
+
+def _plain(event: ConversationEvent) -> dict[str, object]:
+    return {
+        "id": event.id,
+        "conversation_id": event.conversation_id,
+        "type": event.type,
+        "occurred_at": event.occurred_at.isoformat(),
+        "channel": event.channel,
+        "test": event.test,
+    }

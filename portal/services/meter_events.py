@@ -1,0 +1,108 @@
+"""The outbox to Stripe's meters: what is to be counted there, and what is to be taken back.
+
+Rows are written in the commit of the ledger entry that they are about and carried out afterwards.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from portal.models import MeterEvent
+
+WAITING, SENDING, SENT, FAILED = "waiting", "sending", "sent", "failed"
+DROPPED, CANCELLING, CANCELLED = "dropped", "cancelling", "cancelled"
+# owed as a credit note: there is no open period left from which Stripe could take it
+CREDITING = "crediting"
+
+# Stripe cancels for 24 hours from when it received the event; the rest is the way there
+CANCEL_WITHIN = timedelta(hours=23)
+
+# written for the entries that are to be counted at Stripe, within the statement that adds the entries
+ENQUEUE = """
+INSERT INTO meter_event
+  (workspace_id, identifier, key, event_name, stripe_customer_id, quantity, at, period_start, entry_id, state)
+SELECT
+  e.workspace_id, s.identifier, e.key, e.key, %(customer)s, e.quantity, e.at, e.period_start, e.id, s.outbox
+FROM entry e JOIN sent s USING (key, source, kind)
+WHERE s.outbox IS NOT NULL
+"""
+
+
+def identifier(workspace_id: int, source: str, *, reversal: bool = False) -> str:
+    """What Stripe knows a unit by: the workspace, and a hash of all; 85 characters at most of Stripe's 100.
+
+    The workspace stands in front, so that the row is found by what Stripe reports.
+    """
+    what = f"{workspace_id}:{source}{':reversal' if reversal else ''}"
+    return f"{workspace_id}-{hashlib.sha256(what.encode()).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """What became of a unit's meter event: it is dropped or being cancelled, or it must be countered."""
+
+    dropped: bool = False
+    cancelling: bool = False
+    counter: bool = False
+
+
+def take_back(
+    session: Session,
+    workspace_id: int,
+    sources: Collection[str],
+    *,
+    now: datetime,
+    final_periods: Collection[datetime],
+) -> Mapping[str, TakenBack]:
+    """Take the meter events of these sources back; what became of each, by source.
+
+    Not yet sent: dropped, nothing goes out. Sent within Stripe's day, or perhaps sent, and its period not yet
+    invoiced (``final_periods``: starts of those that are): to be cancelled. Otherwise it must be countered by
+    a negative one, or by a credit note: the caller knows which and writes it with its ledger entry.
+    """
+    by_identifier = {identifier(workspace_id, source): source for source in sources}
+    rows = session.execute(
+        select(
+            MeterEvent.identifier,
+            MeterEvent.state,
+            MeterEvent.first_tried_at,
+            MeterEvent.sent_at,
+            MeterEvent.period_start,
+        )
+        .where(MeterEvent.identifier.in_(by_identifier))
+        .order_by(MeterEvent.identifier)
+        .with_for_update()
+    ).all()
+    done: dict[str, TakenBack] = {}
+    moved: dict[str, list[str]] = {DROPPED: [], CANCELLING: []}
+    for row in rows:
+        taken = _decide(row.state, row.first_tried_at, row.sent_at, now, row.period_start in final_periods)
+        done[by_identifier[row.identifier]] = taken
+        if taken.dropped:
+            moved[DROPPED].append(row.identifier)
+        if taken.cancelling:
+            moved[CANCELLING].append(row.identifier)
+    for state, identifiers in moved.items():
+        if identifiers:
+            session.execute(
+                update(MeterEvent).where(MeterEvent.identifier.in_(identifiers)).values(state=state)
+            )
+    return done
+
+
+def _decide(
+    state: str, first_tried_at: datetime | None, sent_at: datetime | None, now: datetime, final: bool
+) -> TakenBack:
+    """A try whose result is unknown counts as sent: cancelling what is not there does no harm."""
+    if state in (DROPPED, CANCELLING, CANCELLED, CREDITING):
+        return TakenBack()
+    if state == FAILED or (state == WAITING and first_tried_at is None):
+        return TakenBack(dropped=True)
+    reached = sent_at or first_tried_at
+    if not final and (reached is None or now - reached < CANCEL_WITHIN):
+        return TakenBack(cancelling=True)
+    return TakenBack(counter=True)

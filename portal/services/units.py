@@ -1,0 +1,225 @@
+"""The units of conversations: derived from their events by ``pricing.outcomes``, read and written in sets."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from portal.pricing import outcomes as rules
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND = 1_000_000  # in the unit in which the rules are asked: microseconds
+WINDOW = rules.DAY * SECOND
+
+SOURCE_TIMES = "~"
+ACCEPTED = "accepted"  # of a contest
+
+
+class Happened(NamedTuple):
+    """What the rules need of an event."""
+
+    type: str
+    at: datetime
+    channel: str
+    test: bool
+
+
+@dataclass(slots=True)
+class Unit:
+    """A row of ``resolution``."""
+
+    conversation_id: str
+    episode: int
+    state: str
+    kind: str | None
+    because: str
+    channel: str
+    answered_at: datetime | None
+    matures_at: datetime | None
+    billable_at: datetime | None
+    reversed_at: datetime | None
+    period_start: datetime | None = None
+    charge: str | None = None
+    counts: bool = False
+    times: int = 0
+    contest: str | None = None
+
+    @property
+    def source(self) -> str:
+        """What the ledger calls it, as it stands there last."""
+        return source_of(self.conversation_id, self.episode, self.times)
+
+
+COLUMNS = tuple(field.name for field in fields(Unit))
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM resolution"  # noqa: S608
+LOAD = f"{SELECT} WHERE conversation_id = ANY(%(ids)s) ORDER BY conversation_id, episode FOR UPDATE"
+DUE = (
+    f"{SELECT} WHERE state = 'pending' AND matures_at <= %(now)s"
+    " ORDER BY matures_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED"
+)
+_KEY = ("conversation_id", "episode")
+_TYPES = {
+    "episode": "int",
+    "counts": "boolean",
+    "times": "int",
+    **dict.fromkeys(
+        ("answered_at", "matures_at", "billable_at", "reversed_at", "period_start"), "timestamptz"
+    ),
+}
+STORE = f"""
+INSERT INTO resolution (workspace_id, {", ".join(COLUMNS)})
+SELECT %(workspace)s, {", ".join(COLUMNS)} FROM json_to_recordset(%(units)s::json)
+  AS s ({", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in COLUMNS)})
+ON CONFLICT (workspace_id, conversation_id, episode) DO UPDATE SET
+  {", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in _KEY)}
+"""  # noqa: S608
+REMOVE = "DELETE FROM resolution WHERE conversation_id = %(conversation_id)s AND episode = %(episode)s"
+
+
+def source_of(conversation_id: str, episode: int, times: int = 1) -> str:
+    """What the ledger calls a unit: ``c7#1``, and ``c7#1~2`` once it has become billable a second time.
+
+    Read from the right it is unambiguous, whatever characters a conversation's id has.
+    """
+    return f"{conversation_id}#{episode}" + (f"{SOURCE_TIMES}{times}" if times > 1 else "")
+
+
+def unit_of(source: str) -> tuple[str, int]:
+    """The conversation and the episode that a source of the ledger names."""
+    conversation_id, _, rest = source.rpartition("#")
+    return conversation_id, int(rest.partition(SOURCE_TIMES)[0])
+
+
+def derive(conversation_id: str, events: Sequence[Happened], now: datetime) -> list[Unit]:
+    """The conversation's units as they stand at ``now``, which nothing but the set of events decides.
+
+    A sender's clock may be ahead by a few minutes: what it says has happened has happened.
+    """
+    latest = max(now, max(event.at for event in events))
+    found = rules.episodes(
+        [rules.Event(event.type, _micros(event.at)) for event in events],
+        now=_micros(latest),
+        test=any(event.test for event in events),
+        window=WINDOW,
+    )
+    return [_unit(conversation_id, episode, events) for episode in found]
+
+
+def _unit(conversation_id: str, episode: rules.Episode, events: Sequence[Happened]) -> Unit:
+    answered_at = _moment(episode.answered_at)
+    return Unit(
+        conversation_id,
+        episode.number,
+        episode.state,
+        episode.kind,
+        episode.because,
+        _channel(events, answered_at),
+        answered_at,
+        _moment(episode.matures_at),
+        _moment(episode.billable_at),
+        _moment(episode.reversed_at),
+    )
+
+
+def _channel(events: Sequence[Happened], answered_at: datetime | None) -> str:
+    """Where it was answered; before that, where the conversation began."""
+    if len(events) == 1:
+        return events[0].channel
+    answers = [e.channel for e in events if e.type == rules.AI_ANSWERED and e.at == answered_at]
+    return min(answers) if answers else min((e.at, e.channel) for e in events)[1]
+
+
+def _micros(at: datetime) -> int:
+    since = at - EPOCH
+    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else EPOCH + timedelta(microseconds=micros)
+
+
+def carry_over(unit: Unit, known: Unit | None) -> Unit:
+    """The unit with what the ledger has of it already."""
+    if known is None:
+        return unit
+    return replace(
+        unit,
+        period_start=known.period_start,
+        charge=known.charge,
+        counts=known.counts,
+        times=known.times,
+        contest=known.contest,
+    )
+
+
+def nothing_left(known: Unit) -> Unit:
+    """What is left of a unit whose episode is none any more, now that a late event arrived."""
+    unit = Unit(
+        known.conversation_id,
+        known.episode,
+        rules.OPEN,
+        None,
+        rules.NO_ANSWER,
+        known.channel,
+        None,
+        None,
+        None,
+        None,
+    )
+    return carry_over(unit, known)
+
+
+def load(session: Session, conversation_ids: Iterable[str]) -> dict[str, list[Unit]]:
+    """The known units of conversations, the first episode first, locked."""
+    found: dict[str, list[Unit]] = {}
+    for row in session.connection().exec_driver_sql(LOAD, {"ids": list(conversation_ids)}):
+        found.setdefault(row[0], []).append(Unit(*row))
+    return found
+
+
+def due(session: Session, now: datetime, limit: int) -> list[Unit]:
+    """Units that are to become billable, the first due first, locked; not those that somebody works on."""
+    rows = session.connection().exec_driver_sql(DUE, {"now": now, "limit": limit})
+    return [Unit(*row) for row in rows]
+
+
+def store(session: Session, workspace_id: int, units: Sequence[Unit]) -> None:
+    """Write units over what is known of them; one whose episode is none any more and never counted goes."""
+    kept = [unit for unit in units if not _is_nothing(unit)]
+    if kept:
+        body = json.dumps([_plain(unit) for unit in kept])
+        session.connection().exec_driver_sql(STORE, {"units": body, "workspace": workspace_id})
+    for unit in filter(_is_nothing, units):
+        key = {"conversation_id": unit.conversation_id, "episode": unit.episode}
+        session.connection().exec_driver_sql(REMOVE, key)
+
+
+def _is_nothing(unit: Unit) -> bool:
+    return unit.state == rules.OPEN and unit.episode > 1 and not unit.times
+
+
+def _plain(unit: Unit) -> Mapping[str, object]:
+    return {
+        "conversation_id": unit.conversation_id,
+        "episode": unit.episode,
+        "state": unit.state,
+        "kind": unit.kind,
+        "because": unit.because,
+        "channel": unit.channel,
+        "answered_at": _text(unit.answered_at),
+        "matures_at": _text(unit.matures_at),
+        "billable_at": _text(unit.billable_at),
+        "reversed_at": _text(unit.reversed_at),
+        "period_start": _text(unit.period_start),
+        "charge": unit.charge,
+        "counts": unit.counts,
+        "times": unit.times,
+        "contest": unit.contest,
+    }
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

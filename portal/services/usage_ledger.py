@@ -1,0 +1,120 @@
+"""The ledger of usage: entries with their rollup and what Stripe is to be told, written in one statement."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal.models import UsageDay
+from portal.services import meter_events
+
+# kinds: a resolution, its reversal, another key's units, and what was never to be counted in hindsight
+BILLABLE, REVERSAL, USAGE, CORRECTION = "billable", "reversal", "usage", "correction"
+# charges: by Stripe's meter, or not at all
+METER, TRIAL, OVER_CAP = "meter", "trial", "over_cap"
+
+# why an entry is not where one would look for it
+LATE = "late"  # its own month was closed: it is in the open one, stamped when it was found out
+LATE_EVENT = "late_event"  # an event that arrived late made it another outcome
+AFTER_END = "after_end"  # the subscription had ended; what is owed for it is credited
+CONTESTED = "contested"
+NOTES = (LATE, LATE_EVENT, AFTER_END, CONTESTED)
+
+WRITE = f"""
+WITH sent AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%(entries)s::json) AS s (
+    period_start timestamptz, key text, source text, kind text, basis text, quantity bigint, at timestamptz,
+    channel text, charge text, note text, occurred_at timestamptz, sent_quantity bigint,
+    outbox text, identifier text)
+), entry AS (
+  INSERT INTO usage_entry (workspace_id, period_start, key, source, kind, basis, quantity, at, channel,
+    charge, note, occurred_at, sent_quantity)
+  SELECT %(workspace)s, period_start, key, source, kind, basis, quantity, at, channel, charge,
+    note, occurred_at, sent_quantity FROM sent
+  ON CONFLICT DO NOTHING
+  RETURNING workspace_id, period_start, id, key, source, kind, basis, quantity, at, channel, charge
+), outbox AS ({meter_events.ENQUEUE}
+), day AS (
+  INSERT INTO usage_day AS d (workspace_id, period_start, key, channel, day,
+    quantity, charged, confirmed, assumed, reversed)
+  SELECT workspace_id, period_start, key, channel, (at AT TIME ZONE 'UTC')::date,
+    sum(quantity), coalesce(sum(quantity) FILTER (WHERE charge = 'meter'), 0),
+    coalesce(sum(quantity) FILTER (WHERE basis = 'confirmed' AND kind <> 'reversal'), 0),
+    coalesce(sum(quantity) FILTER (WHERE basis = 'assumed' AND kind <> 'reversal'), 0),
+    count(*) FILTER (WHERE kind = 'reversal')
+  FROM entry GROUP BY 1, 2, 3, 4, 5
+  ON CONFLICT (workspace_id, period_start, key, channel, day) DO UPDATE SET
+    quantity = d.quantity + excluded.quantity, charged = d.charged + excluded.charged,
+    confirmed = d.confirmed + excluded.confirmed, assumed = d.assumed + excluded.assumed,
+    reversed = d.reversed + excluded.reversed
+), used AS (
+  UPDATE usage_period p SET used = p.used + s.quantity
+  FROM (SELECT period_start, sum(quantity) AS quantity FROM entry WHERE key = 'resolution' GROUP BY 1) s
+  WHERE p.workspace_id = %(workspace)s AND p.starts_at = s.period_start
+)
+SELECT source FROM entry
+"""  # noqa: S608 (all of it is ours)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One line of the ledger; ``outbox`` is the state in which Stripe's meter is to hear of it, if at all."""
+
+    period_start: datetime
+    key: str
+    source: str
+    kind: str
+    quantity: int
+    at: datetime
+    channel: str
+    charge: str
+    basis: str | None = None
+    note: str | None = None
+    occurred_at: datetime | None = None
+    sent_quantity: int | None = None
+    outbox: str | None = None
+    identifier: str | None = None
+
+
+def write(
+    session: Session, workspace_id: int, entries: Sequence[Entry], *, customer_id: str | None
+) -> set[str]:
+    """Add entries, their sums and the outbox's rows; the sources of those that were not there before.
+
+    The periods' rows are locked by the caller, so that sums are written one after the other.
+    """
+    body = json.dumps([_plain(entry) for entry in entries])
+    found = session.connection().exec_driver_sql(
+        WRITE, {"entries": body, "workspace": workspace_id, "customer": customer_id}
+    )
+    return {row[0] for row in found}
+
+
+def charged(session: Session, period_start: datetime, key: str) -> int:
+    """The sum of what is charged in a period so far."""
+    total = select(func.coalesce(func.sum(UsageDay.charged), 0)).where(
+        UsageDay.period_start == period_start, UsageDay.key == key
+    )
+    return int(session.scalar(total) or 0)
+
+
+def _plain(entry: Entry) -> dict[str, object]:
+    return {
+        "period_start": entry.period_start.isoformat(),
+        "key": entry.key,
+        "source": entry.source,
+        "kind": entry.kind,
+        "quantity": entry.quantity,
+        "at": entry.at.isoformat(),
+        "channel": entry.channel,
+        "charge": entry.charge,
+        "basis": entry.basis,
+        "note": entry.note,
+        "occurred_at": entry.occurred_at.isoformat() if entry.occurred_at else None,
+        "sent_quantity": entry.sent_quantity,
+        "outbox": entry.outbox,
+        "identifier": entry.identifier,
+    }

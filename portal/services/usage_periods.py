@@ -1,0 +1,256 @@
+"""Months of usage: opened from the subscription's metered items, closed by the invoice that bills them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, delete, exists, func, not_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from portal import pricing
+from portal.db import unit_of_work
+from portal.gateways import Gateways
+from portal.gateways import stripe_words as words
+from portal.models import CatalogPrice, Subscription, UsageDay, UsagePeriod
+from portal.pricing import periods as calendar
+from portal.services import subscriptions
+
+RESOLUTION = "resolution"
+OPEN, CLOSED = "open", "closed"
+# Stripe makes the draft final an hour after the period's end; what is found later than this would be sent too
+# late to be on it
+LAST_CALL = timedelta(minutes=30)
+# a month without usage may have no invoice at all
+CLOSED_WITHOUT_INVOICE_AFTER = timedelta(days=3)
+SECOND = timedelta(seconds=1)
+BATCH = 500
+
+
+@dataclass
+class Period:
+    """A period that is locked; ``used`` follows what is booked in it."""
+
+    starts_at: datetime
+    ends_at: datetime
+    state: str
+    trial: bool
+    used: int
+
+    def takes(self, now: datetime) -> bool:
+        """Whether what happened in it can still be billed with it."""
+        return self.state == OPEN and now < self.ends_at + LAST_CALL
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something is booked: in its own period at its own instant, or ``late`` in the open one, now."""
+
+    period: Period
+    at: datetime
+    late: bool
+    was_trial: bool = False  # ``late``, and its own period was a trial, which is free
+
+
+@dataclass(frozen=True)
+class Periods:
+    """The periods that matter to a few instants, oldest first, and the time it is."""
+
+    rows: Sequence[Period]
+    now: datetime
+    customer_id: str | None = None  # the workspace's, at Stripe
+
+    def containing(self, at: datetime) -> Period | None:
+        """The period that ``at`` belongs to; none before the subscription, between two, and after its end."""
+        return next((row for row in reversed(self.rows) if row.starts_at <= at < row.ends_at), None)
+
+    def starting(self, starts_at: datetime) -> Period | None:
+        """The period by its start."""
+        return next((row for row in self.rows if row.starts_at == starts_at), None)
+
+    def place(self, at: datetime) -> Place | None:
+        """Where what happened at ``at`` is booked; nowhere if no subscription pays for it."""
+        own = self.containing(at)
+        if own is None:
+            return None
+        if own.takes(self.now):
+            return Place(own, at, late=False)
+        current = self.containing(self.now)
+        if current is None or not current.takes(self.now):
+            return None
+        return Place(current, self.now, late=True, was_trial=own.trial)
+
+
+LOCKED = """
+SELECT starts_at, ends_at, state, trial, used, (SELECT stripe_customer_id FROM billing_details) AS customer_id
+FROM usage_period WHERE ends_at > %(since)s ORDER BY starts_at FOR UPDATE
+"""
+
+
+def locked(session: Session, *, since: datetime, until: datetime, now: datetime) -> Periods:
+    """The periods that instants in [since, until] may belong to, locked until the end of the transaction.
+
+    A period that Stripe has begun and not yet told of is opened ahead: the calendar says when it ends.
+    """
+    connection = session.connection()
+    rows = connection.exec_driver_sql(LOCKED, {"since": since}).all()
+    last = rows[-1].ends_at if rows else None
+    if (last is None or last <= max(until, now)) and _open_ahead(session, max(until, now)):
+        rows = connection.exec_driver_sql(LOCKED, {"since": since}).all()
+    periods = [Period(row.starts_at, row.ends_at, row.state, row.trial, row.used) for row in rows]
+    return Periods(periods, now, rows[-1].customer_id if rows else None)
+
+
+def follow(session: Session, subscription: Subscription) -> None:
+    """Open the period that the metered items are in; end the last one with the subscription.
+
+    ``subscription`` is the projection that was just written.
+    """
+    if subscription.status in subscriptions.ENDED:
+        if subscription.ended_at is not None:
+            _drop(session, UsagePeriod.starts_at >= subscription.ended_at)
+            _cut(session, subscription.ended_at)
+        return
+    span = _span(subscription)
+    if subscription.access == subscriptions.NONE or span is None:
+        return
+    start, end = span
+    _open_until(session, subscription, start)
+    _drop(session, UsagePeriod.starts_at > start, UsagePeriod.starts_at < end)
+    _cut(session, start)
+    later = session.scalars(
+        select(UsagePeriod.starts_at)
+        .where(UsagePeriod.starts_at > start, UsagePeriod.starts_at < end)
+        .order_by(UsagePeriod.starts_at)
+    ).first()
+    _open(session, subscription, start, later or end)
+
+
+def close(
+    session: Session, invoice: words.Invoice, prices: Mapping[str, CatalogPrice], *, now: datetime
+) -> None:
+    """Close the periods that a final invoice bills: those of its metered lines, which it is noted for.
+
+    A renewal's invoice closes what ended before it was made, too: Stripe had nothing to bill for that.
+    ``prices``: Stripe's price id → our catalogue's row.
+    """
+    if invoice.subscription_id is None:
+        return
+    metered = [line for line in invoice.lines if _is_usage(prices.get(line.price_id or ""))]
+    billed = {subscriptions.moment(line.period_end) for line in metered if not line.proration}
+    own = select(UsagePeriod).where(UsagePeriod.stripe_subscription_id == invoice.subscription_id)
+    created = datetime.fromtimestamp(invoice.created, UTC)
+    if invoice.billing_reason == "subscription_cycle":
+        ended = own.where(UsagePeriod.ends_at <= created)
+        for row in session.scalars(ended.where(UsagePeriod.state == OPEN).with_for_update()):
+            _close(row, now)
+        latest = session.scalars(ended.order_by(UsagePeriod.ends_at.desc()).limit(1)).first()
+        billed |= {latest.ends_at} if latest else set()
+    for row in session.scalars(own.where(UsagePeriod.ends_at.in_(billed)).with_for_update()):
+        _close(row, now)
+        row.stripe_invoice_id = row.stripe_invoice_id or invoice.id
+    session.flush()
+
+
+def _close(row: UsagePeriod, now: datetime) -> None:
+    row.state, row.closed_at = CLOSED, row.closed_at or now
+
+
+def _is_usage(price: CatalogPrice | None) -> bool:
+    return price is not None and price.key in pricing.catalog(price.catalog).usage
+
+
+def sweep(gateways: Gateways) -> int:
+    """Close the periods that ended days ago and got no invoice: there was nothing in them to bill.
+
+    A batch at a time, a workspace at a time; returns how many workspaces were looked at.
+    """
+    now = gateways.clock.now()
+    over = (UsagePeriod.state == OPEN, UsagePeriod.ends_at <= now - CLOSED_WITHOUT_INVOICE_AFTER)
+    with unit_of_work(system=True) as session:
+        due = session.scalars(select(UsagePeriod.workspace_id).where(*over).distinct().limit(BATCH)).all()
+    for workspace_id in due:
+        with unit_of_work(workspace_id) as session:
+            session.execute(update(UsagePeriod).where(*over).values(state=CLOSED, closed_at=now))
+    return len(due)
+
+
+def _span(subscription: Subscription) -> tuple[datetime, datetime] | None:
+    """The period of the metered items; resolutions' counts, should others have a period of their own."""
+    metered = [item for item in subscription.items if item["metered"] and item.get("period_start")]
+    found = next((item for item in metered if item["key"] == RESOLUTION), metered[0] if metered else None)
+    if found is None:
+        return None
+    start, end = int(str(found["period_start"])), int(str(found["period_end"]))
+    # an item whose period has collapsed, as Stripe's do when a trial ends in a pause, holds no instant
+    return (_at(start), _at(end)) if start < end else None
+
+
+def _at(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _open(session: Session, subscription: Subscription, start: datetime, end: datetime) -> None:
+    trial = subscription.trial_end is not None and end <= subscription.trial_end
+    values = {"ends_at": end, "stripe_subscription_id": subscription.stripe_id, "trial": trial}
+    statement = insert(UsagePeriod).values(starts_at=start, **values)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[UsagePeriod.workspace_id, UsagePeriod.starts_at],
+            set_=values,
+            where=UsagePeriod.state == OPEN,
+        )
+    )
+
+
+def _cut(session: Session, end: datetime) -> None:
+    """The period around ``end`` stops there."""
+    session.execute(
+        update(UsagePeriod)
+        .where(UsagePeriod.starts_at < end, UsagePeriod.ends_at > end)
+        .values(ends_at=end)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _drop(session: Session, *which: ColumnElement[bool]) -> None:
+    """Of what was opened ahead and will not be: as far as nothing was booked in it."""
+    used = exists().where(
+        UsageDay.workspace_id == UsagePeriod.workspace_id, UsageDay.period_start == UsagePeriod.starts_at
+    )
+    session.execute(delete(UsagePeriod).where(UsagePeriod.state == OPEN, not_(used), *which))
+
+
+def _open_ahead(session: Session, until: datetime) -> bool:
+    """Open the live subscription's periods up to the one that contains ``until``; whether there are any."""
+    subscription = subscriptions.bought(session)
+    if subscription is None or subscription.anchor is None:
+        return False
+    last = _last(session, subscription)
+    if last is None:
+        return False
+    end = subscription.cancel_at
+    return _fill(session, subscription, last, until if end is None else min(until, end - SECOND))
+
+
+def _open_until(session: Session, subscription: Subscription, start: datetime) -> None:
+    """Fill what is missing between the last known period and the one that begins at ``start``."""
+    last = _last(session, subscription)
+    if last is not None and last < start and subscription.anchor is not None:
+        _fill(session, subscription, last, start - SECOND)
+
+
+def _last(session: Session, subscription: Subscription) -> datetime | None:
+    own = UsagePeriod.stripe_subscription_id == subscription.stripe_id
+    return session.scalar(select(func.max(UsagePeriod.ends_at)).where(own))
+
+
+def _fill(session: Session, subscription: Subscription, start: datetime, until: datetime) -> bool:
+    assert subscription.anchor is not None
+    anchor = int(subscription.anchor.timestamp())
+    opened = False
+    while start <= until:
+        end = _at(calendar.containing(anchor, "month", int(start.timestamp()))[1])
+        _open(session, subscription, start, end)
+        start, opened = end, True
+    return opened
