@@ -39,4 +39,11 @@ def tax_part(document: Document) -> TaxPart:
 def _discount(part: Document, discounts: Mapping[str, Document]) -> LineDiscount:
     found = part["discount"]
     known = discounts.get(found["id"] if isinstance(found, Mapping) else str(found)) or {}
-    return LineDiscount(part["amount"], known.get("name"), known.get("percent_off"), known.get("amount_off"))
+    return LineDiscount(
+        part["amount"],
+        known.get("name"),
+        known.get("percent_off"),
+        known.get("amount_off"),
+        # what a customer did not bring along as a promotion code was agreed with it
+        agreed="coupon" in known and known.get("promotion_code") is None,
+    )

@@ -104,12 +104,16 @@ class Intent:
 
 @dataclass(frozen=True)
 class LineDiscount:
-    """What one discount took off a line: ``amount`` ≥ 0, and what it is called where that is known."""
+    """What one discount took off a line: ``amount`` ≥ 0, and what it is called where that is known.
+
+    ``agreed``: it was given to this customer, not brought by a promotion code.
+    """
 
     amount: int
     name: str | None = None
     percent_off: str | None = None
     amount_off: int | None = None
+    agreed: bool = False
 
 
 @dataclass(frozen=True)

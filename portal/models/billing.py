@@ -72,7 +72,7 @@ class Invoice(WorkspaceOwned, Base):
     ending_balance: Mapped[int | None] = mapped_column(BigInteger)
     # [{"id", "key", "catalog", "tier", "interval", "description", "quantity", "unit_amount", "amount",
     #   "discount", "tax", "total", "period_start", "period_end", "proration", "product",
-    #   "discounts": [{"name", "percent_off", "amount_off", "amount"}],
+    #   "discounts": [{"name", "percent_off", "amount_off", "amount", "agreed"}],
     #   "taxes": [{"name", "percentage", "country", "reason", "amount", "taxable"}],
     #   "credited": null or {"invoice", "lines"}: which earlier lines a credit gives back}]
     lines: Mapped[list[JSON]]

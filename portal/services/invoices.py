@@ -155,6 +155,7 @@ def _discount(part: words.LineDiscount) -> dict[str, object]:
         "percent_off": part.percent_off,
         "amount_off": part.amount_off,
         "amount": part.amount,
+        "agreed": part.agreed,
     }
 
 

@@ -113,6 +113,14 @@ def with_roles(session: Session, roles: Sequence[str]) -> list[str]:
     return [row.email for row in session.execute(statement)]
 
 
+def able(session: Session, needed: str, *, limit: int) -> list[str]:
+    """The addresses of members who may do what needs ``needed``, the highest role first."""
+    roles = [role for role in ROLES if may(role, needed)]
+    rank = func.array_position(roles, Member.role)
+    statement = _people().where(Member.role.in_(roles)).order_by(rank, Member.id).limit(limit)
+    return [row.email for row in session.execute(statement)]
+
+
 def workspace_name(session: Session) -> str:
     """The name of the entered workspace."""
     return session.scalars(select(Workspace.name).where(Workspace.id == func.app_workspace_id())).one()

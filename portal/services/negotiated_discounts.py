@@ -166,7 +166,7 @@ def _set(gateways: Gateways, row: NegotiatedDiscount, subscription: Subscription
         ).all()
         products = catalogs.products_of(session, row.line)
     coupon_id = row.stripe_coupon_id or gateways.stripe.changes.create_coupon(
-        f"Agreed for {row.line}",
+        "Agreed discount",
         percent_off=row.percent_off,
         amount_off=row.amount_off,
         currency=row.currency,

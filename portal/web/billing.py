@@ -26,6 +26,7 @@ from portal.web import (
 from portal.web.billing_attention import attention, may_here
 from portal.web.billing_words import bought_lines, invoice_status, next_charges, payment_method
 from portal.web.holding_words import HeldLines, held_lines, planned_words
+from portal.web.starting import start
 
 blueprint = Blueprint("billing", __name__, url_prefix="/billing")
 
@@ -69,6 +70,7 @@ def _facts(session: Session) -> dict[str, object]:
             planned=planned,
             missed=changes.missed(session),
         ),
+        "start": None if subscription else start(session),
         "welcome": subscription is not None and request.args.get("welcome") == subscription.quote_id,
     }
 

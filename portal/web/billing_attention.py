@@ -207,10 +207,13 @@ def _trial(subscription: Subscription) -> Notice | None:
 def _ending(subscription: Subscription | None) -> Notice | None:
     if subscription is None or subscription.cancel_at is None or subscription.ended_at is not None:
         return None
+    body = gettext("Until then everything works. Nothing is charged after that day but the usage before it.")
+    if not may_here("owner"):
+        body = gettext("%(body)s An owner of this workspace can keep it.", body=body)
     return Notice(
         "caution",
         gettext("Your subscription ends on %(date)s", date=date_text(subscription.cancel_at)),
-        gettext("Until then everything works. Nothing is charged after that day but the usage before it."),
+        body,
         [Link(url_for("leaving.page"), gettext("See what happens"))] if may_here("owner") else (),
         [Post(url_for("leaving.keep"), gettext("Keep the subscription"))] if may_here("owner") else (),
     )

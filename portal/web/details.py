@@ -14,6 +14,7 @@ from portal.services.billing_details import DetailsError
 from portal.web import current_user_id, current_workspace_id, gateways, may, workspace_required
 from portal.web.details_form import change_form, elsewhere_form, put_errors
 from portal.web.language import translated
+from portal.web.starting import start
 
 blueprint = Blueprint("details", __name__, url_prefix="/billing/details")
 
@@ -57,7 +58,8 @@ def page() -> str:
     """What stands on invoices, and the form to change it for those who may."""
     known, facts = _known()
     if known is None:
-        return render_template("details/none.html")
+        with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+            return render_template("details/none.html", start=start(session))
     return render_template("details/page.html", form=change_form(known), **facts)
 
 

@@ -39,7 +39,7 @@ from portal.web.billing_words import (
     tax_rates,
 )
 from portal.web.difference_words import bars
-from portal.web.line_words import explained
+from portal.web.line_words import agreed_discounts, explained
 
 blueprint = Blueprint("invoices", __name__, url_prefix="/billing/invoices")
 blueprint.get("/next")(next_invoice.upcoming)
@@ -148,6 +148,7 @@ def _one(session: Session, invoice: Invoice) -> dict[str, Any]:
     originals = _originals(invoice, correction["other"])
     earlier = line_traces.earlier_lines(session, invoice)
     comparison = comparisons.with_previous(session, invoice)
+    agreed = [each for line in invoice.lines for each in agreed_discounts(line, invoice.currency)]
     return {
         "invoice": invoice,
         "proof": proof[-1] if proof else None,
@@ -156,6 +157,8 @@ def _one(session: Session, invoice: Invoice) -> dict[str, Any]:
         "tax_rates": tax_rates(invoice),
         "paid_with": payment_method(invoice.payment) if invoice.payment else None,
         "explained": lambda line: explained(originals.get(line.get("id"), line), invoice.currency, earlier),
+        "agreed": lambda line: agreed_discounts(line, invoice.currency),
+        "other_discount": invoice.discount + sum(each.amount for each in agreed),
         "difference": difference_words,
         "told": told(adjustments.of_invoice(session, invoice.stripe_id)),
         "comparison": comparison,

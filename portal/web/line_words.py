@@ -1,6 +1,7 @@
 """An invoice's lines, explained: period, formula, what a credit gives back, discounts, taxes."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +26,31 @@ def explained(line: Line, currency: str, earlier: Mapping[str, Earlier] | None =
     sentences = [*_period(line), *_formula(line, currency, earlier or {})]
     sentences += [_given_back(each) for each in line_traces.credited_by(line, earlier or {})]
     return sentences + _discounts(line, currency) + _taxes(line, currency)
+
+
+@dataclass(frozen=True)
+class AgreedDiscount:
+    """A discount that was agreed with the customer, at its line: in words, and what it takes off."""
+
+    words: str
+    amount: int  # minor units, negative
+
+
+def agreed_discounts(line: Line, currency: str) -> list[AgreedDiscount]:
+    """The line's own discounts; one that a promotion code brought is the whole invoice's."""
+    return [
+        AgreedDiscount(_agreed(part, currency), -part["amount"])
+        for part in line.get("discounts") or []
+        if part.get("agreed")
+    ]
+
+
+def _agreed(part: Mapping[str, Any], currency: str) -> str:
+    if part.get("percent_off"):
+        return gettext("Agreed with you: %(off)s off", off=percent(str(part["percent_off"])))
+    if part.get("amount_off"):
+        return gettext("Agreed with you: %(off)s off", off=money(part["amount_off"], currency))
+    return gettext("Agreed with you")
 
 
 def _period(line: Line) -> list[str]:
@@ -77,7 +103,7 @@ def _discounts(line: Line, currency: str) -> list[str]:
 
 def _discount(part: Mapping[str, Any], currency: str) -> str:
     off = money(-part["amount"], currency)
-    name = part.get("name") or gettext("Promotion")
+    name = gettext("Agreed with you") if part.get("agreed") else part.get("name") or gettext("Promotion")
     if part.get("percent_off"):
         return gettext(
             "Discount “%(name)s”, %(percent)s off: %(off)s.",

@@ -7,12 +7,14 @@ from flask import render_template
 from flask_babel import gettext
 
 from portal import pricing
+from portal.db import unit_of_work
 from portal.services import next_invoice
 from portal.services.next_invoice import Outlook, Preview
-from portal.web import current_workspace_id, gateways, workspace_required
+from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
 from portal.web.billing_words import item_lines
 from portal.web.line_words import explained
 from portal.web.presentation import date_text, money
+from portal.web.starting import start
 
 
 @workspace_required()
@@ -20,7 +22,8 @@ def upcoming() -> str:
     """The next invoice."""
     found = next_invoice.foresee(gateways(), current_workspace_id())
     if isinstance(found, str):
-        return render_template("invoices/no_next.html", why=found)
+        with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+            return render_template("invoices/no_next.html", why=found, start=start(session))
     return render_template("invoices/next.html", **_facts(found))
 
 

@@ -105,6 +105,8 @@ def _prepared(read: Facts) -> Response | tuple[str, int]:
         quote_id = changes.prepare(gateways(), current_workspace_id(), current_user_id(), wanted)
     except PortalError as error:
         return form_page(read, refusal=translated(error.message)), error.status
+    except pricing.PricingError:
+        return form_page(read, refusal=gettext("This choice is not sold. Choose something else.")), 422
     return redirect(url_for("subscription.quote", quote_id=quote_id), code=303)
 
 
@@ -159,9 +161,11 @@ def renew(quote_id: str) -> Response:
 def _requoted(wanted: Wanted) -> Response:
     try:
         new = changes.prepare(gateways(), current_workspace_id(), current_user_id(), wanted)
-    except (PortalError, pricing.PricingError) as error:
-        message = error.message if isinstance(error, PortalError) else str(error)
-        flash(translated(message), "info")
+    except PortalError as error:
+        flash(translated(error.message), "info")
+        return redirect(url_for("subscription.page"), code=303)
+    except pricing.PricingError:
+        flash(gettext("This choice is not sold. Choose something else."), "info")
         return redirect(url_for("subscription.page"), code=303)
     return redirect(url_for("subscription.quote", quote_id=new), code=303)
 

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from portal.db import unit_of_work
 from portal.models import BillingDetails, QuoteMatch
 from portal.web.billing_words import payment_method
+from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
@@ -21,6 +22,21 @@ def test_who_has_bought_nothing_is_told_what_will_be_here_and_how_to_start(signe
 
     assert "Nothing bought yet" in words(page)
     assert 'href="/pricing"' in page.text
+
+
+@pytest.mark.parametrize("path", ["/billing", "/billing/details", "/billing/invoices/next"])
+def test_who_may_not_buy_is_told_whom_to_ask(
+    app: Flask, signed_in: Browser, workspace: factories.Account, path: str
+) -> None:
+    reader = factories.member(app, workspace.workspace_id)
+    other = app.test_client()
+    assert isinstance(other, Browser)
+    other.sign_in(reader.email, reader.password)
+    asked, owner = words(other.get(path)), words(signed_in.get(path))
+
+    assert f"Ask one of these people: {workspace.email}." in asked
+    assert "Choose a tier" not in asked
+    assert "Choose a tier" in owner
 
 
 def test_after_buying_the_overview_shows_tier_prices_proof_and_receipt(

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from portal import pricing
+from portal.db import unit_of_work
+from portal.services import invoices
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
@@ -82,7 +84,15 @@ def test_a_negotiated_discount_stands_at_its_line_everywhere(
     page, overview = words(buyer.get(PAGE)), words(buyer.get("/billing"))
     wanted = FORM | {"tier": "advanced", "seats": "13", "copilot": "5", "proactive_support": "1"}
     quote = words(buyer.get(buyer.submit(PAGE, wanted).location))
+    shop.advance(days=31, hours=3)
+    customer.settle()
+    with unit_of_work(customer.workspace_id) as session:
+        [renewal, _first] = invoices.listing(session)
+    invoice = words(buyer.get(f"/billing/invoices/{renewal.stripe_id}"))
 
+    assert "Agreed with you: 10% off −$118.80" in invoice
+    assert "Discount −" not in invoice
+    assert "Total $1,343.20" in invoice
     assert "Agreed with you: 10% off, until 1 September 2027 −$118.80" in page
     assert "Agreed with you: 10% off, until 1 September 2027 −$118.80" in overview
     assert "Each month, before tax $1,343.20" in overview
