@@ -14,13 +14,13 @@ from werkzeug.wrappers import Response
 from portal.config import Settings
 from portal.gateways import Gateways
 from portal.web import request_log
-from portal.web.api import keys, openapi, problems, quotes
+from portal.web.api import keys, openapi, problems, quotes, reservations
 from portal.web.security import Seal
 
 PATH = "/v1"
 MOST_BYTES = 1024 * 1024
 
-BLUEPRINTS = (openapi, quotes)
+BLUEPRINTS = (openapi, quotes, reservations)
 
 
 def create_api(gateways: Gateways, settings: Settings, hosts: list[str]) -> Flask:
@@ -35,6 +35,7 @@ def create_api(gateways: Gateways, settings: Settings, hosts: list[str]) -> Flas
     api.extensions["settings"] = settings
     api.extensions["portal"] = gateways
     api.extensions[keys.WINDOWS] = keys.windows(settings)
+    api.url_map.converters["reservation"] = reservations.ReservationId
     problems.install(api, settings.base_url)
     _install_frame(api, settings)
     for module in BLUEPRINTS:

@@ -13,12 +13,18 @@ from portal.web.api.problems import ApiError, Fault, faults
 
 MOST_AT_ONCE = 1_000
 JSON_TYPE = "application/json"
-ID_LENGTH = 128
-# what a source in the ledger is put together from must not hold the signs between its parts
-ID_PATTERN = r"^[A-Za-z0-9._:@=+~-]+$"
-SAMPLE_ID = "evt_01J9Z7Q4"
+ID_LENGTH = 100
+CONVERSATION_ID_LENGTH = 200
+CHANNEL_LENGTH = 40
+CHANNEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
+# visible ASCII but for what addresses and the ledger put between their parts: " # % / ? \
+ID_PATTERN = r"^[!$&-.0-9:->@-\[\]-~]+$"
 
 Id = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=ID_PATTERN)]
+ConversationId = Annotated[str, Field(min_length=1, max_length=CONVERSATION_ID_LENGTH, pattern=ID_PATTERN)]
+Channel = Annotated[
+    str, Field(min_length=1, max_length=CHANNEL_LENGTH, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
+]
 Thing = TypeVar("Thing", bound=BaseModel)
 
 

@@ -1,5 +1,6 @@
 """GET /v1/openapi.json: the API described in OpenAPI 3.1, made from the routes and their pydantic models."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -37,6 +38,7 @@ blueprint = Blueprint("openapi", __name__)
 VERSION = "1.0"
 EXTENSION = "portal.api.document"
 KEY = "key"
+PLACE = re.compile(r"<(?:\w+:)?(\w+)>")
 # of which every answer but the document's own has one
 EVERYWHERE = ("unauthorized", "forbidden", "too_many_requests", "internal", "unavailable")
 WITH_QUERY = ("invalid",)
@@ -87,7 +89,7 @@ def described(api: Flask) -> Iterator[tuple[Rule, str, Any, Operation]]:
 def _document(api: Flask, settings: Settings) -> dict[str, Any]:
     paths: dict[str, PathItem] = {}
     for rule, method, view, operation in described(api):
-        item = paths.setdefault(rule.rule, PathItem())
+        item = paths.setdefault(path_of(rule), PathItem())
         setattr(item, method, _operation(rule, view, operation))
     shape = OpenAPI(
         info=Info(title=f"{settings.brand_name} API", version=VERSION, description=INTRODUCTION),
@@ -113,13 +115,13 @@ def _operation(rule: Rule, view: Any, operation: Operation) -> Described:
             *operation.problems,
         )
     )
-    answers = {str(operation.status): _success(operation)}
+    answers = {str(status): _success(operation) for status in operation.statuses}
     refusals = {str(problems.KINDS[code].status): _response(code) for code in codes}
     return Described(
-        operationId=rule.endpoint.replace(".", "_"),
+        operationId=operation.id,
         summary=operation.summary,
         description=operation.description,
-        parameters=list(_parameters(operation.query)) if operation.query else None,
+        parameters=[*_path_parameters(rule), *_parameters(operation.query)] or None,
         requestBody=_body(operation) if operation.body else None,
         responses=answers | refusals,
         # any one of the scopes is enough
@@ -128,7 +130,7 @@ def _operation(rule: Rule, view: Any, operation: Operation) -> Described:
 
 
 def _success(operation: Operation) -> Response:
-    named = (*LIMITS, *(() if operation.body else ("ETag",)), *(("Link",) if operation.query else ()))
+    named = (*LIMITS, *(("ETag",) if operation.tagged else ()), *(("Link",) if operation.query else ()))
     return Response(
         description=operation.summary,
         headers={name: _header_reference(name) for name in named},
@@ -143,7 +145,25 @@ def _body(operation: Operation) -> RequestBody:
     return RequestBody(required=True, content={"application/json": MediaType(schema=schema)})
 
 
-def _parameters(query: type[BaseModel]) -> Iterator[Parameter]:
+def path_of(rule: Rule) -> str:
+    """The rule as OpenAPI writes it, with ``{name}`` for what varies."""
+    return PLACE.sub(r"{\1}", rule.rule)
+
+
+def _path_parameters(rule: Rule) -> Iterator[Parameter]:
+    for name in rule.arguments:
+        pattern = rule._converters[name].regex
+        yield Parameter(
+            name=name,
+            param_in="path",
+            required=True,
+            param_schema=Schema(type="string", pattern=f"^{pattern}$"),
+        )
+
+
+def _parameters(query: type[BaseModel] | None) -> Iterator[Parameter]:
+    if query is None:
+        return
     shape = query.model_json_schema()
     for name, field in shape["properties"].items():
         said = dict(field)

@@ -14,14 +14,18 @@ MARK = "api_operation"
 class Operation:
     """One operation of the API, as its programmers are told of it. Texts are marked by ``N_``."""
 
+    id: str  # in generated clients the name of a function
     summary: str
     description: str
     answers: type[BaseModel]
-    status: int = 200
+    # of the answer; the first is the usual one
+    statuses: tuple[int, ...] = (200,)
     # the model of the body, and whether it may be a list of up to 1,000 of them
     body: type[BaseModel] | None = None
     batch: bool = False
     query: type[BaseModel] | None = None
+    # whether the answer has an ETag: what is read again and again
+    tagged: bool = False
     # codes of problems, besides those that every operation has
     problems: tuple[str, ...] = ()
 

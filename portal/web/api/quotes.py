@@ -66,10 +66,12 @@ class Quotes(Given):
 
 
 LISTING = Operation(
+    id="listQuotes",
     summary=N_("List quotes"),
     description=N_("Every price that was offered to the workspace, the newest first, and what became of it."),
     answers=Quotes,
     query=Paged,
+    tagged=True,
 )
 
 
