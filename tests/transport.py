@@ -71,5 +71,7 @@ def stripe_client(
 ) -> stripe.StripeClient:
     """The SDK's client, talking to `application`."""
     return stripe.StripeClient(
-        api_key, base_addresses={"api": BASE_ADDRESS}, http_client=WsgiTransport(application, watch)
+        api_key,
+        base_addresses={"api": BASE_ADDRESS, "meter_events": BASE_ADDRESS},
+        http_client=WsgiTransport(application, watch),
     )

@@ -53,7 +53,7 @@ class StripeGateway:
         self._client = stripe.StripeClient(
             secret_key,
             stripe_version=API_VERSION,
-            base_addresses={"api": base_address} if base_address else None,
+            base_addresses={"api": base_address, "meter_events": base_address} if base_address else None,
             max_network_retries=NETWORK_RETRIES,
             http_client=http_client or stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
         )

@@ -91,7 +91,7 @@ def recurrence(recurring: Document) -> str:
     return recurring["interval"] if count == 1 else f"{count} {recurring['interval']}s"
 
 
-def line_description(price: Document, product: Document, quantity: int) -> str:
+def line_description(price: Document, product: Document, quantity: int | str) -> str:
     """`1 × Seat (at $10.00 / month)`; a product with a unit label has `1 user × …` (both recorded)."""
     label = product.get("unit_label")
     many = f"{quantity} {label}" if label else str(quantity)

@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Blueprint, Flask, redirect
 from werkzeug.exceptions import HTTPException
 
-from portal.sandbox import dispatch
+from portal.sandbox import dispatch, event_destinations
 from portal.sandbox.clock import Clock
 from portal.sandbox.faults import Faults
 from portal.sandbox.idempotency import InFlight, forget_old
@@ -32,6 +32,11 @@ MODULES = (
     "tax_ids",
     "tax_settings",
     "meters",
+    "meter_event_routes",
+    "meter_stream",
+    "meter_errors",
+    "thin_events",
+    "event_destinations",
     "domains",
     "event_routes",
     "webhook_endpoints",
@@ -69,6 +74,7 @@ MODULES = (
     "redirects",
     "control",
     "control_pages",
+    "usage_pages",
 )
 
 
@@ -94,9 +100,9 @@ def create_sandbox(
     # Stripe knows no others; refusing them is the dispatcher's, in Stripe's words
     methods = ["GET", "POST", "DELETE", "PUT", "PATCH"]
     app.add_url_rule(
-        "/v1/<path:path>", "api", dispatch.serve, methods=methods, provide_automatic_options=False
+        "/v1/<path:path>", "api", dispatch.serve_v1, methods=methods, provide_automatic_options=False
     )
-    app.add_url_rule("/v2/<path:path>", "later", dispatch.unrecognized, methods=methods)
+    app.add_url_rule("/v2/<path:path>", "v2", dispatch.serve_v2, methods=methods)
     app.register_error_handler(HTTPException, dispatch.refused)
     app.add_url_rule("/", "root", lambda: redirect("/_sandbox/", 303))
     app.add_url_rule("/v1/<path:path>", "preflight", dispatch.preflight, methods=["OPTIONS"])
@@ -112,6 +118,7 @@ def _start(current: Sandbox, webhooks: list[tuple[str, str]]) -> None:
         forget_old(current)
         prepare(current)
         from_command_line(current, webhooks)
+        event_destinations.from_command_line(current, webhooks)
 
 
 def _reset(app: Flask, webhooks: list[tuple[str, str]]) -> None:

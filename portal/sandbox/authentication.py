@@ -11,6 +11,7 @@ from portal.sandbox.events import API_VERSION
 
 SECRET_KEY = re.compile(r"(sk|rk)_test_\w+")
 PUBLISHABLE_KEY = re.compile(r"pk_test_\w+")
+SESSION_TOKEN = re.compile(r"mestoken_test_\w+")
 NO_KEY = (
     "You did not provide an API key. You need to provide your API key in the Authorization header, using "
     "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See "
@@ -40,6 +41,19 @@ def is_publishable(key: str) -> bool:
         message = f"Invalid API Key provided: {shown}"
         raise StripeError(401, "invalid_request_error", message, logged=False, stored=False)
     return False
+
+
+def is_session_token(key: str) -> bool:
+    """Whether it is the token of a meter event session instead of a key."""
+    return SESSION_TOKEN.fullmatch(key) is not None
+
+
+def check_session(given: bool, wanted: bool) -> None:
+    """Refuse a session's token where a key is wanted, and the other way round."""
+    if given != wanted:
+        need = "the authentication token of a meter event session" if wanted else "an API key"
+        message = f"Invalid API Key provided: this endpoint is called with {need}."
+        raise StripeError(401, "invalid_request_error", message, logged=False, stored=False)
 
 
 def check_version(version: str | None) -> None:

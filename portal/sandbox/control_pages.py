@@ -9,7 +9,15 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, g, render_template, request
 
-from portal.sandbox import calendar_steps, deliveries, dispute_outcomes, dunning, faults, next_payment
+from portal.sandbox import (
+    calendar_steps,
+    deliveries,
+    dispute_outcomes,
+    dunning,
+    faults,
+    next_payment,
+    usage_report,
+)
 from portal.sandbox.events import API_VERSION, public
 from portal.sandbox.expansion import KIND_BY_PREFIX
 from portal.sandbox.routes import registered
@@ -35,8 +43,10 @@ STATES = ("status", "active", "valid", "deleted")
 
 
 @blueprint.app_template_filter("moment")
-def moment(seconds: int) -> str:
-    """A unix time for people, in UTC."""
+def moment(seconds: int | str) -> str:
+    """A unix time for people, in UTC; a time of API v2 is one already."""
+    if isinstance(seconds, str):
+        return seconds
     return datetime.fromtimestamp(seconds, UTC).strftime("%d %b %Y, %H:%M:%S UTC")
 
 
@@ -129,14 +139,16 @@ def _shown(current: Sandbox) -> dict[str, Any]:
         "events": current.store.find("event")[:LATEST],
         "attempts": current.store.find("_attempt")[:LATEST],
         "pending": deliveries.pending(current),
+        "usage": usage_report.series(current)[:LATEST],
     }
 
 
 @blueprint.get("/browse/<kind>")
 def browse(kind: str) -> str:
     with sandbox().lock:
-        found = sandbox().store.find(kind)
-    return render_template("control_list.html", kind=kind, rows=found[:ROWS], count=len(found), limit=ROWS)
+        found = list(sandbox().store.walk(kind))
+        rows = [sandbox().store.get(kind, row["id"]) for row in found[:ROWS]]
+    return render_template("control_list.html", kind=kind, rows=rows, count=len(found), limit=ROWS)
 
 
 @blueprint.get("/browse/<kind>/<id>")

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 KIND = "_delivery"
 CONTROLS = "_webhook_controls"
+ENDPOINTS = "webhook_endpoint"
+DESTINATIONS = "v2.core.event_destination"
 # With `reorder`, deliveries wait this long for later ones to overtake them.
 REORDER_SECONDS = 2.0
 LONGEST_REORDER = 8.0
@@ -23,9 +25,18 @@ NO_CONTROLS = {"delay": 0, "drop": 0, "duplicate": 0, "reorder": False}
 
 def queue(sandbox: Sandbox, event: Document) -> int:
     """Queue the event for every endpoint that wants it, in the open transaction; how many there are."""
+    return _queue(sandbox, event, ENDPOINTS)
+
+
+def queue_thin(sandbox: Sandbox, event: Document) -> int:
+    """As `queue`, for a thin event and the destinations that want it."""
+    return _queue(sandbox, event, DESTINATIONS)
+
+
+def _queue(sandbox: Sandbox, event: Document, kind: str) -> int:
     endpoints = [
         endpoint
-        for endpoint in sandbox.store.find("webhook_endpoint", status="enabled")
+        for endpoint in sandbox.store.find(kind, status="enabled")
         if any(fnmatchcase(event["type"], pattern) for pattern in endpoint["enabled_events"])
     ]
     for endpoint in reversed(endpoints):

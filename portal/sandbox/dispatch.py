@@ -15,11 +15,13 @@ from typing import Any
 from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
-from portal.sandbox import contract, expansion, forms, idempotency
+from portal.sandbox import contract, expansion, forms, idempotency, json_bodies
 from portal.sandbox.authentication import (
     api_key,
+    check_session,
     check_version,
     is_publishable,
+    is_session_token,
     refuse_connect,
     refuse_publishable,
 )
@@ -49,12 +51,22 @@ class Answer:
     kept: bool = False
 
 
-def serve(path: str) -> Response:
+def serve_v1(path: str) -> Response:
     """Answer one request to `/v1/…`."""
+    return serve(f"/v1/{path}")
+
+
+def serve_v2(path: str) -> Response:
+    """Answer one request to `/v2/…`, whose bodies are JSON."""
+    return serve(f"/v2/{path}")
+
+
+def serve(path: str) -> Response:
+    """Answer one request to the API."""
     key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
     asked = Request(id=f"req_{random_text(14)}", idempotency_key=key)
     try:
-        answer = _answer(sandbox(), f"/v1/{path}", asked)
+        answer = _answer(sandbox(), path, asked)
     except StripeError as error:
         answer = Answer(error.status, _envelope(error, asked.id))
     except sqlite3.Error as error:
@@ -64,11 +76,6 @@ def serve(path: str) -> Response:
     response = Response(answer.body, answer.status, content_type="application/json")
     _add_headers(response, asked, answer)
     return response
-
-
-def unrecognized(path: str) -> Response:
-    """Refuse the endpoints of API v2, of which this sandbox has none."""
-    return _refusal(unknown_url(request.method, f"/v2/{path}"))
 
 
 def refused(error: HTTPException) -> HTTPException | Response:
@@ -102,10 +109,13 @@ def preflight(path: str) -> Response:
 
 def _answer(current: Sandbox, path: str, asked: Request) -> Answer:
     raw = _decoded()
-    publishable = is_publishable(api_key(request, raw.pop("key", None)))
+    given = api_key(request, raw.pop("key", None))
+    session = given if is_session_token(given) else None
+    publishable = session is None and is_publishable(given)
     refuse_connect(request.headers.get("Stripe-Account"))
     check_version(request.headers.get("Stripe-Version") or raw.pop("_stripe_version", None))
     endpoint, ids = find(request.method, path)
+    check_session(session is not None, endpoint.session)
     if publishable and not endpoint.publishable:
         raise refuse_publishable()
     key = asked.idempotency_key
@@ -117,7 +127,7 @@ def _answer(current: Sandbox, path: str, asked: Request) -> Answer:
         fault.wait()
         fault.before()
         work = _Work(current, endpoint, ids, raw, fault.during)
-        answer = work.run(path, Request(asked.id, key, publishable))
+        answer = work.run(path, Request(asked.id, key, publishable, session))
         fault.after()
     return answer
 
@@ -170,7 +180,8 @@ def _decoded() -> dict[str, Any]:
         raise forms.refused(f"The request is too large: at most {MAX_BODY} bytes are read.")
     raw = forms.decode(request.query_string.decode(errors="replace"))
     if request.method != "GET":
-        raw.update(forms.decode(request.get_data(as_text=True)))
+        decode = json_bodies.decode if request.path.startswith("/v2/") else forms.decode
+        raw.update(decode(request.get_data(as_text=True)))
     return raw
 
 
@@ -181,6 +192,8 @@ def _parameters(endpoint: Route, raw: dict[str, Any], publishable: bool) -> tupl
     if not isinstance(paths, dict) or not all(isinstance(path, str) for path in paths.values()):
         raise forms.refused("Invalid array", "expand")
     own = {name: raw.pop(name) for name in endpoint.browser_params & raw.keys()} if publishable else {}
+    if endpoint.method == "GET" and endpoint.segments[0] == "v2" and "page" in raw:
+        own["page"] = str(raw.pop("page"))  # in the addresses of v2's list pages, not among its parameters
     params = contract.validate(endpoint.params or contract.NoParams, raw)
     refuse_unsupported(params, endpoint.supports)
     return {**params, **own}, list(paths.values())

@@ -59,7 +59,7 @@ def line_of(sandbox: Sandbox, item: Document) -> Document:
     parent = item["_line_parent"] or lines.of_invoice_item(
         item["id"], proration=item["proration"], subscription=item["_subscription"]
     )
-    return lines.build(
+    line = lines.build(
         sandbox,
         amount=item["amount"],
         currency=item["currency"],
@@ -75,6 +75,10 @@ def line_of(sandbox: Sandbox, item: Document) -> Document:
         tax_behavior=item["_tax_behavior"],
         tax_rates=item["tax_rates"],
     )
+    line["quantity_decimal"] = item["quantity_decimal"]
+    if item.get("_usage"):
+        line["_usage"] = item["_usage"]
+    return line
 
 
 def of_price(sandbox: Sandbox, customer: Document, id: str, quantity: int, param: str) -> dict[str, Any]:

@@ -132,18 +132,19 @@ def write(
 
 
 def finalize(sandbox: Sandbox, invoice: Document) -> Document:
-    """Number the draft, settle it with the customer's balance, open it; paid at once when nothing is due.
+    """Count usage once more, number the draft, settle it with the balance, open it; paid when nothing is due.
 
     Raises Stripe's 400 when it is no draft, or when its taxes need a place that the customer does not have.
     """
-    from portal.sandbox import payments
+    from portal.sandbox import payments, usage_lines
 
     if invoice["status"] != "draft":
         raise state_error("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
     customer = sandbox.store.get("customer", invoice["customer"]) or {}
     now = sandbox.now(customer)
     snapshot(sandbox, invoice, customer)
-    write(sandbox, invoice, lines.of_invoice(sandbox, invoice), customer)
+    rows = usage_lines.recount(sandbox, lines.of_invoice(sandbox, invoice))
+    write(sandbox, invoice, rows, customer)
     invoice_totals.require_location(invoice)
     settlement.apply(sandbox, invoice, customer)
     invoice.update(

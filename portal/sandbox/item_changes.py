@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from portal.sandbox import billed, changes, discount_objects, items, ordering, periods
+from portal.sandbox import billed, changes, discount_objects, items, ordering, periods, usage_lines
 from portal.sandbox.documents import in_body, merged_metadata
 from portal.sandbox.errors import invalid, missing
 from portal.sandbox.state import Sandbox
@@ -105,6 +105,7 @@ def _change(
     if "price" in wanted and wanted["price"] != item["price"]["id"]:
         price = ordering.recurring_price(sandbox, wanted, param)
         items.set_price(after, price, ordering.quantity_of(price, wanted, param))
+        after["_usage_from"] = sandbox.now(customer)
     elif "quantity" in wanted:
         items.set_price(after, item["price"], ordering.quantity_of(item["price"], wanted, param))
     if _rhythm(item) != _rhythm(after) and subscription["status"] != "trialing":
@@ -148,21 +149,33 @@ def _rhythm(item: Document) -> tuple[str, int]:
 def prorations(sandbox: Sandbox, subscription: Document, outcome: ItemChanges, at: int) -> list[Document]:
     """The items, not stored yet: the whole old one credited, the whole new one debited (recorded).
 
+    What a metered item counted before it went, or got another price, is billed at the price that it had
+    (docs.stripe.com/billing/subscriptions/usage-based/manage-billing-setup).
+
     The changed and added items remember, in place, what is now billed for them.
     """
     rows: list[Document] = []
     for item in outcome.removed:
-        rows += _credits(sandbox, subscription, item, at)
+        rows += _credits(sandbox, subscription, item, at, outcome.rows)
     for before, after in outcome.changed:
-        rows += _credits(sandbox, subscription, before, at)
+        rows += _credits(sandbox, subscription, before, at, outcome.rows)
         rows += _debits(sandbox, subscription, after, at, outcome.rows)
     for item in outcome.added:
         rows += _debits(sandbox, subscription, item, at, outcome.rows)
     return rows
 
 
-def _credits(sandbox: Sandbox, subscription: Document, item: Document, at: int) -> list[Document]:
-    return [] if items.is_metered(item) else changes.credit_items(sandbox, subscription, item, at)
+def _credits(
+    sandbox: Sandbox, subscription: Document, item: Document, at: int, rows: list[Document]
+) -> list[Document]:
+    """What the item gives back; a metered one bills what was used up to now (flexible billing mode)."""
+    if not items.is_metered(item):
+        return changes.credit_items(sandbox, subscription, item, at)
+    now = sandbox.now(subscription["customer"])
+    meter = item["price"]["recurring"]["meter"]
+    # of this second, unless a price of the same meter begins with it
+    goes_on = any(row["price"]["recurring"]["meter"] == meter for row in rows)
+    return usage_lines.pending(sandbox, subscription, item, now if goes_on else now + 1)
 
 
 def _debits(

@@ -18,6 +18,8 @@ _RANGES = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": oper
 # Kinds whose name in "No such …" differs from the name of their object.
 LABELS = {
     "billing.meter": "meter",
+    "v2.core.event": "event",
+    "v2.core.event_destination": "event destination",
     "customer_balance_transaction": "balance transaction",
     "payment_method": "PaymentMethod",
     "promotion_code": "promotion code",

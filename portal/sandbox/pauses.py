@@ -19,6 +19,7 @@ from portal.sandbox import (
     standing,
     subscriptions,
     update_billing,
+    usage_lines,
 )
 from portal.sandbox.errors import invalid
 from portal.sandbox.state import Sandbox
@@ -45,11 +46,14 @@ def pause(
     credits = _credits(sandbox, subscription, rows, (bill_for.get("unused_time_from") or {}).get("type"), now)
     usage = (bill_for.get("outstanding_usage_through") or {}).get("type", "now")
     if params.get("invoicing_behavior") != "invoice":
-        changes.store_pending(sandbox, credits)
+        changes.store_pending(
+            sandbox, [*credits, *(_pending_usage(sandbox, subscription) if usage == "now" else [])]
+        )
         mark(sandbox, subscription, before, rows, "pause_requested")
         return subscriptions.stored(sandbox, subscription)
     lines = update_billing.lines_of(sandbox, credits)
-    lines += _usage(sandbox, subscription) if usage == "now" and lines else []
+    used = _usage(sandbox, subscription) if usage == "now" else []
+    lines += used if lines or any(line["amount"] for line in used) else []
     subscription["latest_invoice"] = sandbox.new_id("in") if lines else subscription["latest_invoice"]
     mark(sandbox, subscription, before, rows, "pause_requested")
     if lines:
@@ -97,9 +101,18 @@ def _credits(
 
 
 def _usage(sandbox: Sandbox, subscription: Document) -> list[Document]:
-    from portal.sandbox import usage_lines
-
     return usage_lines.up_to_now(sandbox, subscription)
+
+
+def _pending_usage(sandbox: Sandbox, subscription: Document) -> list[Document]:
+    """As `_usage`, waiting for the next invoice; nothing for nothing."""
+    until = sandbox.now(subscription["customer"]) + 1
+    return [
+        row
+        for item in items.of_subscription(sandbox, subscription)
+        if items.is_metered(item)
+        for row in usage_lines.pending(sandbox, subscription, item, until)
+    ]
 
 
 def mark(

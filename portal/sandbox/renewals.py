@@ -170,7 +170,7 @@ def _roll_over(sandbox: Sandbox, subscription: Document, due: list[Document], at
     for item in due:
         item["discounts"] = discount_objects.lasting(sandbox, item["discounts"], at)
         if items.is_metered(item):
-            drafted.append(usage_lines.line(sandbox, subscription, item))
+            drafted += usage_lines.of_period(sandbox, subscription, item)
         recurring = item["price"]["recurring"]
         item["current_period_start"], item["current_period_end"] = periods.containing(
             subscription["billing_cycle_anchor"], recurring["interval"], recurring["interval_count"], at
@@ -187,21 +187,25 @@ def _pending(sandbox: Sandbox, subscription: Document) -> list[Document]:
 
 
 def finish(sandbox: Sandbox, subscription: Document) -> None:
-    """The planned end has come: cancel, and draft a last invoice when something is still to be billed."""
+    """The planned end has come: cancel, and draft a last invoice when something is still to be billed.
+
+    What was used in a period that ends now is: usage of its last hour may be on its way.
+    """
     at = subscription["cancel_at"]
     rows = items.of_subscription(sandbox, subscription)
-    usage = [
-        usage_lines.line(sandbox, subscription, item)
+    drafted = [
+        line
         for item in rows
-        if items.is_metered(item) and item["current_period_end"] <= at
+        if items.is_metered(item) and item["current_period_end"] <= at and subscription["status"] in RENEWING
+        for line in usage_lines.of_period(sandbox, subscription, item)
     ]
-    drafted = changes.pending_lines(sandbox, subscription)
+    drafted += changes.pending_lines(sandbox, subscription)
     if drafted:
         started = min(item["current_period_start"] for item in rows)
         invoice = subscriptions.draft_invoice(
             sandbox,
             subscription,
-            usage + drafted,
+            drafted,
             billing_reason=CYCLE,
             auto_advance=True,
             period=(started, at),

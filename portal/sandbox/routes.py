@@ -19,6 +19,7 @@ class Route:
     `supports`: the parameters that the handler carries out, as dotted paths without list indexes
     (`items.price`; a name alone covers everything below it); None: all. Others answer 400 by name.
     `publishable`: a browser may call it with the publishable key; `browser_params` are then allowed besides.
+    `session`: it is called with the token of a meter event session, and with nothing else.
     """
 
     method: str
@@ -28,6 +29,7 @@ class Route:
     supports: tuple[str, ...] | None
     publishable: bool
     browser_params: frozenset[str]
+    session: bool = False
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
         """The ids in the path, or None when the path is another one."""
@@ -53,6 +55,7 @@ def route(
     supports: tuple[str, ...] | None = None,
     publishable: bool = False,
     browser_params: tuple[str, ...] = (),
+    session: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Register `handler(sandbox, params, **ids)`; it returns the stored document, unexpanded.
 
@@ -62,7 +65,9 @@ def route(
     segments = tuple(path.strip("/").split("/"))
 
     def register(handler: Handler) -> Handler:
-        entry = Route(method, segments, handler, params, supports, publishable, frozenset(browser_params))
+        entry = Route(
+            method, segments, handler, params, supports, publishable, frozenset(browser_params), session
+        )
         routes = _routes.setdefault((method, len(segments)), [])
         routes.append(entry)
         routes.sort(key=lambda known: sum(part.startswith("{") for part in known.segments))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from portal.sandbox import (
+    changes,
     item_changes,
     items,
     pending_updates,
@@ -14,6 +15,7 @@ from portal.sandbox import (
     subscriptions,
     update_billing,
     updates,
+    usage_lines,
 )
 from portal.sandbox.item_changes import ItemChanges
 from portal.sandbox.state import Sandbox
@@ -69,7 +71,19 @@ def enter(sandbox: Sandbox, subscription: Document, phase: Document, proration_b
             update_billing.restart(sandbox, after, outcome, asked)
             return
         after["billing_cycle_anchor"] = now
+    _bill_ended_usage(sandbox, after, outcome, now)
     update_billing.change_items(sandbox, after, _in_mid_period(after, outcome, now), asked)
+
+
+def _bill_ended_usage(sandbox: Sandbox, subscription: Document, outcome: ItemChanges, now: int) -> None:
+    """Let the renewal of this second bill what metered items counted that go or change as their period ends.
+
+    One invoice for both (docs.stripe.com/billing/subscriptions/billing-mode/compare).
+    """
+    for item in (*outcome.removed, *(before for before, _ in outcome.changed)):
+        if items.is_metered(item) and item["current_period_end"] <= now:
+            rows = usage_lines.pending(sandbox, subscription, item, item["current_period_end"], open_end=True)
+            changes.store_pending(sandbox, rows)
 
 
 def _members(sandbox: Sandbox, subscription: Document, phase: Document) -> dict[str, Any]:

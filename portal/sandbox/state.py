@@ -22,11 +22,15 @@ TEST_CLOCK = "test_helpers.test_clock"
 
 @dataclass(frozen=True)
 class Request:
-    """Who asked: what events show as `request`. Both are None for what the clock brings about."""
+    """Who asked: what events show as `request`. Both are None for what the clock brings about.
+
+    `session` is the token of the meter event session that was given instead of a key.
+    """
 
     id: str | None = None
     idempotency_key: str | None = None
     publishable: bool = False
+    session: str | None = None
 
 
 class Sandbox:

@@ -10,6 +10,7 @@ from typing import Any
 from portal.sandbox import (
     ending,
     invoices,
+    lines,
     pauses,
     renewals,
     schedule_transitions,
@@ -75,9 +76,10 @@ def _renewal(sandbox: Sandbox, subscription: Document) -> Document:
     if subscription["latest_invoice"] != known:
         return _latest_invoice(sandbox, subscription)
     at, last = _renews_at(subscription), subscription["cancel_at"]
-    over = subscription["status"] in (*standing.OVER, "incomplete", "paused")
-    if over or (last is not None and last <= at):
+    if subscription["status"] in (*standing.OVER, "incomplete", "paused"):
         raise nothing_upcoming(subscription["customer"])
+    if last is not None and last <= at:
+        return _last(sandbox, subscription, last)
     _stand_at(sandbox, subscription, at)
     with sandbox.clock.standing_at(at):
         end_period = trials.end if subscription["status"] == "trialing" else renewals.renew
@@ -86,6 +88,21 @@ def _renewal(sandbox: Sandbox, subscription: Document) -> Document:
     if after["latest_invoice"] == known:
         raise nothing_upcoming(subscription["customer"])
     return _latest_invoice(sandbox, after)
+
+
+def _last(sandbox: Sandbox, subscription: Document, at: int) -> Document:
+    """The invoice of a planned end, when there is something on it."""
+    known = subscription["latest_invoice"]
+    _stand_at(sandbox, subscription, at)
+    with sandbox.clock.standing_at(at):
+        renewals.finish(sandbox, subscription)
+    after = subscriptions.stored(sandbox, subscription)
+    if after["latest_invoice"] == known:
+        raise nothing_upcoming(subscription["customer"])
+    invoice = _latest_invoice(sandbox, after)
+    if not any(line["amount"] for line in lines.of_invoice(sandbox, invoice)):
+        raise nothing_upcoming(subscription["customer"])
+    return invoice
 
 
 def _latest_invoice(sandbox: Sandbox, subscription: Document) -> Document:

@@ -18,6 +18,7 @@ from portal.sandbox import (
     schedules,
     standing,
     subscriptions,
+    usage_lines,
 )
 from portal.sandbox.errors import invalid
 from portal.sandbox.item_changes import ItemChanges
@@ -96,6 +97,7 @@ def restart(sandbox: Sandbox, subscription: Document, outcome: ItemChanges, aske
     at = _moment(sandbox, subscription, asked.params)
     subscription["billing_cycle_anchor"] = now
     credits = _credits(sandbox, subscription, outcome, asked, at)
+    used = _used(sandbox, subscription, outcome, asked, now)
     ends = {item["id"]: item["current_period_end"] for item in outcome.rows}
     for item in outcome.rows:
         item["current_period_start"] = now
@@ -107,10 +109,10 @@ def restart(sandbox: Sandbox, subscription: Document, outcome: ItemChanges, aske
             row = changes.added_time(sandbox, subscription, item, ends[item["id"]], licensed)
             billed.extend(item, row)
             added.append(row)
-        changes.store_pending(sandbox, added)
+        changes.store_pending(sandbox, [*used, *added])
         return _finish(sandbox, subscription, outcome.rows, [], asked)
     waiting = [] if asked.waits else changes.pending_lines(sandbox, subscription)
-    lines = lines_of(sandbox, credits)
+    lines = lines_of(sandbox, [*credits, *used])
     lines += [subscriptions.item_line(sandbox, subscription, item) for item in licensed]
     lines += lines_of(sandbox, added) + waiting
     return _finish(sandbox, subscription, outcome.rows, lines, asked)
@@ -122,15 +124,34 @@ def _credits(
     """What every item that was there gives back when its period ends early."""
     if not outcome.bills or asked.prorates == "none":
         return []
-    known = {item["id"]: item for item in outcome.removed}
-    known |= {before["id"]: before for before, _ in outcome.changed}
-    kept = [item for item in outcome.rows if item["id"] not in known]
+    gone, kept = _before(outcome)
     return [
         row
-        for item in [*known.values(), *kept]
+        for item in [*gone, *kept]
         if not items.is_metered(item)
         for row in changes.credit_items(sandbox, subscription, item, at)
     ]
+
+
+def _used(
+    sandbox: Sandbox, subscription: Document, outcome: ItemChanges, asked: Asked, now: int
+) -> list[Document]:
+    """What every metered item that was there counted in the period that ends early."""
+    gone, kept = _before(outcome)
+    billed_now = kept if asked.prorates == "none" else [*gone, *kept]
+    return [
+        row
+        for item in billed_now
+        if items.is_metered(item)
+        for row in usage_lines.pending(sandbox, subscription, item, now)
+    ]
+
+
+def _before(outcome: ItemChanges) -> tuple[list[Document], list[Document]]:
+    """The items as they were: those that go or change, and those that stay."""
+    gone = [*outcome.removed, *(before for before, _ in outcome.changed)]
+    known = {item["id"] for item in [*gone, *outcome.added]}
+    return gone, [item for item in outcome.rows if item["id"] not in known]
 
 
 def _finish(

@@ -50,14 +50,15 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
         "livemode": False,
         "metadata": merged_metadata(None, params.get("metadata")),
         "status": "enabled",
-        "url": _checked_url(params["url"]),
+        "url": checked_url(params["url"]),
         "_secret": f"whsec_{random_text(SECRET_LENGTH)}",
     }
     sandbox.store.put(KIND, endpoint)
     return {**endpoint, "secret": endpoint["_secret"]}
 
 
-def _checked_url(url: str) -> str:
+def checked_url(url: str) -> str:
+    """The address, if it is one that can be called; 400 else."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise invalid("Not a valid URL", "url", code="url_invalid")
@@ -74,7 +75,7 @@ def update(sandbox: Sandbox, params: dict[str, Any], webhook_endpoint: str) -> D
     endpoint = in_path(sandbox, KIND, webhook_endpoint, "webhook_endpoint")
     endpoint["metadata"] = merged_metadata(endpoint["metadata"], params.get("metadata"))
     if "url" in params:
-        endpoint["url"] = _checked_url(params["url"])
+        endpoint["url"] = checked_url(params["url"])
     if "disabled" in params:
         endpoint["status"] = "disabled" if params["disabled"] else "enabled"
     assign(endpoint, params, ("description", "enabled_events"))

@@ -10,11 +10,12 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import requests
 
-from portal.sandbox import deliveries
+from portal.sandbox import deliveries, thin_events
 from portal.sandbox.events import public
 from portal.sandbox.store import Document
 
@@ -68,35 +69,31 @@ class Webhooks:
 
     def _attempt(self, delivery: Document) -> None:
         with self.sandbox.lock:
-            event = self.sandbox.store.get("event", delivery["event"])
-            endpoint = self.sandbox.store.get("webhook_endpoint", delivery["endpoint"])
-        if event is None or endpoint is None:
+            parcel = _parcel(self.sandbox, delivery)
+        if parcel is None:
             with self.sandbox.work():
                 self.sandbox.store.delete(deliveries.KIND, delivery["id"])
             return
-        body = json.dumps(public(event), indent=2).encode()
         started = time.time()
         headers = {
             "Content-Type": "application/json; charset=utf-8",
-            "Stripe-Signature": signature(endpoint["_secret"], body, int(started)),
+            "Stripe-Signature": signature(parcel.secret, parcel.body, int(started)),
             "User-Agent": USER_AGENT,
         }
         try:
-            status, answer = self.send(endpoint["url"], body, headers)
+            status, answer = self.send(parcel.url, parcel.body, headers)
         except (requests.RequestException, OSError) as error:
             status, answer = 0, f"{type(error).__name__}: {error}"[:KEPT_ANSWER]
         with self.sandbox.work():
-            self._record(delivery, endpoint, started, status, answer)
+            self._record(delivery, parcel.url, started, status, answer)
 
-    def _record(
-        self, delivery: Document, endpoint: Document, started: float, status: int, answer: str
-    ) -> None:
+    def _record(self, delivery: Document, url: str, started: float, status: int, answer: str) -> None:
         store = self.sandbox.store
         attempt = {
             "id": self.sandbox.new_id("wa"),
             "event": delivery["event"],
-            "endpoint": endpoint["id"],
-            "url": endpoint["url"],
+            "endpoint": delivery["endpoint"],
+            "url": url,
             "at": int(started),
             "milliseconds": int((time.time() - started) * 1000),
             "status": status,
@@ -121,10 +118,34 @@ class Webhooks:
     def resend(self, event_id: str) -> int:
         """Queue an event again for the endpoints that want it now; how many. KeyError if unknown."""
         with self.sandbox.work():
-            event = self.sandbox.store.get("event", event_id)
-            if event is None:
-                raise KeyError(event_id)
-            return deliveries.queue(self.sandbox, event)
+            if event := self.sandbox.store.get("event", event_id):
+                return deliveries.queue(self.sandbox, event)
+            if event := self.sandbox.store.get(thin_events.KIND, event_id):
+                return deliveries.queue_thin(self.sandbox, event)
+            raise KeyError(event_id)
+
+
+@dataclass(frozen=True)
+class _Parcel:
+    """What is posted where, and the secret that it is signed with."""
+
+    url: str
+    secret: str
+    body: bytes
+
+
+def _parcel(sandbox: Sandbox, delivery: Document) -> _Parcel | None:
+    """An event as it is, or the message of a thin one; None when it or its endpoint is gone."""
+    event = sandbox.store.get("event", delivery["event"])
+    endpoint = sandbox.store.get(deliveries.ENDPOINTS, delivery["endpoint"])
+    if event and endpoint:
+        return _Parcel(endpoint["url"], endpoint["_secret"], json.dumps(public(event), indent=2).encode())
+    thin = sandbox.store.get(thin_events.KIND, delivery["event"])
+    destination = sandbox.store.get(deliveries.DESTINATIONS, delivery["endpoint"])
+    if thin and destination:
+        body = json.dumps(public(thin_events.message(thin))).encode()
+        return _Parcel(destination["_url"], destination["_secret"], body)
+    return None
 
 
 def _after_refusal(delivery: Document) -> Document:
