@@ -19,30 +19,30 @@ from portal.sandbox.store import Document
 from portal.sandbox.usage_parts import Part
 
 
-def used_from(item: Document) -> int:
-    """The first second whose usage the item bills: not before it, or its price, was there."""
-    return max(item["current_period_start"], item.get("_usage_from", item["created"]))
+def used_from(subscription: Document, item: Document) -> int:
+    """The first second whose usage the item bills: not in a trial, nor before it, or its price, was there."""
+    known = item.get("_usage_from", item["created"])
+    return max(item["current_period_start"], known, subscription["trial_end"] or 0)
 
 
 def of_period(sandbox: Sandbox, subscription: Document, item: Document) -> list[Document]:
-    """The lines for what was used in the item's period that ends; none for a trial, or when it billed all."""
-    start, end = used_from(item), item["current_period_end"]
-    if subscription["status"] == "trialing" or start >= end:
-        return []
-    return _lines(sandbox, subscription, item, (start, end))
+    """The lines for what was used in the item's period that ends; none when it bills no part of that."""
+    counted = (used_from(subscription, item), item["current_period_end"])
+    return _lines(sandbox, subscription, item, counted)
 
 
 def up_to_now(sandbox: Sandbox, subscription: Document) -> list[Document]:
     """The lines for what was used since the metered items' periods began, this second included."""
     now = sandbox.now(subscription["customer"])
-    if subscription["status"] == "trialing":
-        return []
     return [
         line
         for item in items.of_subscription(sandbox, subscription)
         if items.is_metered(item)
         for line in _lines(
-            sandbox, subscription, {**item, "current_period_end": now}, (used_from(item), now + 1)
+            sandbox,
+            subscription,
+            {**item, "current_period_end": now},
+            (used_from(subscription, item), now + 1),
         )
     ]
 
@@ -54,9 +54,7 @@ def pending(
 
     Nothing for nothing. `open_end`: what arrives until their invoice is final counts as well.
     """
-    start = used_from(item)
-    if subscription["status"] == "trialing" or start >= until:
-        return []
+    start = used_from(subscription, item)
     period_end = min(until, sandbox.now(subscription["customer"]))
     ended = {**item, "current_period_end": period_end}
     found = _lines(sandbox, subscription, ended, (start, until))
@@ -92,6 +90,8 @@ def _lines(
     """A line for each part of what the item's meter counted in that time, from … to before …."""
     price = item["price"]
     start, end = counted
+    if start >= end:
+        return []
     usage = {
         "key": f"{item['id']}/{start}/{end}",
         "customer": subscription["customer"],

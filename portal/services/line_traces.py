@@ -55,8 +55,9 @@ def trace(line: Line, earlier: Mapping[str, Earlier]) -> list[Step]:
     if line.get("proration"):
         return _credit(line, credited_by(line, earlier)) if line["amount"] < 0 else _debit(line)
     usage = _usage_rate(line)
-    if usage is not None and line.get("quantity") is not None:
-        return _usage(line, usage)
+    if usage is not None and line.get("quantity") is not None and (steps := _usage(line, usage)):
+        return steps
+    # Stripe lays a line for each band; of one above the first, its own rate is all there is to tell
     quantity, unit = line.get("quantity"), line.get("unit_amount")
     if (
         quantity is None

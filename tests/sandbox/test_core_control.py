@@ -11,12 +11,25 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal.sandbox.calendar_steps import after
+from portal.sandbox.state import Sandbox
 from tests.sandbox.recorded import refusal
 
 
 @pytest.fixture
 def browser(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+def metered(client: stripe.StripeClient) -> tuple[stripe.billing.Meter, stripe.Customer]:
+    """A meter that has counted two events of a customer."""
+    meter = client.v1.billing.meters.create(
+        {"display_name": "SMS", "event_name": "sms", "default_aggregation": {"formula": "sum"}}
+    )
+    customer = client.v1.customers.create({})
+    for value in ("3", "1.5"):
+        payload = {"stripe_customer_id": customer.id, "value": value}
+        client.v1.billing.meter_events.create({"event_name": "sms", "payload": payload, "identifier": value})
+    return meter, customer
 
 
 def unix(text: str) -> int:
@@ -198,3 +211,32 @@ def test_a_last_step_of_dunning_that_there_is_not_is_refused(browser: FlaskClien
 
     assert answer.status_code == 400
     assert answer.json["error"]["message"].startswith("last_step must be one of ")
+
+
+def test_usage_is_told_by_customer_day_and_event(browser: FlaskClient, client: stripe.StripeClient) -> None:
+    meter, customer = metered(client)
+    (row,) = browser.get("/_sandbox/usage").json
+    one = browser.get(f"/_sandbox/usage/{meter.id}/{customer.id}").json
+
+    assert (row["event_name"], row["customer"], row["value"], row["events"]) == ("sms", customer.id, "4.5", 2)
+    assert [(day["value"], day["events"]) for day in one["days"]] == [("4.5", 2)]
+    assert [event["identifier"] for event in one["events"]] == ["1.5", "3"]
+    assert browser.get("/_sandbox/usage/mtr_nope/cus_nope").status_code == 404
+
+
+def test_the_control_page_shows_usage_and_thin_events(
+    browser: FlaskClient, client: stripe.StripeClient, sandbox: Sandbox
+) -> None:
+    meter, customer = metered(client)
+    client.v1.billing.meter_events.create({"event_name": "sms", "payload": {"value": "1"}})
+    sandbox.advance(seconds=20)
+    page = browser.get("/_sandbox/").text
+    detail = browser.get(f"/_sandbox/browse/usage/{meter.id}/{customer.id}")
+    events = browser.get("/_sandbox/browse/billing.meter_event").text
+    thin = browser.get("/_sandbox/browse/v2.core.event").text
+
+    assert f"/_sandbox/browse/usage/{meter.id}/{customer.id}" in page
+    assert "default-src 'none'" in detail.headers["Content-Security-Policy"]
+    assert ">4.5<" in detail.text
+    assert "3 in all" in events
+    assert "v1.billing.meter.error_report_triggered" in thin
