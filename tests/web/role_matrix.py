@@ -145,6 +145,7 @@ POST  /confirm                                               security.send_confi
 GET   /confirm/<token>                                       security.confirm_email         guest    own
 POST  /confirm/<token>                                       security.confirm_email         guest    own
 GET   /developers                                            api_keys.listing               admin    own
+GET   /developers/api                                        api_reference.page             guest    own
 GET   /developers/keys/<key:key_id>/revoke                   api_keys.revoke                admin    nothing
 POST  /developers/keys/<key:key_id>/revoke                   api_keys.revoke                admin    nothing
 GET   /developers/keys/<key:key_id>/rotate                   api_keys.rotate                admin    nothing
