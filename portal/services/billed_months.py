@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from portal import pricing
 from portal.models import Invoice
 from portal.pricing import periods
+from portal.services import holdings
 
 Line = Mapping[str, Any]
 
@@ -223,7 +224,7 @@ def _share(month: _Found, row: Invoice, line: Line, amount: int, *, part: bool) 
     month.shares.append(
         Share(
             key=str(line["key"]),
-            description=str(line["description"]),
+            description=_name(line),
             quantity=line.get("quantity"),
             amount=amount,
             part=part,
@@ -231,6 +232,17 @@ def _share(month: _Found, row: Invoice, line: Line, amount: int, *, part: bool) 
             invoice_number=row.number,
         )
     )
+
+
+def _name(line: Line) -> str:
+    """What the line's own catalogue calls it: "Pro seat", "Resolutions"."""
+    version, key = str(line["catalog"]), str(line["key"])
+    if _metered(line):
+        return pricing.catalog(version).usage[key].name
+    try:
+        return holdings.description(version, key, str(line.get("tier")))
+    except pricing.PricingError:
+        return key
 
 
 def _finished(month: _Found) -> BilledMonth:

@@ -215,8 +215,40 @@ def _sentence(step: _Step, key: str, interval: str, currency: str) -> str:
                 units=units(min(inputs["quantity"], inputs["included"]), key),
                 amount=result,
             )
+        case "month_of_year" | "part":
+            return _of_month(step, key, interval, currency)
         case _:
             return result
+
+
+def _of_month(step: _Step, key: str, interval: str, currency: str) -> str:
+    """What a year's price, or a part of the time, comes to in a month."""
+    counted = units(step.inputs["quantity"], key)
+    price = price_each(step.inputs["unit_amount"], interval, currency)
+    amount = money(step.result, currency)
+    if step.rule == "month_of_year":
+        return gettext(
+            "%(units)s × %(price)s, a twelfth of it = %(amount)s", units=counted, price=price, amount=amount
+        )
+    time = {
+        "long": duration(abs(step.inputs["seconds"])),
+        "whole": duration(step.inputs["seconds_in_period"]),
+    }
+    if step.result < 0:
+        return gettext(
+            "%(units)s × %(price)s, given back for %(long)s of %(whole)s = %(amount)s",
+            units=counted,
+            price=price,
+            amount=amount,
+            **time,
+        )
+    return gettext(
+        "%(units)s × %(price)s, for %(long)s of %(whole)s = %(amount)s",
+        units=counted,
+        price=price,
+        amount=amount,
+        **time,
+    )
 
 
 def _product(quantity: int, key: str, price: str, amount: str) -> str:

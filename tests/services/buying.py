@@ -1,7 +1,7 @@
 """A customer's steps, as the checkout pages take them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select
@@ -27,6 +27,11 @@ class Customer:
     @property
     def workspace_id(self) -> int:
         return self.account.workspace_id
+
+    def at_the_time_of(self, version: str) -> "Customer":
+        """The same company while the prices of that catalogue were sold."""
+        settings = replace(self.gateways.settings, default_catalog=version)
+        return replace(self, gateways=replace(self.gateways, settings=settings))
 
     def prepare(self, selection: pricing.Selection = TWELVE_BY_THE_YEAR, **options: Any) -> str:
         """A binding quote; its id."""

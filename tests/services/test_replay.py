@@ -1,6 +1,5 @@
 """What was billed, month by month, and what it would have cost at the prices that are sold now."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -30,8 +29,7 @@ NOW = datetime(2026, 6, 2, tzinfo=UTC)
 @pytest.fixture
 def older(shop: Shop, customer: Customer) -> Customer:
     """The company as it bought ten seats of Pro while the prices of May 2023 were sold."""
-    settings = replace(customer.gateways.settings, default_catalog="2023-05")
-    replace(customer, gateways=replace(customer.gateways, settings=settings)).buy(TEN_PRO)
+    customer.at_the_time_of("2023-05").buy(TEN_PRO)
     return customer
 
 

@@ -177,6 +177,7 @@ GET   /signup                                                security.register  
 POST  /signup                                                security.register              guest    own
 GET   /signup/sent                                           accounts.check_mail            guest    own
 GET   /start                                                 accounts.start                 member   own
+GET   /usage/replay                                          replay.page                    member   own
 """
 
 ROWS = [Row(*line.split()) for line in TABLE.strip().splitlines()]

@@ -225,6 +225,17 @@ def test_a_change_and_what_became_of_it(buyer: Browser, customer: Customer) -> N
     assert [untranslated(page) for page in pages] == [[]] * 9
 
 
+def test_what_the_last_months_would_have_cost(buyer: Browser, customer: Customer) -> None:
+    pages = [buyer.get("/usage/replay")]
+    customer.at_the_time_of("2023-11").buy(pricing.Selection("advanced", 4, "month", {"copilot": 2}))
+    pages.append(buyer.get("/usage/replay"))
+    customer.shop.advance(days=31, hours=2)
+    customer.settle()
+    pages += [buyer.get("/usage/replay"), buyer.get("/usage/replay?tier=expert&interval=year")]
+
+    assert [untranslated(page) for page in pages] == [[]] * 4
+
+
 def test_what_is_done_about_invoices(buyer: Browser, customer: Customer) -> None:
     empty = [buyer.get("/billing/details"), buyer.get("/billing/invoices/next")]
     customer.buy(TWELVE_BY_THE_MONTH)
