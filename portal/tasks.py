@@ -15,6 +15,7 @@ from portal.config import Settings
 from portal.db import PATIENCE
 from portal.gateways import Gateways
 from portal.services import (
+    alerts,
     attempt_states,
     corrections,
     deletion,
@@ -30,6 +31,7 @@ from portal.services import (
     payments,
     planned_changes,
     polling,
+    reservations,
     sweeping,
     usage_periods,
 )
@@ -218,3 +220,21 @@ def mature_outcomes(context: JobContext, timestamp: int) -> None:
 @queue.task(name="usage_periods.sweep", pass_context=True, queueing_lock="usage_periods.sweep")
 def sweep_usage_periods(context: JobContext, timestamp: int) -> None:
     usage_periods.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * * */20")
+@queue.task(name="reservations.sweep", pass_context=True, queueing_lock="reservations.sweep")
+def sweep_reservations(context: JobContext, timestamp: int) -> None:
+    reservations.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="37 3 * * *")
+@queue.task(name="reservations.prune", pass_context=True, queueing_lock="reservations.prune")
+def prune_reservations(context: JobContext, timestamp: int) -> None:
+    reservations.prune(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * * */20")
+@queue.task(name="alerts.sweep", pass_context=True, queueing_lock="alerts.sweep")
+def sweep_alerts(context: JobContext, timestamp: int) -> None:
+    alerts.sweep(gateways_of(context))

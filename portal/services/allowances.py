@@ -1,12 +1,12 @@
 """Whether the AI may answer now: what is used and held in the present usage period, and the cap on both.
 
-One row of each workspace holds it, so that a cap is kept by one UPDATE. Whoever changes it otherwise locks it
-first, before reservations, in every place, so that no two wait for each other. The row is of the present
-period; the first who finds that a new one has begun turns it.
+One row of each workspace holds it, so that a cap is kept by one UPDATE. Whoever needs more than it locks in
+the same order everywhere, so that no two wait for each other: usage periods, this row, reservations. The row
+is of the present period; the first who finds that a new one has begun turns it.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -24,7 +24,7 @@ from portal.models import (
     UsageLimit,
     UsagePeriod,
 )
-from portal.services import subscriptions, usage_prices
+from portal.services import subscriptions, usage_periods, usage_prices
 from portal.services.usage_prices import RESOLUTION
 
 HELD, ANSWERED, SETTLED, LAPSED, RELEASED = "held", "answered", "settled", "lapsed", "released"
@@ -34,8 +34,6 @@ OVER_CAP = "over_cap"
 CAP_REACHED, LIMITED, NOT_SUBSCRIBED = "cap_reached", "limited", "not_subscribed"
 # with one of these the AI works
 WORKING = (subscriptions.ACTIVE, subscriptions.PAYMENT_PENDING)
-# how soon to look again for the new period of a subscription, whose news are on their way
-LOOK_AGAIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -121,11 +119,12 @@ def locked(session: Session, now: datetime) -> Allowance:
 
     Reservations without an answer in time are let go.
     """
-    statement = select(Allowance).with_for_update().execution_options(populate_existing=True)
-    row = session.scalars(statement).first()
-    if row is None:
+    known = session.scalars(select(Allowance)).first()
+    if known is None or is_over(known, now):
+        # opened ahead, should Stripe have begun one and not yet told
+        usage_periods.locked(session, since=now, until=now, now=now)
         session.execute(insert(Allowance).values(used=0, held=0).on_conflict_do_nothing())
-        row = session.scalars(statement).one()
+    row = session.scalars(select(Allowance).with_for_update().execution_options(populate_existing=True)).one()
     if is_over(row, now):
         _turn(session, row, now)
     if _has_lapsed(session, now):
@@ -139,18 +138,13 @@ def is_over(row: Allowance, now: datetime) -> bool:
 
 
 def _turn(session: Session, row: Allowance, now: datetime) -> None:
-    """Begin the present period. What is held counts in it as it did before."""
+    """Begin the present period, if there is one. What is held counts in it as it did before."""
     period = session.scalars(period_at(now)).first()
-    if period is not None:
-        row.period_start, row.period_end = period.starts_at, period.ends_at
-    elif row.period_end is not None:
-        # the subscription's news of its new period are on their way
-        row.period_start, row.period_end = row.period_end, now + LOOK_AGAIN
-    if row.period_start is not None:
-        row.used = used_in(session, row.period_start)
-    set_cap(session, row)
+    row.period_start = period.starts_at if period else None
+    row.period_end = period.ends_at if period else None
+    row.used = used_in(session, period.starts_at) if period else 0
     row.changed_at = now
-    session.flush()
+    set_cap(session, row)
 
 
 def period_at(now: datetime) -> Select[UsagePeriod]:

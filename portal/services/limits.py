@@ -280,25 +280,42 @@ def _see_right(session: Session, held: Standing, user_id: int) -> None:
 # --- what is billed ------------------------------------------------------------------------------------
 
 
+CHARGE = """
+WITH row AS (
+    SELECT CASE WHEN cap IS NULL THEN %(units)s ELSE least(%(units)s, greatest(cap - used, 0)) END AS within
+    FROM allowance WHERE workspace_id = %(workspace)s AND period_start = %(period)s FOR UPDATE
+)
+UPDATE allowance SET used = used + row.within, changed_at = %(now)s
+FROM row WHERE workspace_id = %(workspace)s
+RETURNING row.within
+"""
+# what goes below nothing comes back by a credit note, and makes this period's invoice no smaller
+TAKE_BACK = """
+UPDATE allowance SET used = greatest(used - %(units)s, 0), changed_at = %(now)s
+WHERE workspace_id = %(workspace)s AND period_start = %(period)s
+"""
+
+
 def charge_for(session: Session, period: Period, units: int, now: datetime) -> list[str]:
     """How each of ``units`` resolutions that become billable in ``period`` is charged, and count them.
 
     ``meter`` (Stripe bills it) or ``trial`` (free), then ``over_cap`` (free, never sent) for what is above a
     hard cap. To be called in the transaction that writes them to the ledger.
     """
-    row = allowances.locked(session, now)
-    present = row.period_start == period.starts_at
-    if present:
-        # a price that has changed since makes another number of a cap in money
-        allowances.set_cap(session, row)
-    cap = row.cap if present else allowances.hard_cap(session, period.starts_at)
-    used = row.used if present else allowances.used_in(session, period.starts_at)
-    within = units if cap is None else min(units, max(cap - used, 0))
-    if present:
-        row.used += within
-        row.changed_at = now
-        session.flush()
+    values = _values(session, period, units, now)
+    row = session.connection().exec_driver_sql(CHARGE, values).first()
+    if row is None and allowances.locked(session, now).period_start == period.starts_at:
+        row = session.connection().exec_driver_sql(CHARGE, values).first()
+    within = int(row.within) if row else _within(session, period, units)
     return [TRIAL if period.trial else METER] * within + [OVER_CAP] * (units - within)
+
+
+def _within(session: Session, period: Period, units: int) -> int:
+    """How many of ``units`` are below the cap of a period that is not the present one."""
+    cap = allowances.hard_cap(session, period.starts_at)
+    if cap is None:
+        return units
+    return min(units, max(cap - allowances.used_in(session, period.starts_at), 0))
 
 
 def taken_back(session: Session, period: Period, units: int, now: datetime) -> None:
@@ -307,9 +324,9 @@ def taken_back(session: Session, period: Period, units: int, now: datetime) -> N
     So a reversal makes room where the invoice becomes smaller by it: in the open period. Not for those that
     were over the cap, which never took any.
     """
-    row = allowances.locked(session, now)
-    if row.period_start == period.starts_at:
-        # what goes below nothing comes back by a credit note, and makes this period's invoice no smaller
-        row.used = max(row.used - units, 0)
-        row.changed_at = now
-        session.flush()
+    session.connection().exec_driver_sql(TAKE_BACK, _values(session, period, units, now))
+
+
+def _values(session: Session, period: Period, units: int, now: datetime) -> dict[str, object]:
+    workspace_id = session.info["workspace_id"]
+    return {"workspace": workspace_id, "period": period.starts_at, "units": units, "now": now}

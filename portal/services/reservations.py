@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 import structlog
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from portal.db import run_alone, unit_of_work
@@ -62,6 +62,34 @@ SELECT made.id, made.state, made.expires_at, false, taken.left, taken.period_end
 UNION ALL
 SELECT known.id, known.state, known.expires_at, true, allowance.cap - used - held, allowance.period_end
 FROM known LEFT JOIN allowance ON allowance.workspace_id = %(workspace)s
+"""  # noqa: S608 (all of it is ours)
+
+# The row is locked before its reservations, as everywhere; what asks for a count makes it wait for that.
+OPENED = f"""
+WITH row AS (
+    SELECT FROM allowance WHERE workspace_id = %(workspace)s FOR UPDATE
+), turned AS (
+    UPDATE reservation SET state = '{ANSWERED}'
+    WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(conversations)s) AND state = '{HELD}'
+        AND EXISTS (SELECT FROM row)
+    RETURNING id
+)
+UPDATE allowance SET held = held + %(units)s - (SELECT count(*) FROM turned), changed_at = %(now)s
+WHERE workspace_id = %(workspace)s
+RETURNING true
+"""  # noqa: S608 (all of it is ours)
+SETTLED_NOW = f"""
+WITH row AS (
+    SELECT FROM allowance WHERE workspace_id = %(workspace)s FOR UPDATE
+), turned AS (
+    UPDATE reservation SET state = '{SETTLED}', settled_at = %(now)s
+    WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(conversations)s) AND state = '{ANSWERED}'
+        AND EXISTS (SELECT FROM row)
+    RETURNING id
+)
+UPDATE allowance SET held = held - %(units)s, changed_at = %(now)s
+WHERE workspace_id = %(workspace)s AND (SELECT count(*) FROM turned) >= 0
+RETURNING true
 """  # noqa: S608 (all of it is ours)
 
 
@@ -221,13 +249,7 @@ def opened(session: Session, conversation_ids: Collection[str], now: datetime) -
     What it held for the answer becomes that; who answered without holding one is counted all the same. To be
     called once for each unit that becomes pending, in the transaction that makes it so.
     """
-    if not conversation_ids:
-        return
-    row = allowances.locked(session, now)
-    turned = _move(session, conversation_ids, HELD, ANSWERED)
-    row.held += len(conversation_ids) - turned
-    row.changed_at = now
-    session.flush()
+    _follow(session, OPENED, conversation_ids, now)
 
 
 def settled(session: Session, conversation_ids: Collection[str], now: datetime) -> None:
@@ -236,25 +258,22 @@ def settled(session: Session, conversation_ids: Collection[str], now: datetime) 
     To be called once for each unit that was ``opened``, in the transaction that settles it; what is billed
     is counted by ``limits.charge_for``.
     """
+    _follow(session, SETTLED_NOW, conversation_ids, now)
+
+
+def _follow(session: Session, statement: str, conversation_ids: Collection[str], now: datetime) -> None:
     if not conversation_ids:
         return
-    row = allowances.locked(session, now)
-    _move(session, conversation_ids, ANSWERED, SETTLED, settled_at=now)
-    row.held -= len(conversation_ids)
-    row.changed_at = now
-    session.flush()
-
-
-def _move(
-    session: Session, conversation_ids: Collection[str], before: str, after: str, **more: object
-) -> int:
-    moved = (
-        update(Reservation)
-        .where(Reservation.conversation_id.in_(conversation_ids), Reservation.state == before)
-        .values(state=after, **more)
-        .returning(Reservation.id)
-    )
-    return len(session.execute(moved).all())
+    values = {
+        "workspace": session.info["workspace_id"],
+        "conversations": list(conversation_ids),
+        "units": len(conversation_ids),
+        "now": now,
+    }
+    if session.connection().exec_driver_sql(statement, values).first() is None:
+        # the first that this workspace ever uses
+        allowances.locked(session, now)
+        session.connection().exec_driver_sql(statement, values)
 
 
 # --- sweeping ------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from portal import pricing
 from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.gateways import stripe_words as words
-from portal.models import CatalogPrice, Subscription, UsageDay, UsagePeriod
+from portal.models import Allowance, CatalogPrice, Subscription, UsageDay, UsagePeriod
 from portal.pricing import periods as calendar
 from portal.services import subscriptions
 
@@ -106,6 +106,12 @@ def follow(session: Session, subscription: Subscription) -> None:
 
     ``subscription`` is the projection that was just written.
     """
+    _follow(session, subscription)
+    # whoever asks for a unit next looks anew which period it is, and what its cap comes to
+    session.execute(update(Allowance).values(period_end=None))
+
+
+def _follow(session: Session, subscription: Subscription) -> None:
     if subscription.status in subscriptions.ENDED:
         if subscription.ended_at is not None:
             _drop(session, UsagePeriod.starts_at >= subscription.ended_at)

@@ -8,6 +8,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from portal.pricing import SEAT, catalogs
+from portal.web.activity_limit_words import LIMIT_AMOUNTS, LIMIT_LABELS, LIMIT_STATES, NO, YES
 from portal.web.payment_words import method_name
 from portal.web.presentation import country, date_text, money, percent
 
@@ -49,11 +50,12 @@ LABELS: dict[str, object] = {
     "invoice": _("Invoice"),
     "number": _("Number"),
     "stripe_email": _("E-mail at Stripe"),
+    **LIMIT_LABELS,
     "prefix": _("Begins with"),
     "scopes": _("Scopes"),
 }
 ADD_ON = "add_on:"
-AMOUNTS = {"total", "amount", "amount_due", "amount_paid", "amount_off"}
+AMOUNTS = {"total", "amount", "amount_due", "amount_paid", "amount_off", *LIMIT_AMOUNTS}
 DATES = {"due_at", "ends_at", "at"}
 STATES: dict[str, object] = {
     "active": _("active"),
@@ -90,9 +92,10 @@ STATES: dict[str, object] = {
     "member": _("member"),
     "full": _("full seat"),
     "lite": _("lite seat"),
+    **LIMIT_STATES,
 }
 # said in words of their own; everything else of that name is said as it is
-WORDED = {"status", "state", "access", "interval", "role", "seat"}
+WORDED = {"status", "state", "access", "interval", "role", "seat", "at_cap"}
 
 
 def flattened(
@@ -153,7 +156,13 @@ def _reader(name: str, currency: str) -> Callable[[Any], str | None]:
         return lambda value: (
             str(value.get("message") or "") or None if isinstance(value, dict) else str(value)
         )
-    return lambda value: None if isinstance(value, (dict, list)) else str(value)
+    return _plain
+
+
+def _plain(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(YES if value else NO)
+    return None if isinstance(value, (dict, list)) else str(value)
 
 
 def _add_on(key: str) -> str:

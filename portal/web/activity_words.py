@@ -13,6 +13,7 @@ from flask_babel import lazy_gettext as _
 
 from portal.models import AuditEntry
 from portal.web.activity_invoice_words import INVOICE_NOUNS, INVOICE_SENTENCES
+from portal.web.activity_limit_words import LIMIT_NOUNS, LIMIT_SENTENCES
 from portal.web.activity_payment_words import PAYMENT_SENTENCES
 from portal.web.activity_sign_in_words import SIGN_IN_NOUNS, SIGN_IN_SENTENCES
 from portal.web.activity_values import flattened, position, value_words
@@ -45,6 +46,7 @@ KINDS = {
     "subscription": _("Subscription"),
     "invoice": _("Invoices and payments"),
     "member": _("Members and seats"),
+    "usage": _("Usage and limits"),
     "details": _("Billing details"),
     "leaving": _("Leaving and data"),
     "sign_in": _("Signing in"),
@@ -72,6 +74,7 @@ NOUNS = {
     "seat": "member",
     "api_key": "api_key",
     **INVOICE_NOUNS,
+    **LIMIT_NOUNS,
     **SIGN_IN_NOUNS,
 }
 
@@ -116,6 +119,7 @@ SENTENCES: dict[str, object] = {
     "correction.refused": _("The invoice could not be corrected; it stays as it is"),
     **PAYMENT_SENTENCES,
     **INVOICE_SENTENCES,
+    **LIMIT_SENTENCES,
     **SIGN_IN_SENTENCES,
     "invitation.sent": _("Invited %(email)s as %(role)s"),
     "invitation.resent": _("Sent the invitation of %(email)s once more"),

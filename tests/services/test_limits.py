@@ -1,7 +1,5 @@
 """Limits: what can be chosen, from when it counts, what is billed at most, and more at the cap."""
 
-from datetime import UTC, datetime
-
 import pytest
 from flask import Flask
 from sqlalchemy import select
@@ -14,16 +12,17 @@ from portal.services import limits
 from portal.services.limits import LimitError, NotTheApproverError, Problem
 from portal.services.reservations import Held, Refused
 from tests import factories
-from tests.services.limiting import ENDS, Company, TurnedClock
+from tests.services.limiting import ENDS, Company, november
+from tests.services.using import HandClock
 
 
 @pytest.fixture
-def clock() -> TurnedClock:
-    return TurnedClock()
+def clock() -> HandClock:  # type: ignore[override]
+    return november()
 
 
 @pytest.fixture
-def new(gateways: Gateways, workspace: factories.Account, clock: TurnedClock) -> Company:
+def new(gateways: Gateways, workspace: factories.Account, clock: HandClock) -> Company:
     """A company that has bought nothing."""
     return Company(gateways, workspace.workspace_id, workspace.user_id, clock)
 
@@ -103,7 +102,7 @@ def test_what_becomes_billable_above_a_hard_cap_is_free(company: Company) -> Non
     standing = limits.standing(company.gateways, company.workspace_id)
 
     assert charges == ["meter"] * 5 + ["over_cap"] * 2
-    assert (standing.state.used, standing.spent.resolutions.billed) == (5, 495)
+    assert (standing.state.used, standing.spent.resolutions.billed, company.sent()) == (5, 495, 5)
 
 
 def test_without_a_cap_everything_is_billed(company: Company) -> None:
@@ -124,12 +123,11 @@ def test_a_reversal_makes_room_under_the_cap_of_the_open_period(company: Company
 
 
 def test_a_reversal_of_an_older_unit_never_lets_a_period_bill_above_its_cap(
-    company: Company, clock: TurnedClock
+    company: Company, clock: HandClock
 ) -> None:
     company.limit(cap_units=2)
     company.answer("a")
     company.bill("a")
-    company.begin(ENDS, datetime(2027, 1, 1, tzinfo=UTC))
     clock.at = ENDS
     company.take_back("a")
     state = company.state()
@@ -207,7 +205,7 @@ def allow(company: Company, user_id: int, units: int, *, seen: int) -> limits.St
 
 
 def test_the_approver_allows_more_in_this_period_alone(
-    app: Flask, company: Company, clock: TurnedClock
+    app: Flask, company: Company, clock: HandClock
 ) -> None:
     approver = factories.member(app, company.workspace_id)
     company.limit(cap_units=2, at_cap="ask_approver", approver=approver.email)
@@ -215,7 +213,6 @@ def test_the_approver_allows_more_in_this_period_alone(
     refused = company.hold()
     standing = allow(company, approver.user_id, 3, seen=2)
     answers = [company.hold() for _ in range(4)]
-    company.begin(ENDS, datetime(2027, 1, 1, tzinfo=UTC))
     clock.at = ENDS
 
     assert isinstance(refused, Refused)
@@ -248,7 +245,7 @@ def test_nobody_else_allows_more(app: Flask, company: Company, role: str) -> Non
 
 
 def test_a_new_cap_is_what_it_says_without_what_was_allowed_on_the_old_one(
-    company: Company, workspace: factories.Account, clock: TurnedClock
+    company: Company, workspace: factories.Account, clock: HandClock
 ) -> None:
     company.limit(cap_units=2)
     clock.advance(minutes=1)

@@ -1,33 +1,38 @@
 """A unit is held before it is used: once, within the cap, until it is settled or nobody answered."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from portal.app import create_app
+from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.gateways.jobs import Jobs
 from portal.gateways.mail import mail_gateway
-from portal.services import reservations
+from portal.models import Subscription
+from portal.services import reservations, usage_periods
 from portal.services.allowances import CAP_REACHED, LIMITED, NOT_SUBSCRIBED
 from portal.services.limits import LimitError
 from portal.services.reservations import Held, Refused
 from tests import factories
 from tests.database import TestDatabase
-from tests.services.limiting import ENDS, Company, TurnedClock, granted
+from tests.services.limiting import ENDS, NEXT_ENDS, Company, granted, november
 from tests.services.test_at_once import at_once
+from tests.services.using import HandClock
 from tests.shop import Shop
 
 
 @pytest.fixture
-def clock() -> TurnedClock:
-    return TurnedClock()
+def clock() -> HandClock:  # type: ignore[override]
+    return november()
 
 
 @pytest.fixture
-def company(gateways: Gateways, workspace: factories.Account, clock: TurnedClock) -> Company:
+def company(gateways: Gateways, workspace: factories.Account, clock: HandClock) -> Company:
     made = Company(gateways, workspace.workspace_id, workspace.user_id, clock)
     made.subscribe()
     return made
@@ -36,7 +41,7 @@ def company(gateways: Gateways, workspace: factories.Account, clock: TurnedClock
 @pytest.fixture
 def busy(committing: TestDatabase, tmp_path: Path) -> Company:
     """A company whose rows are there for every thread."""
-    clock = TurnedClock()
+    clock = november()
     settings = replace(factories.settings(), database_url=committing.app_url, data_dir=tmp_path)
     gateways = Gateways(settings, Shop().gateway, clock, mail_gateway(settings), Jobs(), letters=None)  # type: ignore[arg-type]
     app: Flask = create_app(settings, gateways)
@@ -91,8 +96,20 @@ def test_reserving_settling_and_billing_at_once_never_passes_the_cap(busy: Compa
     assert not [each for each in answers[:8] if each != ["meter"]]
 
 
+def test_of_24_billed_at_once_that_nobody_asked_for_the_cap_is_charged_and_the_rest_is_free(
+    busy: Company,
+) -> None:
+    busy.limit(cap_units=10)
+    names = [f"n{number}" for number in range(24)]
+    busy.answer(*names)
+    charges = at_once(*[lambda name=name: busy.bill(name) for name in names])
+
+    assert sorted(charge for [charge] in charges) == ["meter"] * 10 + ["over_cap"] * 14
+    assert (busy.row(), busy.sent()) == ((10, 0, 10), 10)
+
+
 def test_a_unit_is_held_for_a_quarter_of_an_hour_without_an_answer(
-    company: Company, clock: TurnedClock
+    company: Company, clock: HandClock
 ) -> None:
     company.limit(cap_units=1)
     first = company.hold("a")
@@ -109,9 +126,7 @@ def test_a_unit_is_held_for_a_quarter_of_an_hour_without_an_answer(
     assert company.row() == (0, 1, 1)
 
 
-def test_the_sweeper_lets_go_too_and_the_page_never_waits_for_it(
-    company: Company, clock: TurnedClock
-) -> None:
+def test_the_sweeper_lets_go_too_and_the_page_never_waits_for_it(company: Company, clock: HandClock) -> None:
     company.limit(cap_units=5)
     company.hold("a")
     company.hold("b")
@@ -126,7 +141,7 @@ def test_the_sweeper_lets_go_too_and_the_page_never_waits_for_it(
     assert company.row() == (0, 0, 5)
 
 
-def test_after_an_answer_the_unit_is_held_until_it_is_settled(company: Company, clock: TurnedClock) -> None:
+def test_after_an_answer_the_unit_is_held_until_it_is_settled(company: Company, clock: HandClock) -> None:
     company.limit(cap_units=2)
     company.hold("a")
     company.hold("b")
@@ -144,7 +159,7 @@ def test_after_an_answer_the_unit_is_held_until_it_is_settled(company: Company, 
     assert company.reservation_states() == ["settled", "settled"]
 
 
-def test_asking_again_for_a_conversation_answers_the_same(company: Company, clock: TurnedClock) -> None:
+def test_asking_again_for_a_conversation_answers_the_same(company: Company, clock: HandClock) -> None:
     company.limit(cap_units=1)
     first = company.hold("a")
     clock.advance(minutes=5)
@@ -161,7 +176,7 @@ def test_asking_again_for_a_conversation_answers_the_same(company: Company, cloc
     assert company.row() == (0, 1, 1)
 
 
-def test_what_lapsed_is_taken_anew_by_the_same_conversation(company: Company, clock: TurnedClock) -> None:
+def test_what_lapsed_is_taken_anew_by_the_same_conversation(company: Company, clock: HandClock) -> None:
     company.limit(cap_units=1)
     first = company.hold("a")
     clock.advance(minutes=20)
@@ -183,7 +198,7 @@ def test_an_answer_without_asking_is_counted_all_the_same(company: Company) -> N
     assert company.row() == (0, 3, 3)
 
 
-def test_an_answer_after_the_reservation_lapsed_counts_once(company: Company, clock: TurnedClock) -> None:
+def test_an_answer_after_the_reservation_lapsed_counts_once(company: Company, clock: HandClock) -> None:
     company.limit(cap_units=3)
     company.hold("a")
     clock.advance(minutes=16)
@@ -216,15 +231,15 @@ def test_without_a_cap_everything_is_held_and_nothing_refused(company: Company) 
 
 
 def test_open_reservations_count_in_the_next_period_until_they_are_settled(
-    company: Company, clock: TurnedClock
+    company: Company, clock: HandClock
 ) -> None:
     company.limit(cap_units=3)
     company.use(1)
+    clock.at = ENDS - timedelta(hours=1)
     company.hold("a")
     company.hold("b")
     company.answer("a", "b")
     full = company.hold("c")
-    company.begin(ENDS, ENDS.replace(month=12, day=31))
     clock.at = ENDS
     state = company.state()
     third, fourth = company.hold("d"), company.hold("e")
@@ -239,41 +254,62 @@ def test_open_reservations_count_in_the_next_period_until_they_are_settled(
 
 
 def test_what_ends_in_the_old_period_counts_there_after_the_new_one_began(
-    company: Company, clock: TurnedClock
+    company: Company, clock: HandClock
 ) -> None:
     company.limit(cap_units=3)
     company.use(2)
+    clock.at = ENDS - timedelta(hours=1)
     company.answer("a", "b")
-    company.begin(ENDS, ENDS.replace(month=12, day=31))
-    clock.at = ENDS.replace(minute=1)
+    clock.at = ENDS + timedelta(minutes=1)
     company.state()
-    # billable a second before the period's end, seen a minute after
-    charges = company.bill("a", "b", period=ENDS.replace(month=11, day=30))
+    # confirmed a second before the period's end, heard of a minute after it
+    charges = company.bill("a", "b", at=ENDS - timedelta(seconds=1))
 
     assert charges == ["meter", "over_cap"]
     assert company.row() == (0, 0, 3)
 
 
-def test_while_the_news_of_a_new_period_are_on_their_way_the_ai_goes_on(
-    company: Company, clock: TurnedClock
+def test_the_first_who_asks_in_a_new_period_turns_it_before_stripe_tells(
+    company: Company, clock: HandClock
 ) -> None:
     company.limit(cap_units=1)
     company.use(1)
     clock.at = ENDS
-    early = company.hold("a")
-    company.begin(ENDS, ENDS.replace(month=12, day=31))
-    clock.advance(minutes=6)
-    company.answer("a")
+    answer, refused = company.hold("a"), company.hold("b")
 
-    assert isinstance(early, Held)
-    assert (early.left, early.until) == (0, ENDS.replace(minute=5))
-    assert company.state().until == ENDS.replace(month=12, day=31)
-    assert company.row() == (0, 1, 1)
+    assert isinstance(answer, Held)
+    assert isinstance(refused, Refused)
+    assert (answer.left, answer.until) == (0, NEXT_ENDS)
+
+
+def test_a_trial_that_ends_early_ends_its_cap_at_once(
+    gateways: Gateways, workspace: factories.Account, clock: HandClock
+) -> None:
+    company = Company(gateways, workspace.workspace_id, workspace.user_id, clock)
+    company.subscribe(trial=True)
+    company.use(50)
+    refused = company.hold("a")
+    clock.advance(hours=1)
+    with unit_of_work(company.workspace_id) as session:
+        subscription = session.scalars(select(Subscription)).one()
+        now = int(clock.now().timestamp())
+        subscription.status, subscription.trial_end = "active", clock.now()
+        subscription.anchor = clock.now()
+        subscription.items = [
+            item | {"period_start": now, "period_end": now + 30 * 86_400} for item in subscription.items
+        ]
+        session.flush()
+        usage_periods.follow(session, subscription)
+    answer = company.hold("a")
+
+    assert isinstance(refused, Refused)
+    assert isinstance(answer, Held)
+    assert (company.state().cap, company.state().used) == (None, 0)
 
 
 @pytest.mark.parametrize(("access", "reason"), [("limited", LIMITED), ("ended", NOT_SUBSCRIBED)])
 def test_without_a_subscription_in_good_standing_nothing_is_held(
-    gateways: Gateways, workspace: factories.Account, clock: TurnedClock, access: str, reason: str
+    gateways: Gateways, workspace: factories.Account, clock: HandClock, access: str, reason: str
 ) -> None:
     company = Company(gateways, workspace.workspace_id, workspace.user_id, clock)
     company.subscribe(access=access)
@@ -284,7 +320,7 @@ def test_without_a_subscription_in_good_standing_nothing_is_held(
 
 
 def test_who_has_bought_nothing_is_refused(
-    gateways: Gateways, workspace: factories.Account, clock: TurnedClock
+    gateways: Gateways, workspace: factories.Account, clock: HandClock
 ) -> None:
     company = Company(gateways, workspace.workspace_id, workspace.user_id, clock)
     answer = company.hold()
@@ -293,7 +329,7 @@ def test_who_has_bought_nothing_is_refused(
     assert (answer.allowance.reason, answer.allowance.until) == (NOT_SUBSCRIBED, None)
 
 
-def test_what_is_over_is_forgotten_after_a_month(company: Company, clock: TurnedClock) -> None:
+def test_what_is_over_is_forgotten_after_a_month(company: Company, clock: HandClock) -> None:
     company.hold("a")
     company.hold("b")
     company.answer("b")

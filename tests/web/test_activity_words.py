@@ -146,3 +146,32 @@ def test_an_action_that_nobody_knows_is_named(app: Flask) -> None:
         said = say(AuditEntry(action="moon.landed", actor="system"))
 
     assert said.text == "Recorded as moon.landed"
+
+
+def test_a_change_of_limits_is_said_with_amounts_and_what_happens(app: Flask) -> None:
+    chosen = {"cap_units": None, "hard": True, "at_cap": "hand_over", "approver": None, "currency": "usd"}
+    entry = AuditEntry(
+        action="usage_limit.changed",
+        actor="a@b.example",
+        before={"budget": None, **chosen},
+        after={**chosen, "budget": 50_000, "cap_units": 500, "hard": False, "at_cap": "stop"},
+    )
+    allowed = AuditEntry(
+        action="cap_raise.allowed",
+        actor="a@b.example",
+        before={"cap": 500},
+        after={"cap": 550, "units": 50},
+    )
+    with app.test_request_context():
+        said, more = say(entry), say(allowed)
+
+    assert [(each.what, each.before, each.after) for each in said.changes] == [
+        ("Budget", None, "$500.00"),
+        ("Cap, in resolutions", None, "500"),
+        ("Hard cap", "yes", "no"),
+        ("At the cap", "people take over", "the AI stops"),
+    ]
+    assert more.text == "Allowed the AI 50 resolutions more in this period"
+    assert [(each.what, each.before, each.after) for each in more.changes] == [
+        ("Cap, in resolutions", "500", "550")
+    ]
