@@ -10,7 +10,7 @@ from portal.cli.commands import BIGGEST_ID, Commands, Percentage, gateways
 from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.models import NegotiatedDiscount
-from portal.services import details_changes, negotiated_discounts
+from portal.services import details_changes, factor_resets, negotiated_discounts
 
 support = Commands("support", help="What is agreed with one customer; every use is in its history.")
 WORKSPACE = click.IntRange(1, BIGGEST_ID)
@@ -73,6 +73,21 @@ def _line(row: NegotiatedDiscount) -> str:
         off = f"{row.percent_off.normalize():f} %"
     until = f" until {row.ends_at:%Y-%m-%d}" if row.ends_at else ""
     return f"{row.id}  {row.state:7}  {row.line}  {off} off{until}"
+
+
+@support.group("factors", cls=Commands)
+def factors() -> None:
+    """Second steps of a login that its person has lost."""
+
+
+@factors.command("reset")
+@click.argument("email")
+@click.option("--passkeys", is_flag=True, help="remove the login's passkeys as well")
+def reset_factors(email: str, passkeys: bool) -> None:
+    """Let the password alone sign EMAIL in again; be sure who asks before. The person is mailed."""
+    done = factor_resets.reset(gateways(), email, with_passkeys=passkeys)
+    app = "two-step sign-in is off" if done.app else "two-step sign-in was not on"
+    click.echo(f"{done.email}: {app}, {done.passkeys} passkeys removed, every browser signed out.")
 
 
 @support.group("details", cls=Commands)

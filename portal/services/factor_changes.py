@@ -18,6 +18,7 @@ CODE_USED = "recovery_code.used"
 PASSKEY_ADDED = "passkey.added"
 PASSKEY_REMOVED = "passkey.removed"
 EMAIL_CHANGED = "email.changed"
+RESET = "factors.reset"
 
 
 def announce(
@@ -33,8 +34,8 @@ def announce(
 ) -> None:
     """Mail the login's address about ``change``, and write it down in the workspace that is entered.
 
-    ``name`` is the passkey's, ``left`` how many recovery codes are unused, ``email`` the
-    address to write to if it is not the login's any more.
+    ``name`` is the passkey's, ``left`` how many recovery codes are unused (of a reset: how many passkeys are
+    gone), ``email`` the address to write to if it is not the login's any more.
     """
     email = email or session.scalar(select(User.email).where(User.id == user_id)) or ""
     if workspace_id is not None:

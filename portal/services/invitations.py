@@ -69,6 +69,12 @@ class ClosedInvitationError(ConflictError):
         self.state = state
 
 
+class ClosedLoginError(ConflictError):
+    """The login of the invited address was closed; only support opens it again."""
+
+    code = "login_closed"
+
+
 @dataclass(frozen=True)
 class Sender:
     """Who invites, and the name of the workspace; looked up once for many invitations."""
@@ -182,6 +188,7 @@ def resend(session: Session, gateways: Gateways, invitation_id: int, *, by: int)
     """Mail it once more, and let it be good for the whole time from now on; its earlier links, too."""
     seats.lock(session)
     invitation = _open(session, invitation_id)
+    see_right(session, by, invitation.role, invitation.seat)
     now = gateways.clock.now()
     if invitation.sent_at > now - RESEND_AFTER:
         raise ConflictError(
@@ -200,6 +207,7 @@ def revoke(session: Session, gateways: Gateways, invitation_id: int, *, by: int)
     """Take it back: its link is worth nothing from now on."""
     seats.lock(session)
     invitation = _open(session, invitation_id)
+    see_right(session, by, invitation.role, invitation.seat)
     invitation.state, invitation.closed_at = REVOKED, gateways.clock.now()
     audit.record(session, "invitation.revoked", user_id=by, before=_facts(invitation))
     return invitation
@@ -264,11 +272,16 @@ def new_login(session: Session, invited: Invited, *, password_hash: str, name: s
     """A login for the invited address, which the link has proven.
 
     A login that was begun with it and never confirmed is nobody's yet: it becomes this person's. Raises
-    ConflictError when there is a confirmed one, whose owner signs in instead.
+    ConflictError when there is a confirmed one, whose owner signs in instead, ClosedLoginError when it was
+    closed.
     """
     user = session.scalars(select(User).where(User.email == invited.email)).first()
     if user is not None and user.confirmed_at is not None:
         raise ConflictError(N_("There is a login for this address. Sign in with it."))
+    if user is not None and not user.active:
+        raise ClosedLoginError(
+            N_("The login of this address is closed. Write to our support to have it opened again.")
+        )
     if user is None:
         user = User(email=invited.email, active=True)
         session.add(user)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from portal.errors import N_, ConflictError, NotFoundError
 from portal.gateways import Gateways
-from portal.models import Member, User, Workspace
+from portal.models import Invitation, Member, User, Workspace
 from portal.services import audit, letters, seats
 from portal.services.seats import HERE
 
@@ -133,10 +133,7 @@ def change_role(session: Session, member_id: int, role: str, *, by: int, was: st
     """
     seats.lock(session)
     actor, target = _acting(session, by), get(session, member_id)
-    if target.role != was:
-        raise ConflictError(
-            N_("%(member)s has another role by now. Nothing was changed; look again.", member=target.email)
-        )
+    _see_role(target, was)
     _see_right(actor, target, role)
     if role == target.role:
         return
@@ -144,6 +141,8 @@ def change_role(session: Session, member_id: int, role: str, *, by: int, was: st
         _see_another_owner(session, target)
     _set_role(session, target, role)
     _record(session, "member.role_changed", target, by, role=role)
+    if may(target.role, ADMIN) and not may(role, ADMIN):
+        _revoke_invitations(session, target, by)
 
 
 def transfer(session: Session, gateways: Gateways, member_id: int, *, by: int) -> Person:
@@ -187,12 +186,16 @@ def transfer(session: Session, gateways: Gateways, member_id: int, *, by: int) -
     return target
 
 
-def remove(session: Session, member_id: int, *, by: int) -> Person:
-    """Take somebody else out of the workspace; their seat is free again."""
+def remove(session: Session, member_id: int, *, by: int, was: str | None = None) -> Person:
+    """Take somebody else out of the workspace; their seat is free again, and nobody comes at their word.
+
+    ``was`` is the role that the person who asks has seen. Raises ConflictError when that is not so any more.
+    """
     seats.lock(session)
     actor, target = _acting(session, by), get(session, member_id)
     if target.id == actor.id:
         raise ConflictError(N_("You cannot remove yourself. You can leave the workspace."))
+    _see_role(target, was or target.role)
     _see_right(actor, target, None)
     _take_out(session, target, "member.removed", by)
     return target
@@ -217,6 +220,28 @@ def _take_out(session: Session, person: Person, action: str, by: int) -> None:
         _see_another_owner(session, person)
     session.execute(delete(Member).where(HERE, Member.id == person.id))
     _record(session, action, person, by)
+    if by != person.user_id:
+        _revoke_invitations(session, person, by)
+
+
+def _revoke_invitations(session: Session, person: Person, by: int) -> None:
+    """Whoever was asked in by somebody who has no say any more does not come in at that word."""
+    theirs = select(Invitation).where(Invitation.state == "open", Invitation.invited_by == person.user_id)
+    for invitation in session.scalars(theirs.order_by(Invitation.id)):
+        invitation.state, invitation.closed_at = "revoked", func.clock_timestamp()
+        asked: dict[str, object] = {
+            "email": invitation.email,
+            "role": invitation.role,
+            "seat": invitation.seat,
+        }
+        audit.record(session, "invitation.revoked", user_id=by, before=asked)
+
+
+def _see_role(person: Person, was: str) -> None:
+    if person.role != was:
+        raise ConflictError(
+            N_("%(member)s has another role by now. Nothing was changed; look again.", member=person.email)
+        )
 
 
 def _see_another_owner(session: Session, person: Person) -> None:

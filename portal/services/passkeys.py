@@ -184,6 +184,11 @@ def remove(session: Session, user_id: int, passkey_id: int) -> str | None:
     return name
 
 
+def forget(session: Session, user_id: int) -> None:
+    """None of this login's passkeys is good any more."""
+    session.execute(delete(WebAuthn).where(WebAuthn.user_id == user_id))
+
+
 def _host(settings: Settings) -> str:
     return urlsplit(settings.base_url).hostname or ""
 

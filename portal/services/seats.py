@@ -20,6 +20,8 @@ FULL = "full"
 LITE = "lite"
 NONE = "none"
 SEATS = (FULL, LITE, NONE)
+# the roles of those who give people seats
+MANAGERS = ("owner", "admin")
 
 LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('members:' || app_workspace_id()::text, 0))")
 # a login also reads its own memberships elsewhere
@@ -137,9 +139,12 @@ def settle(
 def assign(session: Session, member_ids: Sequence[int], seat: str, *, by: int) -> int:
     """Give these members the seat full, lite or none; all of them or, with a refusal, none. How many changed.
 
-    Raises NoSeatFreeError with too few seats, NotFoundError for a member that is not (or no longer) here.
+    Raises NoSeatFreeError with too few seats, NotFoundError for a member that is not (or no longer) here,
+    ConflictError when ``by`` does not manage the members any more.
     """
     lock(session)
+    if session.scalar(select(Member.role).where(HERE, Member.user_id == by)) not in MANAGERS:
+        raise ConflictError(N_("Your own role does not let you do that (any more). Nothing was changed."))
     found = session.execute(
         select(Member.id, Member.seat, User.email)
         .join(User, User.id == Member.user_id)

@@ -39,6 +39,13 @@ class SignIn:
     current: Membership | None
     # since the person last proved who they are
     verified_ago: timedelta = timedelta()
+    # the workspace that this browser looked at last
+    looked_at: int | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether it looks at a workspace that it did not look at before."""
+        return self.current is not None and self.current.workspace_id != self.looked_at
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,7 @@ def find(
     memberships = tuple(Membership(row[1], row[2], row[3], row[5]) for row in rows if row[1] is not None)
     current = next((each for each in memberships if each.workspace_id == rows[0][0]), None)
     current = current or (memberships[0] if memberships else None)
-    return SignIn(identifier, user_id, memberships, current, verified_ago=rows[0][6])
+    return SignIn(identifier, user_id, memberships, current, verified_ago=rows[0][6], looked_at=rows[0][0])
 
 
 def note_activity(workspace_id: int, user_id: int) -> None:

@@ -19,8 +19,9 @@ from portal.db import unit_of_work
 from portal.errors import ConflictError
 from portal.models import User
 from portal.services import invitations, sign_ins
-from portal.services.invitations import Invited, Joined
+from portal.services.invitations import ClosedLoginError, Invited, Joined
 from portal.web import current_user_id, db_session, gateways, public, refuse_open_forms
+from portal.web.language import translated
 from portal.web.seat_words import ROLE_HINTS, ROLE_NAMES, SEAT_NAMES
 from portal.web.text_rules import PlainText
 
@@ -96,6 +97,9 @@ def _signed_up(invited: Invited, form: JoinForm, token: str) -> Response:
         with unit_of_work(invited.workspace_id) as work:
             user = invitations.new_login(work, invited, password_hash=hashed, name=name)
             joined = invitations.accept(work, gateways(), invited, user)
+    except ClosedLoginError as closed:
+        flash(translated(closed.message), "error")
+        return redirect(url_for(".page", token=token), code=303)
     except (ConflictError, IntegrityError):
         # another click was first: the page says what is so now
         return redirect(url_for(".page", token=token), code=303)

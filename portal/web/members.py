@@ -111,14 +111,24 @@ def _shown(person: Person, form: MemberForm, refusal: ConflictError | None = Non
 def remove(member_id: int) -> str | Response:
     """Take a member out, after a page that says what that means."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
-        if request.method == "POST":
-            gone = members.remove(session, member_id, by=current_user_id())
-            flash(gettext("%(member)s is not a member any more.", member=gone.email), "success")
-            return redirect(url_for(LISTING), code=303)
         person = members.get(session, member_id)
-        if person.user_id == current_user_id():
-            return redirect(url_for(".leave"), code=303)
-        return render_template("seats/remove.html", person=person, **_paid(session))
+    if person.user_id == current_user_id():
+        return redirect(url_for(".leave"), code=303)
+    answer: str | Response = (_owner_out if person.role == members.OWNER else _out)(person)
+    return answer
+
+
+def _out(person: Person) -> str | Response:
+    with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+        if request.method == "GET":
+            return render_template("seats/remove.html", person=person, **_paid(session))
+        gone = members.remove(session, person.id, by=current_user_id(), was=person.role)
+    flash(gettext("%(member)s is not a member any more.", member=gone.email), "success")
+    return redirect(url_for(LISTING), code=303)
+
+
+# as unmaking one is
+_owner_out = fresh_required(FACTORS)(_out)
 
 
 @blueprint.route("/leave", methods=["GET", "POST"])

@@ -8,7 +8,7 @@
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, Response, g, redirect, request, session, url_for
+from flask import Flask, Response, current_app, g, redirect, request, session, url_for
 from flask_login import user_logged_in, user_logged_out
 from flask_security import Security, SQLAlchemySessionUserDatastore
 from flask_security.signals import change_email_confirmed, password_changed, password_reset, user_registered
@@ -19,7 +19,15 @@ from werkzeug import Response as AnyResponse
 from portal.config import Settings
 from portal.models import Role, User, WebAuthn
 from portal.services import accounts, factor_changes, sign_ins
-from portal.web import account_words, db_session, gateways, refuse_open_forms, same_browser, second_step
+from portal.web import (
+    account_words,
+    db_session,
+    gateways,
+    refuse_open_forms,
+    same_browser,
+    second_step,
+    signed_in,
+)
 from portal.web.account_forms import FORMS
 from portal.web.account_mail import DeferredMail, PasswordRules
 from portal.web.accounts import draft_selection
@@ -101,6 +109,8 @@ def configure(app: Flask, settings: Settings) -> None:
 def install(app: Flask, settings: Settings) -> None:
     """Let people sign up, in and out of ``app``."""
     configure(app, settings)
+    # before the form's token is looked at: whoever was moved to another workspace has no open forms
+    app.before_request(_see_where)
     CSRFProtect(app)
     datastore = SQLAlchemySessionUserDatastore(db_session, User, Role, WebAuthn)
     security = Security(app, datastore, mail_util_cls=DeferredMail, password_util_cls=PasswordRules, **FORMS)
@@ -145,6 +155,11 @@ def _referring_path() -> str | None:
     )
 
 
+def _see_where() -> None:
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        signed_in()
+
+
 def _load(load: Any, token: str, settings: Settings) -> Any:
     """The user of this cookie, if its sign-in still stands. Leaves no transaction open."""
     identifier, user_id = session.get(SIGN_IN), session.get(USER)
@@ -158,6 +173,11 @@ def _load(load: Any, token: str, settings: Settings) -> Any:
         found = g.sign_in = sign_ins.find(db_session(), identifier, user_id, idle=idle, absolute=absolute)
     finally:
         db_session.commit()
+    if found is not None and found.moved and found.current is not None:
+        sign_ins.look_at(identifier, found.current.workspace_id)
+        if found.looked_at is not None:
+            # the workspace that it looked at is not its login's any more
+            refuse_open_forms()
     if found is not None and found.current is not None and found.current.quiet:
         sign_ins.note_activity(found.current.workspace_id, user_id)
     return user if found else None
@@ -193,7 +213,13 @@ def _password_changed(app: Flask, user: Any, **_kwargs: Any) -> None:
 
 
 def _email_changed(app: Flask, user: Any, old_email: str, **_kwargs: Any) -> None:
-    """Whoever took the login over cannot keep its owner from hearing of it."""
+    """Whoever took the login over cannot keep its owner from hearing of it.
+
+    Links that were mailed to the address that was left name the old mark of the login, and die with it.
+    """
+    current_app.extensions["security"].datastore.set_uniquifier(user)
+    if session.get(USER) == user.id:
+        session["_user_id"] = user.fs_uniquifier
     change = factor_changes.EMAIL_CHANGED
     factor_changes.announce(db_session(), gateways(), user.id, change, email=old_email)
     sign_ins.end_all(user.id, but=session.get(SIGN_IN))

@@ -247,3 +247,11 @@ def test_somebody_seated_while_the_seats_become_fewer_is_never_one_too_many(
     assert now.bought == 6
     assert now.full_used <= 6
     assert now.lite_used <= 20
+
+
+def test_whoever_manages_nobody_any_more_gives_no_seat(app: Flask, customer: Customer, crew: Crew) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    members = crew("none")
+    reader = factories.member(app, customer.workspace_id)
+    with pytest.raises(ConflictError, match="Your own role"), unit_of_work(customer.workspace_id) as session:
+        seats.assign(session, members, "full", by=reader.user_id)

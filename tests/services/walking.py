@@ -6,16 +6,29 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import select
+
 from portal import pricing
 from portal.db import unit_of_work
-from portal.models import Invoice
-from portal.services import changes, invoices, negotiated_discounts, planned_changes, sweeping
-from tests.services.changing import Changer
+from portal.errors import ConflictError
+from portal.models import Member, User
+from portal.services import (
+    change_states,
+    changes,
+    leaving,
+    negotiated_discounts,
+    planned_changes,
+    seats,
+    sweeping,
+)
 from tests.services.test_attempts import let_claims_run_out
+from tests.services.walk_checks import Standing
 
 NOW = timedelta(0)
 CURRENT = "2026-11"
 GOOD, BAD, ASKING = "pm_card_visa", "pm_card_chargeCustomerFail", "pm_card_authenticationRequired"
+GOOD_ACCOUNT, BAD_ACCOUNT = "000123456789", "000222222227"
+CREW = 16
 # what a customer is told in the course of things
 REFUSALS = (
     changes.NothingToChangeError,
@@ -25,22 +38,26 @@ REFUSALS = (
     changes.UnpaidInvoiceError,
     changes.CatalogNotOfferedError,
     changes.PaymentUnderWayError,
+    changes.RenewalNearError,
+    changes.SubscriptionEndsError,
 )
 
 
 @dataclass
-class Walk:
+class Walk(Standing):
     """One customer's way; ``seen`` counts what happened, ``trail`` says it for whoever has to follow."""
 
-    changer: Changer
     chance: random.Random
     seen: dict[str, int] = field(default_factory=dict)
-    trail: list[str] = field(default_factory=list)
+    crew: list[int] = field(default_factory=list)
 
     def step(self) -> None:
         """Do something, and see that everything is as it must be."""
+        if not self.crew:
+            self.hire()
         name = self.chance.choices(
-            ("change", "decline", "authenticate", "undo", "time", "discount"), (10, 2, 2, 2, 5, 2)
+            ("change", "decline", "authenticate", "debit", "undo", "time", "discount", "sit", "leave"),
+            (10, 2, 2, 2, 2, 5, 2, 4, 1),
         )[0]
         try:
             getattr(self, name)()
@@ -121,13 +138,100 @@ class Walk:
                 self.proven(quote_id)
                 return
             self.trail.append("  never paid")
-            self.customer.shop.advance(hours=23, minutes=10)
+            self.wait_for_nothing(quote_id)
             self.come_to_rest()
             assert self.changer.state(quote_id) in ("expired", "abandoned"), self.story()
             if planned is None and self.changer.planned() is None:
                 assert self.changer.at_stripe() == before, self.story()
         finally:
             self.pays_with(GOOD)
+
+    def wait_for_nothing(self, quote_id: str) -> None:
+        """A day without a payment; sweepers look at an unpaid change before a renewal with a plan."""
+        now, waits = self.customer.gateways.clock.now(), timedelta(hours=23, minutes=10)
+        planned = self.changer.planned()
+        last_look = change_states.QUIET_BEFORE_RENEWAL - timedelta(minutes=10)
+        if planned is not None and now < planned.effective_at - last_look < now + waits:
+            soon = planned.effective_at - last_look - now
+            self.customer.shop.advance(seconds=int(soon.total_seconds()))
+            let_claims_run_out(self.customer)
+            attempt = self.customer.attempt(quote_id)
+            sweeping.resume(self.customer.gateways, self.customer.workspace_id, attempt.id)
+            waits -= soon
+        self.customer.shop.advance(seconds=int(waits.total_seconds()))
+
+    def debit(self) -> None:
+        """A bank account pays, which takes days; meanwhile less is planned, or nothing is done."""
+        account = self.chance.choice((GOOD_ACCOUNT, BAD_ACCOUNT))
+        self.pays_from(account)
+        try:
+            quote_id = self.quote()
+            self.changer.confirm(quote_id)
+            self.customer.settle()
+        finally:
+            self.pays_with(GOOD)
+        if self.changer.state(quote_id) != "processing":
+            self.proven(quote_id)
+            return
+        self.trail.append(f"  by debit from {account}")
+        self.check()
+        if self.chance.random() < 0.5:
+            self.fewer()
+        for _day in range(12):
+            self.days(1)
+            if self.changer.state(quote_id) != "processing":
+                break
+        self.trail.append(f"  {self.changer.state(quote_id)}")
+        assert self.changer.state(quote_id) == ("done" if account == GOOD_ACCOUNT else "failed"), self.story()
+        if account == GOOD_ACCOUNT:
+            self.proven(quote_id)
+
+    def fewer(self) -> None:
+        """Give something up for the renewal, whatever is under way."""
+        held = self.changer.held()
+        seats_left = max(1, held.wanted.seats - self.chance.randint(1, 4))
+        add_ons = {key: min(count, seats_left) for key, count in held.wanted.add_ons.items()}
+        wanted = pricing.Selection(held.wanted.tier, seats_left, held.wanted.interval, add_ons)
+        if pricing.split(held.selection, wanted, tiers=tuple(pricing.catalog(held.catalog).tiers))[
+            0
+        ] != pricing.plain(held.selection):
+            return
+        self.trail.append(f"  meanwhile fewer: {wanted.as_dict()}")
+        try:
+            quote_id = changes.prepare(*self.changer.place, changes.Wanted(wanted))
+        except changes.NothingToChangeError:
+            return
+        self.changer.confirm(quote_id)
+        self.customer.settle()
+        assert self.changer.state(quote_id) == "planned", self.story()
+        self.check()
+
+    def days(self, count: int) -> None:
+        for _day in range(count):
+            self.customer.shop.advance(days=1)
+            self.come_to_rest()
+            self.check()
+
+    def sit(self) -> None:
+        """Somebody gives people seats, as many as there are or too many."""
+        chosen = self.chance.sample(self.crew, self.chance.randint(1, CREW))
+        seat = self.chance.choice((seats.FULL, seats.FULL, seats.LITE, seats.NONE))
+        self.trail.append(f"{len(chosen)} people: {seat}")
+        _gateways, workspace_id, user_id = self.changer.place
+        try:
+            with unit_of_work(workspace_id) as session:
+                seats.assign(session, chosen, seat, by=user_id or self.owner())
+        except ConflictError as refusal:
+            self.trail.append(f"  refused: {type(refusal).__name__}")
+
+    def leave(self) -> None:
+        """The end is asked for, and taken back."""
+        self.trail.append("ends, and goes on after all")
+        leaving.ask(*self.changer.place, leaving.AT_PERIOD_END)
+        self.come_to_rest()
+        self.check()
+        assert self.customer.subscription().cancel_at is not None, self.story()
+        leaving.ask(*self.changer.place, leaving.KEEP)
 
     def undo(self) -> None:
         self.trail.append("undo")
@@ -154,14 +258,7 @@ class Walk:
         self.trail.append(f"discount {line} {terms}")
         negotiated_discounts.agree(gateways, workspace_id, line, **terms)
 
-    # --- what must be so ---------------------------------------------------------------------------
-
-    @property
-    def customer(self) -> Any:
-        return self.changer.customer
-
-    def story(self) -> str:
-        return "\n".join(self.trail)
+    # --- how the company stands ---------------------------------------------------------------------------
 
     def pays_with(self, method: str) -> None:
         v1 = self.customer.shop.client.v1
@@ -170,45 +267,45 @@ class Walk:
         v1.subscriptions.update(subscription.id, {"default_payment_method": attached.id})
         self.customer.settle()
 
+    def pays_from(self, account: str) -> None:
+        """The company's bank account pays from now on."""
+        made = self.customer.shop.client.v1.payment_methods.create(
+            {
+                "type": "us_bank_account",
+                "us_bank_account": {
+                    "account_holder_type": "company",
+                    "account_number": account,
+                    "routing_number": "110000000",
+                },
+                "billing_details": {"name": "Acme Inc", "email": "billing@acme.example"},
+            }
+        )
+        self.pays_with(str(made.id))
+
+    def hire(self) -> None:
+        """People who can sit on seats."""
+        with unit_of_work(self.customer.workspace_id) as session:
+            for number in range(CREW):
+                mark = f"crew{number}-{self.customer.workspace_id}"
+                user = User(
+                    email=f"{mark}@acme.example", password="-", active=True, fs_uniquifier=f"walk-{mark}"
+                )
+                session.add(user)
+                session.flush()
+                member = Member(user_id=user.id, role="member", seat=seats.NONE)
+                session.add(member)
+                session.flush()
+                self.crew.append(member.id)
+
+    def owner(self) -> int:
+        with unit_of_work(self.customer.workspace_id) as session:
+            return session.scalars(select(Member.user_id).where(seats.HERE, Member.role == "owner")).one()
+
     def come_to_rest(self) -> None:
         """All webhooks are worked on, and sweepers have finished what was left."""
         self.customer.settle()
         let_claims_run_out(self.customer)
         sweeping.sweep_attempts(self.customer.gateways, left_behind_after=NOW)
         planned_changes.sweep(self.customer.gateways, left_behind_after=NOW)
+        negotiated_discounts.sweep(self.customer.gateways, left_behind_after=NOW)
         self.customer.settle()
-
-    def proven(self, quote_id: str) -> None:
-        """What was charged is what was quoted, to the cent."""
-        quote = self.changer.quote(quote_id)
-        if not quote.lines:
-            return
-        attempt = self.customer.attempt(quote_id)
-        with unit_of_work(self.customer.workspace_id) as session:
-            invoice = invoices.get(session, attempt.stripe_invoice_id)
-        assert (invoice.total, invoice.amount_due) == (quote.total, quote.amount_due), self.story()
-        assert self.changer.proof(quote_id) == [("before_payment", True), ("final", True)], self.story()
-
-    def check(self) -> None:
-        [subscription] = self.customer.shop.subscriptions()
-        row = self.customer.subscription()
-        theirs = {
-            item.id: (item.price.id, getattr(item, "quantity", None)) for item in subscription["items"].data
-        }
-        ours = {each["stripe_item_id"]: (each["stripe_price_id"], each["quantity"]) for each in row.items}
-        assert ours == theirs, self.story()
-        [seat] = [each for each in row.items if each["key"] == "seat"]
-        assert row.seats == seat["quantity"] >= 1, self.story()
-        assert all(each["quantity"] is None or each["quantity"] > 0 for each in row.items), self.story()
-        assert subscription.pending_update is None, self.story()
-        assert (self.changer.planned() is None) == (subscription.schedule is None), self.story()
-        assert self.customer.incidents() == [], self.story()
-        self.check_invoices()
-
-    def check_invoices(self) -> None:
-        with unit_of_work(self.customer.workspace_id) as session:
-            stored: list[Invoice] = invoices.listing(session, limit=1000)
-        for invoice in stored:
-            lines = sum(line["amount"] - line["discount"] + line["tax"] for line in invoice.lines)
-            assert lines == invoice.total, self.story()
-            assert min(invoice.amount_due, invoice.amount_paid) >= 0, self.story()

@@ -159,3 +159,15 @@ def test_two_clicks_on_joining_are_one_person(company: Company, client: Browser)
     assert (first.location, second.location) == ("/billing", "/billing")
     with unit_of_work() as session:
         assert len(session.scalars(select(User).where(User.email == "grace@oak.example")).all()) == 1
+
+
+def test_a_closed_login_is_told_so_and_joins_nothing(app: Flask, company: Company, client: Browser) -> None:
+    closed = factories.account(app, email="grace@oak.example", confirmed=False)
+    with unit_of_work() as session:
+        session.get_one(User, closed.user_id).active = False
+    path = path_of(company)
+    answer = client.submit(f"{path}/sign-up", {"password": "quite another password"}, page=path)
+    page = words(client.get(answer.location))
+
+    assert "The login of this address is closed." in page
+    assert not company.is_member(closed)
