@@ -272,8 +272,7 @@ def new_login(session: Session, invited: Invited, *, password_hash: str, name: s
     """A login for the invited address, which the link has proven.
 
     A login that was begun with it and never confirmed is nobody's yet: it becomes this person's. Raises
-    ConflictError when there is a confirmed one, whose owner signs in instead, ClosedLoginError when it was
-    closed.
+    ConflictError when there is a confirmed one, whose owner signs in instead, or ClosedLoginError.
     """
     user = session.scalars(select(User).where(User.email == invited.email)).first()
     if user is not None and user.confirmed_at is not None:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from flask import Flask
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from portal.db import unit_of_work
 from portal.gateways.mail import FolderMail
 from portal.models import BillingDetails, Member, User, Workspace
-from portal.services import deletion, seats
+from portal.services import deletion
 from tests import factories
 from tests.browsing import Browser
 from tests.factories import PASSWORD
@@ -392,23 +392,3 @@ def test_a_reset_link_in_the_letter_box_that_was_left_dies_with_the_address(
     assert signed_in.get("/account").status_code == 200
     assert guest.get("/account").status_code == 303
     assert guest.sign_in("new@acme.example", workspace.password).location == "/start"
-
-
-def test_a_form_is_refused_once_a_removal_has_moved_its_browser_to_another_workspace(
-    app: Flask, client: Browser, workspace: factories.Account
-) -> None:
-    other = factories.account(app, company_name="Oak Inc")
-    with unit_of_work(other.workspace_id) as session:
-        session.add(Member(user_id=workspace.user_id, role="owner", seat="none"))
-    client.sign_in(workspace.email, workspace.password)
-    still_open = {"csrf_token": client.token("/billing/leaving")}
-    with unit_of_work(workspace.workspace_id) as session:
-        session.execute(delete(Member).where(Member.user_id == workspace.user_id, seats.HERE))
-    refused = client.post("/billing/leaving/deletion", data=still_open)
-    with unit_of_work(other.workspace_id) as session:
-        pending = deletion.pending(session)
-
-    assert refused.status_code == 400
-    assert pending is None
-    assert "Oak Inc" in client.get("/billing").text
-    assert client.submit("/account/browsers/others/end", page="/account/browsers").status_code == 303

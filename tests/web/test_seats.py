@@ -390,39 +390,3 @@ def test_an_invitation_is_sent_again_and_revoked(signed_in: Browser, company: Co
     assert "Sent, good until" in again
     assert company.found(invitation).state == invitations.REVOKED
     assert signed_in.submit(f"{path}/revoke", page="/billing/seats").status_code == 409
-
-
-def test_an_owner_is_removed_by_whoever_has_just_shown_who_they_are(
-    company: Company, signed_in: Browser
-) -> None:
-    login = company.join()
-    path = f"/billing/seats/{give(company, login, 'none')}"
-    signed_in.submit(path, {"role": "owner", "seat": "none", "was": "member"})
-    data = {"csrf_token": signed_in.token(path)}
-    grow_old(16)
-    page = signed_in.get(f"{path}/remove")
-    asked = signed_in.post(f"{path}/remove", data=data)
-
-    assert page.location.startswith("/account/verify")
-    assert asked.status_code == 401
-    assert company.person(login).role == "owner"
-
-
-def test_whoever_was_invited_by_an_admin_who_is_gone_does_not_come_in(
-    company: Company, signed_in: Browser
-) -> None:
-    removed, demoted, stays = company.join(), company.join(), company.join()
-    for login in (removed, demoted, stays):
-        signed_in.submit(
-            f"/billing/seats/{give(company, login, 'none')}",
-            {"role": "admin", "seat": "none", "was": "member"},
-        )
-    asked = [
-        company.invite(f"guest{number}@oak.example", by=login.user_id)
-        for number, login in enumerate((removed, demoted, stays))
-    ]
-    signed_in.submit(f"/billing/seats/{company.person(removed).id}/remove")
-    path = f"/billing/seats/{company.person(demoted).id}"
-    signed_in.submit(path, {"role": "billing", "seat": "none", "was": "admin"})
-
-    assert [company.found(each).state for each in asked] == ["revoked", "revoked", "open"]
