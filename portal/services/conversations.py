@@ -118,33 +118,36 @@ def take_in(
     now = gateways.clock.now()
     refused = {i: reason for i, event in enumerate(events) if (reason := _fault(event, now))}
     # of those with one id in the same batch the first counts
-    wanted: dict[str, ConversationEvent] = {}
+    first: dict[str, int] = {}
     for position, event in enumerate(events):
         if position not in refused:
-            wanted.setdefault(event.id, event)
-    results = _take_in(session, workspace_id, wanted, now) if wanted else {}
+            first.setdefault(event.id, position)
+    wanted = {id: events[position] for id, position in first.items()}
+    results, holds = _take_in(session, workspace_id, wanted, now) if wanted else ({}, {})
     return [
         Taken(event.id, REJECTED, refused[position])
         if position in refused
-        else _answer(event, wanted[event.id], results[event.id])
+        else results[event.id]
+        if position == first[event.id]
+        else _of_another(event, holds.get(event.id), results[event.id])
         for position, event in enumerate(events)
     ]
 
 
-def _answer(event: ConversationEvent, first: ConversationEvent, result: Taken) -> Taken:
-    """The answer to ``event`` when ``result`` is that to the first with its id in the batch."""
-    if event is first or result.result == REJECTED:
+def _of_another(event: ConversationEvent, held: ConversationEvent | None, result: Taken) -> Taken:
+    """The answer to a further event with an id in the batch; ``held`` is what the id stands for by now."""
+    if held is None:
         return result
-    return Taken(event.id, DUPLICATE) if event == first else Taken(event.id, REJECTED, "id_reused")
+    return Taken(event.id, DUPLICATE) if event == held else Taken(event.id, REJECTED, "id_reused")
 
 
 def _fault(event: ConversationEvent, now: datetime) -> str | None:
     """Why the event cannot be taken in, by itself."""
-    if not _is_id(event.id, EVENT_ID_LENGTH):
+    if not is_id(event.id, EVENT_ID_LENGTH):
         return "id_invalid"
-    if not _is_id(event.conversation_id, CONVERSATION_ID_LENGTH):
+    if not is_id(event.conversation_id, CONVERSATION_ID_LENGTH):
         return "conversation_id_invalid"
-    if not _is_id(event.channel, CHANNEL_LENGTH):
+    if not is_id(event.channel, CHANNEL_LENGTH):
         return "channel_invalid"
     if event.type not in EVENT_TYPES:
         return "type_unknown"
@@ -155,15 +158,18 @@ def _fault(event: ConversationEvent, now: datetime) -> str | None:
     return "too_old" if event.occurred_at < now - OLDEST else None
 
 
-def _is_id(text: str, length: int) -> bool:
-    # what is printable is also what the database can store: neither NUL nor half a character
+def is_id(text: str, length: int) -> bool:
+    """Whether the text may be an id: what is printable can be stored, unlike NUL and half a character."""
     return 0 < len(text) <= length and text.isprintable()
 
 
 def _take_in(
     session: Session, workspace_id: int, wanted: Mapping[str, ConversationEvent], now: datetime
-) -> dict[str, Taken]:
-    """Store events and follow them, with their conversations locked; the answer by id."""
+) -> tuple[dict[str, Taken], dict[str, ConversationEvent]]:
+    """Store events and follow them, with their conversations locked.
+
+    Returns the answer to each and what each id stands for, unless nothing came to stand for it.
+    """
     results: dict[str, Taken] = {}
     if not _lock(session, workspace_id, wanted):
         known = _known(session, wanted)
@@ -174,16 +180,19 @@ def _take_in(
         }
         wanted = {id: event for id, event in wanted.items() if id not in results}
     if not wanted:
-        return results
+        return results, {}
     added, before = _add(session, workspace_id, wanted, now)
     results |= {id: Taken(id, ACCEPTED) for id in added}
-    results |= _repeated(session, [event for id, event in wanted.items() if id not in added], before)
+    holds = {id: wanted[id] for id in added}
+    repeated = [event for id, event in wanted.items() if id not in holds]
+    holds |= _stored(session, [event.id for event in repeated], before)
+    results |= {event.id: _of_repeated(event, holds.get(event.id)) for event in repeated}
     conversations: dict[str, list[Happened]] = {}
     for id in added:
         conversations.setdefault(wanted[id].conversation_id, []).append(_happened(wanted[id]))
     if conversations:
         _follow(session, workspace_id, conversations, before, now)
-    return results
+    return results, holds
 
 
 def _lock(session: Session, workspace_id: int, wanted: Mapping[str, ConversationEvent]) -> bool:
@@ -220,17 +229,20 @@ def _add(
     return added, before
 
 
-def _repeated(session: Session, left: Sequence[ConversationEvent], before: Stored) -> dict[str, Taken]:
-    """The answers to events that were not added: the same one is there, or another, or there is no room."""
-    stored = {id: event for events in before.values() for id, event in events.items()} if left else {}
-    elsewhere = [event.id for event in left if event.id not in stored]
+def _stored(session: Session, ids: Sequence[str], before: Stored) -> dict[str, ConversationEvent]:
+    """What stands under these ids already: mostly in their own conversation, but not always."""
+    if not ids:
+        return {}
+    known = {id: event for events in before.values() for id, event in events.items()}
+    elsewhere = [id for id in ids if id not in known]
     if elsewhere:
         for row in session.connection().exec_driver_sql(STORED, {"ids": elsewhere}):
-            stored[row[0]] = ConversationEvent(*row)
-    return {event.id: _of_repeated(event, stored.get(event.id)) for event in left}
+            known[row[0]] = ConversationEvent(*row)
+    return {id: known[id] for id in ids if id in known}
 
 
 def _of_repeated(event: ConversationEvent, stored: ConversationEvent | None) -> Taken:
+    """The answer to an event that was not added: it is there, another is, or there was no room."""
     if stored is None:
         return Taken(event.id, REJECTED, "conversation_full")
     return Taken(event.id, DUPLICATE) if event == stored else Taken(event.id, REJECTED, "id_reused")

@@ -32,12 +32,14 @@ WHERE s.outbox IS NOT NULL
 """
 
 
-def identifier(workspace_id: int, source: str, *, reversal: bool = False) -> str:
+def identifier(workspace_id: int, source: str, *, key: str = "resolution", reversal: bool = False) -> str:
     """What Stripe knows a unit by: the workspace, and a hash of all; 85 characters at most of Stripe's 100.
 
     The workspace stands in front, so that the row is found by what Stripe reports.
     """
-    what = f"{workspace_id}:{source}{':reversal' if reversal else ''}"
+    # no id has a line break in it, so that no two units can be called the same
+    of_key = "" if key == "resolution" else f"{key}\n"
+    what = f"{workspace_id}:{of_key}{source}{':reversal' if reversal else ''}"
     return f"{workspace_id}-{hashlib.sha256(what.encode()).hexdigest()}"
 
 

@@ -5,11 +5,13 @@ The subscription is written without Stripe, which takes no time; tests that need
 """
 
 import itertools
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
@@ -25,11 +27,18 @@ from portal.models import (
 from portal.pricing import periods as calendar
 from portal.services import conversations, outcomes, usage_periods
 from portal.services.conversations import ConversationEvent, Taken
+from portal.services.units import source_of
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+METERED = ("resolution", "sms", "whatsapp", "phone_minute", "bulk_email")
 
 _numbers = itertools.count(1)
+
+
+def new_conversation() -> str:
+    """An id that no other conversation of the run has."""
+    return f"c{next(_numbers)}-"
 
 
 @dataclass
@@ -72,12 +81,7 @@ def subscribe(
 
 def _subscription(start: datetime, anchor: datetime, now: datetime) -> Subscription:
     first, end = (start, anchor) if now < anchor else _month(anchor, now)
-    item = {
-        "key": "resolution",
-        "metered": True,
-        "period_start": int(first.timestamp()),
-        "period_end": int(end.timestamp()),
-    }
+    span = {"metered": True, "period_start": int(first.timestamp()), "period_end": int(end.timestamp())}
     return Subscription(
         stripe_id=f"sub_{next(_numbers)}",
         status="trialing" if now < anchor else "active",
@@ -87,7 +91,7 @@ def _subscription(start: datetime, anchor: datetime, now: datetime) -> Subscript
         interval="month",
         seats=5,
         currency="usd",
-        items=[item],
+        items=[{"key": key} | span for key in METERED],
         discounts=[],
         started_at=start,
         anchor=anchor,
@@ -115,6 +119,23 @@ def happened(
     return ConversationEvent(id or f"e{next(_numbers)}", conversation_id, type, at, channel, test)
 
 
+def _days(entries: Sequence[UsageEntry]) -> dict[tuple[object, ...], tuple[int, ...]]:
+    """The rollup that the ledger's entries add up to."""
+    days: dict[tuple[object, ...], tuple[int, ...]] = {}
+    for entry in entries:
+        day = (entry.period_start, entry.key, entry.channel, entry.at.astimezone(UTC).date())
+        back = entry.kind == "reversal"
+        more = (
+            entry.quantity,
+            entry.quantity if entry.charge == "meter" else 0,
+            entry.quantity if entry.basis == "confirmed" and not back else 0,
+            entry.quantity if entry.basis == "assumed" and not back else 0,
+            1 if back else 0,
+        )
+        days[day] = tuple(map(sum, zip(days.get(day, (0,) * 5), more, strict=True)))
+    return days
+
+
 @dataclass(frozen=True)
 class Workspace:
     """A workspace under test: what is fed to it and what it then holds."""
@@ -129,7 +150,7 @@ class Workspace:
 
     def resolve(self, conversation_id: str | None = None, *, channel: str = "chat") -> str:
         """A conversation that was answered and confirmed a moment ago: one billable unit; its id."""
-        conversation_id = conversation_id or f"c{next(_numbers)}"
+        conversation_id = conversation_id or new_conversation()
         now = self.gateways.clock.now()
         self.feed(
             happened(conversation_id, "ai_answered", now - timedelta(minutes=2), channel=channel),
@@ -174,8 +195,50 @@ class Workspace:
         with unit_of_work(self.workspace_id) as session:
             return list(session.scalars(select(UsagePeriod).order_by(UsagePeriod.starts_at)))
 
+    def balanced(self) -> bool:
+        """Whether units, ledger, rollup and periods say the same, to the unit; fails where they do not."""
+        entries = self.entries()
+        assert {day: sums for day, sums in _days(entries).items() if any(sums)} == {
+            (d.period_start, d.key, d.channel, d.day): sums
+            for d in self.days()
+            if any(sums := (d.quantity, d.charged, d.confirmed, d.assumed, d.reversed))
+        }
+        used, net = Counter[datetime](), Counter[str]()
+        for entry in entries:
+            if entry.key == "resolution":
+                used[entry.period_start] += entry.quantity
+                net[entry.source] += entry.quantity
+        assert {p.starts_at: p.used for p in self.periods() if p.used} == {
+            at: n for at, n in used.items() if n
+        }
+        assert {source: 1 for source, total in net.items() if total} == {
+            source_of(u.conversation_id, u.episode, u.times): 1 for u in self.units() if u.counts
+        }
+        assert set(net.values()) <= {0, 1}
+        return True
+
     def used(self, key: str = "resolution") -> int:
         """The ledger's sum."""
         with unit_of_work(self.workspace_id) as session:
             total = select(func.coalesce(func.sum(UsageEntry.quantity), 0)).where(UsageEntry.key == key)
             return int(session.scalar(total) or 0)
+
+
+def ledger(workspace: Workspace) -> list[tuple[Any, ...]]:
+    """Kind, quantity, instant, the month's day of start, charge and note of each entry."""
+    return [(e.kind, e.quantity, e.at, e.period_start, e.charge, e.note) for e in workspace.entries()]
+
+
+def outbox(workspace: Workspace) -> list[tuple[str, int]]:
+    """State and quantity of each meter event."""
+    return [(event.state, event.quantity) for event in workspace.outbox()]
+
+
+def sent(workspace: Workspace, *, at: datetime, state: str = "sent", **values: Any) -> None:
+    """Everything in the outbox went to Stripe."""
+    with unit_of_work(workspace.workspace_id) as session:
+        session.execute(
+            update(MeterEvent)
+            .where(MeterEvent.state == "waiting")
+            .values(**{"state": state, "first_tried_at": at, "sent_at": at} | values)
+        )
