@@ -128,7 +128,8 @@ def test_an_ended_connection_is_replaced(impatient: tuple[Flask, Customer], comm
     with owner.begin() as connection:
         ended = connection.execute(
             text(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                # waits until each of them has ended
+                "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
                 " WHERE usename = 'portal_app' AND datname = current_database()"
             )
         ).scalar_one()
