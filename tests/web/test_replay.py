@@ -1,13 +1,8 @@
 """/usage/replay: own prices beside the current ones, month by month, with a reason for each."""
 
-from typing import Any
-
 import pytest
-from sqlalchemy import select
 
 from portal import pricing
-from portal.db import unit_of_work
-from portal.models import Invoice
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
@@ -34,22 +29,11 @@ def older(shop: Shop, customer: Customer) -> Customer:
 def months_pass(customer: Customer, *used: int) -> None:
     """So many resolutions in one month after the other."""
     for count in used:
+        [subscription] = customer.shop.subscriptions()
+        payload = {"stripe_customer_id": str(subscription.customer), "value": str(count)}
+        customer.shop.client.v1.billing.meter_events.create({"event_name": "resolution", "payload": payload})
         customer.shop.advance(days=31, hours=2)
         customer.settle()
-        bill_usage(customer, count)
-
-
-def bill_usage(customer: Customer, count: int) -> None:
-    """Put usage on the newest invoice, at the 1.90 that it costs the older customer."""
-    with unit_of_work(customer.workspace_id) as session:
-        newest = session.scalars(select(Invoice).order_by(Invoice.issued_at.desc()).limit(1)).one()
-        newest.lines = [_with_usage(line, count) for line in newest.lines]
-
-
-def _with_usage(line: dict[str, Any], count: int) -> dict[str, Any]:
-    if line["key"] != "resolution":
-        return line
-    return line | {"quantity": count, "amount": 190 * count, "total": 190 * count}
 
 
 def test_each_month_stands_beside_what_it_would_have_cost(buyer: Browser, older: Customer) -> None:
