@@ -89,12 +89,14 @@ class Shop:
         """Put the catalogue on sale: pushed once per process, afterwards copied, which is much faster."""
         if not _STOCK:
             catalogs.push(gateways)
-            _STOCK.update({kind: self.sandbox.store.find(kind) for kind in ("product", "meter", "price")})
+            _STOCK.update(
+                {kind: self.sandbox.store.find(kind) for kind in ("product", "billing.meter", "price")}
+            )
             with unit_of_work() as session:
                 _STOCK["rows"] = [dict(row) for row in session.execute(_ROWS).mappings()]
             return
         with self.sandbox.work():
-            for kind in ("product", "meter", "price"):
+            for kind in ("product", "billing.meter", "price"):
                 for document in reversed(_STOCK[kind]):
                     self.sandbox.store.put(kind, dict(document))
         with unit_of_work() as session:
