@@ -1,8 +1,10 @@
 """/usage/replay: own prices beside the current ones, month by month, with a reason for each."""
 
 import pytest
+from flask import Flask
 
 from portal import pricing
+from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
@@ -82,11 +84,17 @@ def test_the_best_and_the_worst_month_are_named(buyer: Browser, older: Customer)
     assert "$250.00 more." in page
 
 
-def test_the_way_to_the_move_is_shown_to_who_may_go_it(buyer: Browser, older: Customer) -> None:
+def test_the_way_to_the_move_is_shown_to_who_may_go_it(app: Flask, buyer: Browser, older: Customer) -> None:
     months_pass(older, 0)
+    colleague = factories.member(app, older.workspace_id)
+    other = app.test_client()
+    assert isinstance(other, Browser)
+    other.sign_in(colleague.email, colleague.password)
 
     assert 'href="/billing/subscription/prices"' in buyer.get(PAGE).text
     assert f'href="{PAGE}"' in buyer.get("/billing/subscription").text
+    assert "Month by month" in words(other.get(PAGE))
+    assert 'href="/billing/subscription/prices"' not in other.get(PAGE).text
 
 
 def test_who_has_the_current_prices_is_told_so(buyer: Browser, customer: Customer) -> None:
