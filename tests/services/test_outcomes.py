@@ -221,6 +221,7 @@ def test_a_contested_unit_is_taken_out_for_good(acme: Workspace, clock: HandCloc
         second = outcomes.take_out(session, acme.gateways, acme.workspace_id, conversation, 1)
         session.execute(update(Resolution).values(contest="accepted"))
     acme.feed(happened(conversation, "customer_confirmed", clock.now()))
+    clock.advance(minutes=1)
     acme.feed(happened(conversation, "customer_asked", clock.now()))
 
     assert (first, second) == (True, False)

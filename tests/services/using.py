@@ -149,12 +149,12 @@ class Workspace:
             return conversations.take_in(session, self.gateways, self.workspace_id, list(events))
 
     def resolve(self, conversation_id: str | None = None, *, channel: str = "chat") -> str:
-        """A conversation that was answered and confirmed a moment ago: one billable unit; its id."""
+        """A conversation that was answered a minute ago and is confirmed now: one billable unit; its id."""
         conversation_id = conversation_id or new_conversation()
         now = self.gateways.clock.now()
         self.feed(
-            happened(conversation_id, "ai_answered", now - timedelta(minutes=2), channel=channel),
-            happened(conversation_id, "customer_confirmed", now - timedelta(minutes=1), channel=channel),
+            happened(conversation_id, "ai_answered", now - timedelta(minutes=1), channel=channel),
+            happened(conversation_id, "customer_confirmed", now, channel=channel),
         )
         return conversation_id
 
