@@ -67,6 +67,13 @@ class Settings:
         parsing.signing_secrets,
         secret=True,
     )
+    stripe_thin_webhook_secrets: tuple[str, ...] = _setting(
+        "STRIPE_THIN_WEBHOOK_SECRET",
+        "signing secret of the event destination for meter errors; two, with a comma, while rotating",
+        parsing.signing_secrets,
+        default=(),
+        secret=True,
+    )
     base_url: str = _setting(
         "PORTAL_URL",
         "the address that people use, also in mails",

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from portal.db import SessionLocal
 
 DEFERRED = "jobs_deferred"
+WANTED = "jobs_wanted"
 QUEUE = "default"
 HINT = text(
     "SELECT set_config('synchronous_commit', 'off', true),"
@@ -29,6 +30,8 @@ HINT = text(
 )
 # one hint is enough for all who have something for the worker within this time
 MOMENT_SECONDS = 0.05
+# and one job for all who want the same work done soon within this one
+SOON_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -69,8 +72,52 @@ BELL = Bell()
 @event.listens_for(Session, "after_transaction_end")
 def _tell_worker(session: Session, transaction: SessionTransaction) -> None:
     """Wake the worker once the outermost transaction that deferred something is over."""
-    if transaction.parent is None and session.info.pop(DEFERRED, False):
+    if transaction.parent is not None:
+        return
+    if session.info.pop(DEFERRED, False):
         BELL.ring()
+    for name in session.info.pop(WANTED, ()):
+        SOON.ask(name)
+
+
+class Soon:
+    """Queues work that many transactions want at once, after them and without their waiting for each other.
+
+    A sweeper of the same work goes by the rows, so a wish that gets lost only takes a few seconds longer.
+    """
+
+    def __init__(self) -> None:
+        self._clerk = ThreadPoolExecutor(1, "soon")
+        self._asked: set[str] = set()
+
+    def ask(self, name: str) -> None:
+        """Have the task ``name``, which has no arguments but the timestamp, run soon."""
+        # whoever bound the sessions to one connection has no worker that could see its transaction
+        if isinstance(SessionLocal.kw["bind"], Engine) and name not in self._asked:
+            self._asked.add(name)
+            self._clerk.submit(self._defer, name)
+
+    def rest(self) -> None:
+        """Wait until all that was asked for is queued, e.g. before the engine is disposed of."""
+        self._clerk.submit(bool).result()
+
+    def _defer(self, name: str) -> None:
+        # before the job is queued: what is committed from here on may come too late for it
+        self._asked.discard(name)
+        try:
+            with SessionLocal() as session, session.begin():
+                Jobs().defer(session, name, queueing_lock=name, timestamp=int(time.time()))
+        except SQLAlchemyError as error:
+            log.warning("wish_lost", name=name, error=f"{type(error).__name__}: {error}")
+        time.sleep(SOON_SECONDS)
+
+
+SOON = Soon()
+
+
+def soon(session: Session, name: str) -> None:
+    """Have the periodic task ``name`` run once more when this transaction is over."""
+    session.info.setdefault(WANTED, set()).add(name)
 
 
 class Jobs:

@@ -6,6 +6,7 @@ thread holds a database transaction. The API version is the one that the SDK is 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import stripe
@@ -13,12 +14,14 @@ import stripe
 from portal.config import Settings
 from portal.errors import N_, NotFoundError
 from portal.gateways import stripe_reading as reading
+from portal.gateways import stripe_thin_events
 from portal.gateways.stripe_catalog import StripeAccount
 from portal.gateways.stripe_changes import StripeChanges
 from portal.gateways.stripe_demo import StripeDemo
 from portal.gateways.stripe_errors import StripeRefusedError, ask
 from portal.gateways.stripe_invoices import StripeInvoices
 from portal.gateways.stripe_leaving import StripeLeaving
+from portal.gateways.stripe_meters import StripeMeters
 from portal.gateways.stripe_payments import StripePayments
 from portal.gateways.stripe_webhooks import WebhookDoor
 from portal.gateways.stripe_words import Event, Intent, Invoice, PromotionCode, Purchase, Subscription, TaxId
@@ -45,18 +48,14 @@ class StripeGateway:
         secret_key: str,
         *,
         webhook_secrets: tuple[str, ...] = (),
+        thin_webhook_secrets: tuple[str, ...] = (),
         base_address: str | None = None,
         http_client: stripe.HTTPClient | None = None,
         account_id: str | None = None,
         tax: bool = True,
     ) -> None:
-        self._client = stripe.StripeClient(
-            secret_key,
-            stripe_version=API_VERSION,
-            base_addresses={"api": base_address, "meter_events": base_address} if base_address else None,
-            max_network_retries=NETWORK_RETRIES,
-            http_client=http_client or stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
-        )
+        client = partial(_client, base_address, http_client or stripe.RequestsClient(timeout=TIMEOUT_SECONDS))
+        self._client = client(secret_key)
         self._tax = {"automatic_tax": {"enabled": tax}}
         self._rates: dict[str, reading.Document] = {}
         self.account = StripeAccount(self._client)
@@ -66,10 +65,15 @@ class StripeGateway:
         )
         self.payments = StripePayments(self._client)
         self.leaving = StripeLeaving(self._client)
-        self.demo = StripeDemo(self._client, tax=self._tax, expanded=SUBSCRIPTION_EXPANDED)
-        self.webhooks = WebhookDoor(
-            webhook_secrets, livemode="_live_" in secret_key, account_id=account_id, api_version=API_VERSION
+        livemode = "_live_" in secret_key
+        # Stripe has its stream in live mode alone, and the sandbox always
+        self.meters = StripeMeters(
+            self._client, stream=livemode or base_address is not None, with_token=client
         )
+        self.demo = StripeDemo(self._client, tax=self._tax, expanded=SUBSCRIPTION_EXPANDED)
+        facts: Any = {"livemode": livemode, "account_id": account_id, "api_version": API_VERSION}
+        self.webhooks = WebhookDoor(webhook_secrets, **facts)
+        self.thin_webhooks = WebhookDoor(thin_webhook_secrets, read=stripe_thin_events.thin_event, **facts)
 
     # --- customers -----------------------------------------------------------------------------
 
@@ -296,6 +300,16 @@ class StripeGateway:
             raise
 
 
+def _client(base_address: str | None, transport: stripe.HTTPClient, key: str) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        key,
+        stripe_version=API_VERSION,
+        base_addresses={"api": base_address, "meter_events": base_address} if base_address else None,
+        max_network_retries=NETWORK_RETRIES,
+        http_client=transport,
+    )
+
+
 def _items(purchase: Purchase) -> list[dict[str, Any]]:
     return [
         {"price": item.price_id}
@@ -316,6 +330,7 @@ def connect_stripe(settings: Settings) -> StripeGateway:
     return StripeGateway(
         settings.stripe_secret_key,
         webhook_secrets=settings.stripe_webhook_secrets,
+        thin_webhook_secrets=settings.stripe_thin_webhook_secrets,
         base_address=settings.sandbox_url,
         account_id=settings.stripe_account,
         tax=settings.tax_enabled,

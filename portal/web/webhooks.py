@@ -20,6 +20,8 @@ from portal.web import failures, request_log
 from portal.web.security import Seal
 
 PATH = "/webhooks/stripe"
+# what only API v2 tells, such as the errors of meters, signed with a secret of its own
+THIN_PATH = "/webhooks/stripe/thin"
 MOST_BYTES = 512 * 1024
 
 log = structlog.get_logger("portal.web")
@@ -32,10 +34,11 @@ class Delivery(Request):
 
 
 class Door:
-    """The application at PATH."""
+    """The application at PATH, or at THIN_PATH, which verifies in its own way."""
 
-    def __init__(self, gateways: Gateways, settings: Settings, hosts: list[str]) -> None:
+    def __init__(self, gateways: Gateways, settings: Settings, hosts: list[str], *, path: str) -> None:
         self._gateways = gateways
+        self._path = path
         self._hosts = hosts
         self._seal = Seal(settings)
 
@@ -46,7 +49,7 @@ class Door:
         response = self._answer(request)
         response.headers[request_log.HEADER] = request_id
         self._seal.put(response, secure=request.is_secure)
-        request_log.tell(request, response, route=PATH, began=began)
+        request_log.tell(request, response, route=self._path, began=began)
         return response
 
     def _answer(self, request: Delivery) -> Response:
@@ -70,7 +73,9 @@ class Door:
         if request.method != "POST":
             raise MethodNotAllowed(["POST"])
         payload = request.get_data(cache=False)
-        event = self._gateways.stripe.webhooks.read(payload, request.headers.get("Stripe-Signature"))
+        stripe = self._gateways.stripe
+        verifier = stripe.thin_webhooks if self._path == THIN_PATH else stripe.webhooks
+        event = verifier.read(payload, request.headers.get("Stripe-Signature"))
         inbox.receive(self._gateways, event)
 
 
@@ -84,6 +89,7 @@ def _failed(error: Exception) -> Response:
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Put the door in front of ``app``."""
-    door = Door(app.extensions["portal"], settings, app.config["TRUSTED_HOSTS"])
-    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {PATH: door})  # type: ignore[method-assign]
+    """Put the doors in front of ``app``."""
+    gateways, hosts = app.extensions["portal"], app.config["TRUSTED_HOSTS"]
+    doors = {path: Door(gateways, settings, hosts, path=path) for path in (PATH, THIN_PATH)}
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, doors)  # type: ignore[method-assign]
