@@ -28,6 +28,7 @@ GLOBAL = {
     "catalog_price",
     "inbox_event",
     "login_session",
+    "meter_error",
     "passkey_challenge",
     "poll_cursor",
     "procrastinate_events",

@@ -11,6 +11,7 @@ from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimi
 from portal.models.invitations import Invitation
 from portal.models.leaving import Cancellation, DeletionRequest
 from portal.models.limits import Allowance, CapRaise, Reservation, UsageAlert, UsageLimit
+from portal.models.metering import MeterError, UsageCredit, UsageDifference, UsageMatch
 from portal.models.payments import PaymentAction, PaymentMethod
 from portal.models.purchases import Attempt, Quote
 from portal.models.usage import (
@@ -46,6 +47,7 @@ __all__ = [
     "LoginSession",
     "Mail",
     "Member",
+    "MeterError",
     "MeterEvent",
     "NegotiatedDiscount",
     "PasskeyChallenge",
@@ -62,9 +64,12 @@ __all__ = [
     "Role",
     "Subscription",
     "UsageAlert",
+    "UsageCredit",
     "UsageDay",
+    "UsageDifference",
     "UsageEntry",
     "UsageLimit",
+    "UsageMatch",
     "UsagePeriod",
     "User",
     "WebAuthn",

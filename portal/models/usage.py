@@ -110,7 +110,7 @@ class UsageEntry(Counted, Base):
     quantity: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[datetime]  # the instant that it belongs to, always within the period
     channel: Mapped[Id]
-    charge: Mapped[Id]  # meter | trial | over_cap
+    charge: Mapped[Id]  # meter | trial | over_cap | credited
     # of other keys, as they were sent: when, and how much (seconds of a call), to know a repetition by
     occurred_at: Mapped[datetime | None]
     sent_quantity: Mapped[int | None] = mapped_column(BigInteger)
@@ -167,8 +167,9 @@ class MeterEvent(Counted, Base):
     """The outbox to Stripe's meters, written in the commit of the ledger entry that it is about.
 
     States: ``waiting`` → ``sending`` → ``sent``; ``dropped`` (taken back before it was sent); ``cancelling``
-    → ``cancelled`` (taken back within Stripe's day); ``failed`` (a definite no, or refused later). The
-    identifier is ``<workspace>-<sha256 of source>``, so that a row is found by what Stripe reports.
+    → ``cancelled`` (taken back within Stripe's day); ``crediting`` → ``credited`` (owed as a credit note);
+    ``failed`` (a definite no, or refused later). The times are those by which Stripe reckons. The identifier
+    is ``<workspace>-<sha256 of source>``, so that a row is found by what Stripe reports.
     """
 
     __tablename__ = "meter_event"
@@ -176,6 +177,7 @@ class MeterEvent(Counted, Base):
         Index(
             "ix_meter_event_due", "at", postgresql_where=text("state IN ('waiting', 'sending', 'cancelling')")
         ),
+        Index("ix_meter_event_unsettled", "at", postgresql_where=text("state IN ('crediting', 'failed')")),
     )
 
     identifier: Mapped[Id] = mapped_column(primary_key=True)
@@ -192,3 +194,6 @@ class MeterEvent(Counted, Base):
     claimed_until: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     error: Mapped[str | None]
+    cancel_tried_at: Mapped[datetime | None]  # since when Stripe was asked to let it not count
+    cancelled_at: Mapped[datetime | None]
+    resent_as: Mapped[Id | None]  # the row that was sent in its stead, when Stripe could not use this one
