@@ -23,6 +23,11 @@ from portal.services import (
     inbox,
     leaving,
     mails,
+    meter_countering,
+    meter_errors,
+    meter_events,
+    meter_sending,
+    meter_settling,
     negotiated_discounts,
     notices,
     outcomes,
@@ -33,6 +38,7 @@ from portal.services import (
     polling,
     reservations,
     sweeping,
+    usage_moves,
     usage_periods,
 )
 
@@ -238,3 +244,18 @@ def prune_reservations(context: JobContext, timestamp: int) -> None:
 @queue.task(name="alerts.sweep", pass_context=True, queueing_lock="alerts.sweep")
 def sweep_alerts(context: JobContext, timestamp: int) -> None:
     alerts.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * * */5")
+@queue.task(name=meter_events.REPORT, pass_context=True, queueing_lock=meter_events.REPORT)
+def report_usage(context: JobContext, timestamp: int) -> None:
+    meter_sending.report(gateways_of(context))
+    meter_countering.cancel(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * *")
+@queue.task(name="meter_events.settle", pass_context=True, queueing_lock="meter_events.settle")
+def settle_usage(context: JobContext, timestamp: int) -> None:
+    usage_moves.sweep(gateways_of(context))
+    meter_settling.settle(gateways_of(context))
+    meter_errors.examine(gateways_of(context))

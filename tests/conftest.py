@@ -16,7 +16,7 @@ from portal.config import Settings
 from portal.db import SessionLocal, connect
 from portal.gateways import Gateways
 from portal.gateways.clock import Clock, SystemClock
-from portal.gateways.jobs import BELL, Jobs
+from portal.gateways.jobs import BELL, SOON, Jobs
 from portal.gateways.mail import FolderMail, mail_gateway
 from portal.gateways.stripe import StripeGateway, connect_stripe
 from tests import factories
@@ -84,6 +84,7 @@ def committing(server: TestServer) -> Iterator[TestDatabase]:
     with server.database() as made:
         engine = connect(made.app_url, pool_size=20, max_overflow=20)
         yield made
+        SOON.rest()
         BELL.rest()
         SessionLocal.configure(bind=None)
         engine.dispose()

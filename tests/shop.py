@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import stripe
@@ -19,11 +20,12 @@ from portal.sandbox.app import create_sandbox
 from portal.sandbox.state import Sandbox
 from portal.services import catalogs
 from portal.services.billing_details import Details
-from portal.services.event_handlers import EVENT_TYPES
+from portal.services.event_handlers import EVENT_TYPES, THIN_EVENT_TYPES
 from tests.faults import Faults
 from tests.transport import BASE_ADDRESS, SECRET_KEY, stripe_client
 
 WEBHOOK_URL = "http://localhost/webhooks/stripe"
+THIN_WEBHOOK_URL = f"{WEBHOOK_URL}/thin"
 BERLIN = Details(
     company_name="Acme GmbH",
     email="billing@acme.example",
@@ -64,6 +66,7 @@ class Shop:
 
     def __init__(self) -> None:
         self.post: Callable[[bytes, dict[str, str]], int] = _nobody
+        self.post_thin: Callable[[bytes, dict[str, str]], int] = _nobody
         self.application: Flask = create_sandbox(None, send=self._send)
         self.application.testing = True
         self.sandbox: Sandbox = self.application.extensions["sandbox"]
@@ -74,16 +77,29 @@ class Shop:
             {"url": WEBHOOK_URL, "enabled_events": list(EVENT_TYPES), "api_version": API_VERSION}
         )
         self.webhook_secret = str(endpoint.secret)
+        destination = self.client.v2.core.event_destinations.create(
+            {
+                "name": "Meter errors",
+                "type": "webhook_endpoint",
+                "event_payload": "thin",
+                "enabled_events": list(THIN_EVENT_TYPES),
+                "webhook_endpoint": {"url": THIN_WEBHOOK_URL},
+                "include": ["webhook_endpoint.signing_secret"],
+            }
+        )
+        assert destination.webhook_endpoint is not None
         self.gateway = StripeGateway(
             SECRET_KEY,
             webhook_secrets=(self.webhook_secret,),
+            thin_webhook_secrets=(str(destination.webhook_endpoint.signing_secret),),
             base_address=BASE_ADDRESS,
             http_client=self.faults,
         )
         self.clock = ShopClock(self.sandbox)
 
     def _send(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
-        return self.post(body, headers), ""
+        post = self.post_thin if url == THIN_WEBHOOK_URL else self.post
+        return post(body, headers), ""
 
     def stock(self, gateways: Gateways) -> None:
         """Put the catalogue on sale: pushed once per process, afterwards copied, which is much faster."""
@@ -105,10 +121,11 @@ class Shop:
     def listen(self, app: Flask) -> None:
         """Have webhooks brought to ``app`` by ``deliver``."""
 
-        def post(body: bytes, headers: dict[str, str]) -> int:
-            return app.test_client().post("/webhooks/stripe", data=body, headers=headers).status_code
+        def post(path: str, body: bytes, headers: dict[str, str]) -> int:
+            return app.test_client().post(path, data=body, headers=headers).status_code
 
-        self.post = post
+        self.post = partial(post, "/webhooks/stripe")
+        self.post_thin = partial(post, "/webhooks/stripe/thin")
 
     def deliver(self) -> int:
         """Bring every webhook that waits; how many."""

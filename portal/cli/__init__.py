@@ -10,6 +10,7 @@ from portal import tasks
 from portal.cli.commands import BIGGEST_ID, Command, Commands, Percentage, account, gateways, settings
 from portal.cli.demo import demo
 from portal.cli.support import support
+from portal.cli.usage import usage
 from portal.config import SettingsError
 from portal.db import unit_of_work
 from portal.errors import PortalError
@@ -81,7 +82,7 @@ stripe = Commands("stripe", help="What the account at Stripe needs.")
 
 @stripe.command("setup")
 def setup() -> None:
-    """Make what is missing at Stripe: meters, webhook endpoint, domain for wallets."""
+    """Make what is missing at Stripe: meters, endpoints for events, domain for wallets."""
     for line in stripe_setup.setup(account()):
         click.echo(line)
 
@@ -159,5 +160,5 @@ def app_without(error: SettingsError) -> Flask:
 
 def install(app: Flask) -> None:
     """Give ``app`` its commands."""
-    for command in (db, catalog, stripe, inbox_commands, incident_commands, support, demo, worker):
+    for command in (db, catalog, stripe, usage, inbox_commands, incident_commands, support, demo, worker):
         app.cli.add_command(command)

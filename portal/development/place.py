@@ -16,7 +16,8 @@ PORT = 5000
 # the only things that a reset deletes: what a start makes
 FOLDERS = ("postgres", "mail", "logs")
 FILES = (
-    *("postgres.lock", "postgres.log", "processes.json", "secret_key", "webhook_secret"),
+    *("postgres.lock", "postgres.log", "processes.json", "secret_key"),
+    *("webhook_secret", "thin_webhook_secret"),
     *("sandbox.sqlite", "sandbox.sqlite-wal", "sandbox.sqlite-shm", "sandbox.sqlite-journal"),
 )
 LOCK = "start.lock"

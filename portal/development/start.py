@@ -142,6 +142,7 @@ def _environment(
         own["STRIPE_SECRET_KEY"] = SANDBOX_KEY
         own["STRIPE_PUBLISHABLE_KEY"] = "pk_test_sandbox"
         own["STRIPE_WEBHOOK_SECRET"] = f"whsec_{place.secret('webhook_secret')}"
+        own["STRIPE_THIN_WEBHOOK_SECRET"] = f"whsec_{place.secret('thin_webhook_secret')}"
     kept = {name: value for name, value in environ.items() if value and name in KEPT}
     environment = {**environ, **own, **kept}
     Settings.from_env(environment)
@@ -163,8 +164,9 @@ def _start(
     python, programs = sys.executable, Path(sys.executable).parent
     if sandbox:
         webhook = f"{place.url}/webhooks/stripe={environment['STRIPE_WEBHOOK_SECRET']}"
+        thin = f"{place.url}/webhooks/stripe/thin={environment['STRIPE_THIN_WEBHOOK_SECRET']}"
         where = ["--port", str(place.sandbox_port), "--data", str(place.folder / "sandbox.sqlite")]
-        command = [python, "-m", "portal.sandbox", *where, "--webhook", webhook]
+        command = [python, "-m", "portal.sandbox", *where, "--webhook", webhook, "--thin-webhook", thin]
         processes.start("sandbox", command, environment)
     if postgres:
         postgres.start()

@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 
 from waitress import create_server
 
@@ -51,7 +52,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--host", default="127.0.0.1", help="address to listen on")
     result.add_argument("--port", type=port, required=True, help="port to listen on")
     result.add_argument("--data", type=data_file, help="SQLite file for the state; without it nothing stays")
-    result.add_argument("--webhook", type=endpoint, action="append", default=[], metavar="URL=SECRET")
+    several: Any = {"type": endpoint, "action": "append", "default": [], "metavar": "URL=SECRET"}
+    result.add_argument("--webhook", **several, help="where events are sent")
+    result.add_argument("--thin-webhook", **several, help="where thin events of meter errors are sent")
     return result
 
 
@@ -71,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="sandbox: %(message)s")
     try:
-        app = create_sandbox(options.data, options.webhook)
+        app = create_sandbox(options.data, options.webhook, thin_webhooks=options.thin_webhook)
         server = create_server(app, host=options.host, port=options.port, threads=THREADS)
     except (OSError, sqlite3.Error) as error:
         print(f"The Stripe sandbox cannot start: {explained(error, options)}", file=sys.stderr)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from flask import Blueprint, Flask, redirect
@@ -83,10 +85,12 @@ def create_sandbox(
     webhooks: list[tuple[str, str]] | None = None,
     clock: Clock | None = None,
     send: Send = post,
+    thin_webhooks: list[tuple[str, str]] | None = None,
 ) -> Flask:
     """The application over the state in `data` (None: in memory), sending events to `webhooks` (URL, secret).
 
-    `clock` replaces real time, for tests that need a certain second; `send` replaces HTTP for webhooks.
+    Thin events of meter errors go to `thin_webhooks`. `clock` replaces real time, for tests that need a
+    certain second; `send` replaces HTTP for webhooks.
     Nothing runs between requests until `background.Background(app).start()`; tests call
     `app.extensions["webhooks"].deliver_pending()` instead.
     """
@@ -108,26 +112,27 @@ def create_sandbox(
     app.add_url_rule("/v1/<path:path>", "preflight", dispatch.preflight, methods=["OPTIONS"])
     for name in MODULES:
         _register(app, name)
-    _start(current, webhooks or [])
-    app.extensions["reset"] = lambda: _reset(app, webhooks or [])
+    start = partial(_start, current, webhooks or [], thin_webhooks or [])
+    start()
+    app.extensions["reset"] = lambda: _reset(app, start)
     return app
 
 
-def _start(current: Sandbox, webhooks: list[tuple[str, str]]) -> None:
+def _start(current: Sandbox, webhooks: list[tuple[str, str]], thin: list[tuple[str, str]]) -> None:
     with current.work():
         forget_old(current)
         prepare(current)
         from_command_line(current, webhooks)
-        event_destinations.from_command_line(current, webhooks)
+        event_destinations.from_command_line(current, thin)
 
 
-def _reset(app: Flask, webhooks: list[tuple[str, str]]) -> None:
+def _reset(app: Flask, start: Callable[[], None]) -> None:
     current: Sandbox = app.extensions["sandbox"]
     with current.lock:
         current.store.reset()
         current.clock.offset = 0
         app.extensions["faults"].clear()
-        _start(current, webhooks)
+        start()
 
 
 def prepare(current: Sandbox) -> None:

@@ -135,7 +135,7 @@ def delete(sandbox: Sandbox, params: dict[str, Any], id: str) -> Document:
 
 
 def from_command_line(sandbox: Sandbox, given: list[tuple[str, str]]) -> None:
-    """Send the meters' errors to the endpoints of the command line as well, signed with the same secrets."""
+    """Let the destinations of the command line be those of this run: URL and secret, the meters' errors."""
     for known in sandbox.store.find(KIND, lambda row: "_command_line" in row):
         sandbox.store.delete(KIND, known["id"])
     for url, secret in given:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
+from portal.gateways.stripe_meters import ERROR_TYPES
 from portal.services import (
     adjustments,
     billing_details,
     incidents,
+    meter_errors,
     method_changes,
     payment_actions,
     payment_methods,
@@ -108,7 +110,12 @@ def _handled(done: projections.Outcome) -> Handled:
     return Handled(done.text, done.workspace_id, ours=done.workspace_id is not None)
 
 
-HANDLERS: dict[str, Handler] = {
+def _meter_errors(gateways: Gateways, event_id: str) -> Handled:
+    return Handled(meter_errors.take_in(gateways, event_id))
+
+
+# what an endpoint of API v1 is told
+SNAPSHOT_HANDLERS: dict[str, Handler] = {
     "customer.subscription.created": _subscription,
     "customer.subscription.updated": _subscription,
     "customer.subscription.deleted": _subscription,
@@ -147,4 +154,8 @@ HANDLERS: dict[str, Handler] = {
     "charge.dispute.funds_withdrawn": _dispute,
     "charge.dispute.funds_reinstated": _dispute,
 }
-EVENT_TYPES = tuple(HANDLERS)
+EVENT_TYPES = tuple(SNAPSHOT_HANDLERS)
+# what only API v2 tells; a handler is given the id of the event itself
+THIN_HANDLERS: dict[str, Handler] = dict.fromkeys(ERROR_TYPES, _meter_errors)
+THIN_EVENT_TYPES = tuple(THIN_HANDLERS)
+HANDLERS = SNAPSHOT_HANDLERS | THIN_HANDLERS

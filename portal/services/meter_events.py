@@ -7,8 +7,9 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.orm import Session
 
 from portal.models import MeterEvent
@@ -16,7 +17,10 @@ from portal.models import MeterEvent
 WAITING, SENDING, SENT, FAILED = "waiting", "sending", "sent", "failed"
 DROPPED, CANCELLING, CANCELLED = "dropped", "cancelling", "cancelled"
 # owed as a credit note: there is no open period left from which Stripe could take it
-CREDITING = "crediting"
+CREDITING, CREDITED = "crediting", "credited"
+
+# the task that carries them out
+REPORT = "meter_events.report"
 
 # Stripe cancels for 24 hours from when it received the event; the rest is the way there
 CANCEL_WITHIN = timedelta(hours=23)
@@ -67,18 +71,11 @@ def take_back(
     a negative one, or by a credit note: the caller knows which and writes it with its ledger entry.
     """
     by_identifier = {identifier(workspace_id, source): source for source in sources}
-    rows = session.execute(
-        select(
-            MeterEvent.identifier,
-            MeterEvent.state,
-            MeterEvent.first_tried_at,
-            MeterEvent.sent_at,
-            MeterEvent.period_start,
-        )
-        .where(MeterEvent.identifier.in_(by_identifier))
-        .order_by(MeterEvent.identifier)
-        .with_for_update()
-    ).all()
+    rows = _locked(session, by_identifier)
+    while resent := {row.resent_as: by_identifier[row.identifier] for row in rows if row.resent_as}:
+        # what counts is the one that was sent in its stead
+        by_identifier |= resent
+        rows = [row for row in rows if not row.resent_as] + _locked(session, resent)
     done: dict[str, TakenBack] = {}
     moved: dict[str, list[str]] = {DROPPED: [], CANCELLING: []}
     for row in rows:
@@ -96,11 +93,29 @@ def take_back(
     return done
 
 
+def _locked(session: Session, identifiers: Collection[str]) -> list[Row[Any]]:
+    return list(
+        session.execute(
+            select(
+                MeterEvent.identifier,
+                MeterEvent.state,
+                MeterEvent.first_tried_at,
+                MeterEvent.sent_at,
+                MeterEvent.period_start,
+                MeterEvent.resent_as,
+            )
+            .where(MeterEvent.identifier.in_(identifiers))
+            .order_by(MeterEvent.identifier)
+            .with_for_update()
+        )
+    )
+
+
 def _decide(
     state: str, first_tried_at: datetime | None, sent_at: datetime | None, now: datetime, final: bool
 ) -> TakenBack:
     """A try whose result is unknown counts as sent: cancelling what is not there does no harm."""
-    if state in (DROPPED, CANCELLING, CANCELLED, CREDITING):
+    if state in (DROPPED, CANCELLING, CANCELLED, CREDITING, CREDITED):
         return TakenBack()
     if state == FAILED or (state == WAITING and first_tried_at is None):
         return TakenBack(dropped=True)

@@ -267,7 +267,7 @@ class _Booking:
         left = usage_ledger.charged(self.session, start, RESOLUTION) + others
         for position, entry in enumerate(negative):
             if position >= left or entry.note == usage_ledger.AFTER_END:
-                entry.outbox = meter_events.CREDITING
+                entry.outbox, entry.charge = meter_events.CREDITING, usage_ledger.CREDITED
 
 
 def take_out(

@@ -10,10 +10,12 @@ from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_words import WebhookEndpoint
 from portal.services import catalogs
-from portal.services.event_handlers import EVENT_TYPES
+from portal.services.event_handlers import EVENT_TYPES, THIN_EVENT_TYPES
 from portal.services.ids import new_id
 
 WEBHOOK_PATH = "/webhooks/stripe"
+THIN_WEBHOOK_PATH = "/webhooks/stripe/thin"
+DESTINATION = "Meter errors"
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -30,8 +32,13 @@ def webhook_url(gateways: Gateways) -> str:
     return gateways.settings.base_url + WEBHOOK_PATH
 
 
+def thin_webhook_url(gateways: Gateways) -> str:
+    """Where Stripe has to send the events of API v2: the errors of meters."""
+    return gateways.settings.base_url + THIN_WEBHOOK_PATH
+
+
 def setup(gateways: Gateways) -> list[str]:
-    """Make what is missing: meters, the webhook endpoint pinned to our API version, the domain for wallets.
+    """Make what is missing: meters, the endpoints for events, the domain for wallets.
 
     Returns one line for each thing done; a new endpoint's secret is in its line, since it is told only once.
     Doing it again changes nothing.
@@ -42,6 +49,7 @@ def setup(gateways: Gateways) -> list[str]:
     catalogs.push_meters(account, wanted, done)
     lines = [f"Meter {name} made." for name in done.meters]
     lines += _endpoint(gateways)
+    lines += _event_destination(gateways)
     host = urlsplit(gateways.settings.base_url).hostname or ""
     if host not in LOCAL and host not in account.payment_method_domains():
         account.create_payment_method_domain(host, key=new_id("S"))
@@ -63,6 +71,18 @@ def _endpoint(gateways: Gateways) -> list[str]:
     return [f"Webhook endpoint {own.id} now sends the events that the portal uses."]
 
 
+def _event_destination(gateways: Gateways) -> list[str]:
+    account, url = gateways.stripe.account, thin_webhook_url(gateways)
+    own = next((each for each in account.event_destinations() if each.url == url), None)
+    if own is None:
+        secret = account.create_event_destination(DESTINATION, url, THIN_EVENT_TYPES, key=new_id("S"))
+        return [f"Event destination for meter errors made. Set STRIPE_THIN_WEBHOOK_SECRET={secret}"]
+    if own.enabled and set(THIN_EVENT_TYPES) <= set(own.events):
+        return []
+    account.update_event_destination(own.id, THIN_EVENT_TYPES)
+    return [f"Event destination {own.id} now sends the errors of meters."]
+
+
 def _own_endpoint(gateways: Gateways) -> WebhookEndpoint | None:
     """Our endpoint with our API version; the version of one cannot be changed."""
     wanted = (webhook_url(gateways), gateways.stripe.webhooks.api_version)
@@ -78,7 +98,14 @@ def _events(endpoint: WebhookEndpoint) -> set[str]:
 
 def check(gateways: Gateways) -> list[Finding]:
     """Look at everything that selling needs, one finding each; a failing look is a finding too."""
-    looks: list[Callable[[Gateways], list[Finding]]] = [_keys, _prices, _webhook, _wallets, _tax]
+    looks: list[Callable[[Gateways], list[Finding]]] = [
+        _keys,
+        _prices,
+        _webhook,
+        _meter_errors,
+        _wallets,
+        _tax,
+    ]
     found: list[Finding] = []
     for look in looks:
         try:
@@ -132,6 +159,19 @@ def _webhook(gateways: Gateways) -> list[Finding]:
             text = f"Webhook endpoint {endpoint.id} does not send {', '.join(missing)}"
             found.append(Finding(f"{text}; run flask stripe setup.", problem=True))
     return found or [Finding(f"The webhook endpoint sends to {url}, pinned to {version}.")]
+
+
+def _meter_errors(gateways: Gateways) -> list[Finding]:
+    """Stripe tells of usage that it could not bill in thin events alone."""
+    url = thin_webhook_url(gateways)
+    own = next((each for each in gateways.stripe.account.event_destinations() if each.url == url), None)
+    if own is None:
+        text = f"No event destination sends the errors of meters to {url}, so usage can be lost unseen"
+        return [Finding(f"{text}; run flask stripe setup.", problem=True)]
+    if not own.enabled or set(THIN_EVENT_TYPES) - set(own.events):
+        text = f"Event destination {own.id} is disabled or sends too little"
+        return [Finding(f"{text}; run flask stripe setup.", problem=True)]
+    return [Finding(f"The event destination for meter errors sends to {url}.")]
 
 
 def _wallets(gateways: Gateways) -> list[Finding]:

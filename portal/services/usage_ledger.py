@@ -8,13 +8,14 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from portal.gateways.jobs import soon
 from portal.models import UsageDay
 from portal.services import meter_events
 
 # kinds: a resolution, its reversal, another key's units, and what was never to be counted in hindsight
 BILLABLE, REVERSAL, USAGE, CORRECTION = "billable", "reversal", "usage", "correction"
-# charges: by Stripe's meter, or not at all
-METER, TRIAL, OVER_CAP = "meter", "trial", "over_cap"
+# charges: by Stripe's meter, not at all, or given back by a credit note, which the meter knows nothing of
+METER, TRIAL, OVER_CAP, CREDITED = "meter", "trial", "over_cap", "credited"
 
 # why an entry is not where one would look for it
 LATE = "late"  # its own month was closed: it is in the open one, stamped when it was found out
@@ -86,6 +87,8 @@ def write(
 
     The periods' rows are locked by the caller, so that sums are written one after the other.
     """
+    if any(entry.outbox for entry in entries):
+        soon(session, meter_events.REPORT)
     body = json.dumps([_plain(entry) for entry in entries])
     found = session.connection().exec_driver_sql(
         WRITE, {"entries": body, "workspace": workspace_id, "customer": customer_id}

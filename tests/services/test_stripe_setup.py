@@ -8,7 +8,7 @@ from flask import Flask
 from portal.config import Settings
 from portal.gateways import Gateways
 from portal.services import catalogs, stripe_setup
-from tests.shop import WEBHOOK_URL, Shop
+from tests.shop import THIN_WEBHOOK_URL, WEBHOOK_URL, Shop
 
 
 def problems(gateways: Gateways) -> list[str]:
@@ -18,6 +18,8 @@ def problems(gateways: Gateways) -> list[str]:
 def without_endpoint(shop: Shop) -> None:
     for endpoint in shop.client.v1.webhook_endpoints.list().data:
         shop.client.v1.webhook_endpoints.delete(endpoint.id)
+    for destination in shop.client.v2.core.event_destinations.list().data:
+        shop.client.v2.core.event_destinations.delete(destination.id)
 
 
 def test_a_fresh_account_misses_prices_and_endpoint(gateways: Gateways, shop: Shop) -> None:
@@ -26,6 +28,7 @@ def test_a_fresh_account_misses_prices_and_endpoint(gateways: Gateways, shop: Sh
 
     assert "Price 2026-11:seat:advanced:month is not at Stripe; run flask catalog push." in found
     assert f"No webhook endpoint sends to {WEBHOOK_URL}; run flask stripe setup." in found
+    assert any(f"sends the errors of meters to {THIN_WEBHOOK_URL}" in line for line in found)
 
 
 def test_after_push_and_setup_nothing_is_missing(gateways: Gateways, shop: Shop) -> None:
@@ -33,7 +36,8 @@ def test_after_push_and_setup_nothing_is_missing(gateways: Gateways, shop: Shop)
     catalogs.push(gateways)
     done = stripe_setup.setup(gateways)
 
-    assert any("STRIPE_WEBHOOK_SECRET=whsec_" in line for line in done)
+    assert any("Set STRIPE_WEBHOOK_SECRET=whsec_" in line for line in done)
+    assert any("Set STRIPE_THIN_WEBHOOK_SECRET=whsec_" in line for line in done)
     assert problems(gateways) == []
 
 
@@ -68,6 +72,21 @@ def test_an_endpoint_that_sends_too_little_is_named_and_mended(gateways: Gateway
 
     assert len(before) == 1
     assert "customer.subscription.created" in before[0]
+    assert problems(gateways) == []
+
+
+def test_a_destination_for_meter_errors_that_is_disabled_is_named_and_mended(
+    gateways: Gateways, shop: Shop
+) -> None:
+    catalogs.push(gateways)
+    [destination] = shop.client.v2.core.event_destinations.list().data
+    shop.client.v2.core.event_destinations.disable(destination.id)
+    before = problems(gateways)
+    stripe_setup.setup(gateways)
+
+    assert before == [
+        f"Event destination {destination.id} is disabled or sends too little; run flask stripe setup."
+    ]
     assert problems(gateways) == []
 
 
