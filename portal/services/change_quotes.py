@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal import pricing
 from portal.gateways.stripe_change_words import ItemChange, PhaseItem, SubscriptionChange
-from portal.gateways.stripe_words import Invoice
+from portal.gateways.stripe_words import Invoice, InvoiceLine
 from portal.models import BillingDetails, Quote
 from portal.services import change_matches, holdings, quotes
 from portal.services.change_pricing import PricedChange
@@ -28,6 +28,7 @@ class Offer:
     priced: PricedChange
     invoice: Invoice | None
     keys: Mapping[str, str]  # Stripe's price id → line key
+    used: tuple[InvoiceLine, ...]  # so far, at rates that end with the change: billed with it
     billing: dict[str, object]
 
 
@@ -35,7 +36,7 @@ def store(session: Session, offer: Offer, *, user_id: int | None, now: datetime)
     """Write the offer as a quote; earlier unconfirmed ones of changes are marked replaced."""
     priced, invoice = offer.priced, offer.invoice
     held = priced.before
-    tax = invoice.tax if invoice else 0
+    tax = invoice.tax - sum(line.tax for line in offer.used) if invoice else 0
     quote = Quote(
         id=new_id("Q"),
         kind=quotes.CHANGE,
@@ -43,7 +44,7 @@ def store(session: Session, offer: Offer, *, user_id: int | None, now: datetime)
         catalog=priced.now.catalog,
         currency=held.currency,
         lines=_lines(offer),
-        usage={"lines": [], "total": 0},
+        usage=_usage(offer.used),
         subtotal=priced.change.total,
         discount=0,
         tax=tax,
@@ -69,6 +70,11 @@ def store(session: Session, offer: Offer, *, user_id: int | None, now: datetime)
     session.add(quote)
     session.flush()
     return quote
+
+
+def _usage(used: tuple[InvoiceLine, ...]) -> dict[str, object]:
+    lines = [{"description": line.description, "amount": line.total} for line in used]
+    return {"lines": lines, "total": sum(line.total + line.tax for line in used)}
 
 
 def _lines(offer: Offer) -> list[dict[str, object]]:

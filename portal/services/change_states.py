@@ -59,7 +59,8 @@ def compare(
     if invoice.status == "void":
         return True
     keys = {price_id: row.key for price_id, row in prices.items()}
-    found = change_matches.differences(change_matches.quoted(quote), invoice, keys)
+    promised = matches.without_usage(invoice, matches.usage_prices(prices))
+    found = change_matches.differences(change_matches.quoted(quote), promised, keys)
     if matches.record(session, quote.id, invoice.id, matches.FINAL, found) and found:
         incidents.report(
             session,

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
-from portal.gateways.stripe_words import Invoice
+from portal.gateways.stripe_words import Invoice, InvoiceLine
 from portal.models import Attempt, PlannedChange
 from portal.pricing.change import Change as PriceOfChange
 from portal.services import (
@@ -129,9 +129,9 @@ def prepare(gateways: Gateways, workspace_id: int, user_id: int | None, wanted: 
         _see_that_it_can_be_paid(
             session, held, now, pays=priced.update is not None, plans=priced.later is not None
         )
-    invoice, keys = _previewed(gateways, workspace_id, priced)
+    invoice, keys, used = _previewed(gateways, workspace_id, priced)
     with unit_of_work(workspace_id) as session:
-        offer = change_quotes.Offer(priced, invoice, keys, billing)
+        offer = change_quotes.Offer(priced, invoice, keys, used, billing)
         quote = change_quotes.store(session, offer, user_id=user_id, now=now)
         after: dict[str, object] = {"total": quote.total, "currency": quote.currency, "digest": quote.digest}
         audit.record(session, "quote.made", user_id=user_id, after=after, quote_id=quote.id)
@@ -186,22 +186,22 @@ def _see_that_it_can_be_paid(
 
 def _previewed(
     gateways: Gateways, workspace_id: int, priced: PricedChange
-) -> tuple[Invoice | None, Mapping[str, str]]:
-    """Stripe's invoice of the change, which says what ours says; None when nothing is charged now."""
+) -> tuple[Invoice | None, Mapping[str, str], tuple[InvoiceLine, ...]]:
+    """Stripe's invoice of the change, which says what ours says, and its lines of usage; None: none comes."""
     if priced.update is None or priced.before.trialing:
-        return None, {}
+        return None, {}, ()
     invoice = gateways.stripe.changes.preview(priced.update)
     if invoice.tax_status == "requires_location_inputs":
         raise DetailsMissingError
     with unit_of_work(workspace_id) as session:
         rows = catalogs.keys_of_prices(session, [line.price_id for line in invoice.lines])
     keys = {price_id: row.key for price_id, row in rows.items()}
-    found = change_matches.differences(
-        change_matches.priced(priced.change, priced.before.currency), invoice, keys
-    )
-    if found:
+    metered = matches.usage_prices(rows)
+    promised = matches.without_usage(invoice, metered)
+    ours = change_matches.priced(priced.change, priced.before.currency)
+    if found := change_matches.differences(ours, promised, keys):
         _report_mismatch(gateways, workspace_id, priced.change, invoice, found)
-    return invoice, keys
+    return invoice, keys, tuple(line for line in invoice.lines if line.price_id in metered and line.total)
 
 
 def _report_mismatch(
@@ -296,6 +296,7 @@ def _check_with_stripe(gateways: Gateways, workspace_id: int, quote_id: str) -> 
     with unit_of_work(workspace_id) as session:
         rows = catalogs.keys_of_prices(session, [line.price_id for line in invoice.lines])
     keys = {price_id: row.key for price_id, row in rows.items()}
+    invoice = matches.without_usage(invoice, matches.usage_prices(rows))
     found = change_matches.differences(change_matches.quoted(quote), invoice, keys)
     if found:
         raise QuoteChangedError([Change(each.what, each.quoted, each.invoiced) for each in found])

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from portal import pricing
 from portal.errors import N_
 from portal.gateways.stripe_words import Invoice, InvoiceLine
+from portal.models import CatalogPrice, Quote, QuoteMatch
 from portal.models import Invoice as StoredInvoice
-from portal.models import Quote, QuoteMatch
 
 BEFORE_PAYMENT = "before_payment"
 FINAL = "final"
@@ -93,10 +93,17 @@ def quoted(quote: Quote, *, after_trial: bool = False) -> Expected:
     return Expected(quote.currency, tuple(lines), quote.tax, due)
 
 
+def usage_prices(rows: Mapping[str, CatalogPrice]) -> frozenset[str]:
+    """Those of these prices of ours (Stripe's id → row) by which usage is billed."""
+    return frozenset(
+        price_id for price_id, row in rows.items() if row.key in pricing.catalog(row.catalog).usage
+    )
+
+
 def without_usage(invoice: Invoice, metered: Collection[str]) -> Invoice:
     """The invoice as it would be without its metered lines, which no quote promises.
 
-    ``metered``: Stripe's price ids. The first invoice after a trial bills the usage during the trial as well.
+    ``metered``: Stripe's price ids. A change that ends a rate bills what was used at it, on its own invoice.
     """
     usage = [line for line in invoice.lines if line.price_id in metered]
     amount, discount, tax = (
@@ -109,7 +116,8 @@ def without_usage(invoice: Invoice, metered: Collection[str]) -> Invoice:
         discount=invoice.discount - discount,
         tax=invoice.tax - tax,
         total=invoice.total - (amount - discount + tax),
-        amount_due=invoice.amount_due - (amount - discount + tax),
+        # a credit that is larger than the usage leaves nothing due, with or without it
+        amount_due=max(invoice.amount_due - (amount - discount + tax), 0),
     )
 
 

@@ -11,7 +11,6 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from portal import pricing
 from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, NotFoundError
 from portal.gateways import Gateways
@@ -241,10 +240,7 @@ def _compare(session: Session, gateways: Gateways, invoice: Invoice, prices: dic
         return
     keys = {price_id: row.key for price_id, row in prices.items()}
     if after_trial:
-        usage = {
-            price_id for price_id, row in prices.items() if row.key in pricing.catalog(quote.catalog).usage
-        }
-        invoice = matches.without_usage(invoice, usage)
+        invoice = matches.without_usage(invoice, matches.usage_prices(prices))
     found = matches.differences(matches.quoted(quote, after_trial=after_trial), invoice, keys)
     if matches.record(session, quote.id, invoice.id, matches.FINAL, found) and found:
         incidents.report(

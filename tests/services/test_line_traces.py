@@ -55,6 +55,14 @@ def test_usage_by_its_bands() -> None:
     assert line_traces.trace(messages | {"amount": 16_501}, {}) == []
 
 
+def test_a_line_of_one_band_by_its_own_rate() -> None:
+    """Stripe lays a line for each band of a rate."""
+    sms = line(key="sms", tier=None, quantity=501, unit_amount="3.2", amount=1603)
+
+    assert results(line_traces.trace(sms, {})) == [("price", 1603)]
+    assert line_traces.trace(sms | {"amount": 1604}, {}) == []
+
+
 def test_the_rest_of_a_period_at_the_catalogues_price() -> None:
     rest = line(unit_amount=None, proration=True, period_start=MIDDLE, amount=59_400)
 

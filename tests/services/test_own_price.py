@@ -71,6 +71,33 @@ def test_moving_to_the_current_catalogue_is_a_quote_of_its_own_and_brings_its_us
     assert old.proof(quote_id) == [("before_payment", True), ("final", True)]
 
 
+def resolved(changer: Changer, count: int) -> None:
+    """Usage that Stripe's meter has counted."""
+    shop = changer.customer.shop
+    [subscription] = shop.subscriptions()
+    payload = {"stripe_customer_id": str(subscription.customer), "value": str(count)}
+    shop.client.v1.billing.meter_events.create({"event_name": "resolution", "payload": payload})
+    shop.advance(seconds=60)
+
+
+def test_a_move_charges_what_was_used_so_far_at_the_old_price_and_its_quote_says_so(old: Changer) -> None:
+    resolved(old, 10)
+    quote_id = old.prepare(tier="advanced", catalog="2026-11")
+    told = old.quote(quote_id)
+    resolved(old, 3)  # meanwhile
+    old.confirm(quote_id)
+    old.customer.settle()
+    with unit_of_work(old.customer.workspace_id) as session:
+        invoice = invoices.listing(session, limit=1)[0]
+
+    assert told.usage["total"] == 1900
+    assert told.amount_due == told.total + 1900
+    assert invoice.total == told.total + 2470
+    assert [line["amount"] for line in invoice.lines if line["key"] == "resolution"] == [2470]
+    assert old.proof(quote_id) == [("before_payment", True), ("final", True)]
+    assert old.customer.incidents() == []
+
+
 def test_a_move_can_be_taken_back_on_the_same_day_and_not_on_the_next(old: Changer) -> None:
     clock = old.customer.gateways.clock
     # so that an hour later is the same day
