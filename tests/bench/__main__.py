@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import pages, pricing, webhooks
+from tests.bench import ingestion, pages, pricing, webhooks
 from tests.bench.load import NoLoadGeneratorError
 from tests.bench.shop import Shop, open_shop
 from tests.bench.table import Row, keep, markdown
@@ -15,6 +15,8 @@ README = Path(__file__).resolve().parent.parent.parent / "README.md"
 ON_A_SHOP: dict[str, Callable[[Shop], list[Row]]] = {
     "1": webhooks.receiving,
     "2": webhooks.applying,
+    "3": ingestion.batches,
+    "4": ingestion.singles,
     "7": pages.rendering,
     "12": pages.weight,
 }

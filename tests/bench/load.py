@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +21,16 @@ function request()
   wrk.headers["Stripe-Signature"] = line:sub(1, cut - 1)
   wrk.headers["Content-Type"] = "application/json"
   return wrk.format("POST", nil, nil, line:sub(cut + 1))
+end
+"""
+POSTED = """
+local file = io.open("{bodies}", "r")
+wrk.method = "POST"
+{headers}
+function request()
+  local line = file:read("*l")
+  if not line then error("more requests than bodies") end
+  return wrk.format(nil, nil, nil, line)
 end
 """
 
@@ -63,6 +73,15 @@ def signed_script(events: Iterable[tuple[str, str]], folder: Path) -> str:
     path = folder / "events.tsv"
     path.write_text("".join(f"{signature}\t{body}\n" for signature, body in events))
     return SIGNED.format(events=path)
+
+
+def posted_script(bodies: Iterable[str], headers: Mapping[str, str], folder: Path) -> str:
+    """A wrk script that posts each body once, in order; it fails when there are too few."""
+    path = folder / "bodies.jsonl"
+    with path.open("w") as file:
+        file.writelines(f"{body}\n" for body in bodies)
+    lines = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items())
+    return POSTED.format(bodies=path, headers=lines)
 
 
 def paced(url: str, events: Iterable[tuple[str, str]], per_second: float) -> list[float]:

@@ -20,7 +20,7 @@ from portal.development.postgres import EmbeddedPostgres
 from portal.migrations import rows
 from tests.chromium import FLAGS, chromium
 from tests.journeys.customer import Customer
-from tests.stack import Stack, free_ports
+from tests.stack import START_SECONDS, Stack, free_ports
 
 SERVER = (
     "--interface",
@@ -114,7 +114,8 @@ def serve(target: str, environment: dict[str, str]) -> Iterator[str]:
 
 
 def _until_served(url: str) -> None:
-    for _ in range(200):
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
         try:
             urlopen(url + "/nothing", timeout=5)
         except HTTPError:
