@@ -12,7 +12,7 @@ from portal.app import create_app
 from portal.config import Settings
 from portal.gateways import Gateways
 from portal.web import api_reference
-from portal.web.api import events, keys, openapi, operations, reservations
+from portal.web.api import events, keys, openapi, operations, reservations, usage
 from portal.web.api.problems import KINDS
 from tests.browsing import Browser
 from tests.web.reading import words
@@ -112,5 +112,6 @@ def test_a_sample_body_is_taken_in_as_it_stands(app: Flask, document: dict[str, 
     samples = {each.id: each.sample for each in api_reference._operations(document) if each.sample}
 
     assert events.ConversationEvent.model_validate_json(samples["sendEvents"])
+    assert usage.ChannelUsage.model_validate_json(samples["sendUsage"])
     assert reservations.ReservationRequest.model_validate_json(samples["holdUnit"])
     assert json.loads(samples["holdUnit"]) == {"conversation_id": "conv_4711"}

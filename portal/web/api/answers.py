@@ -1,11 +1,10 @@
 """Answers in JSON: a body, and for what is read again and again an ETag that saves sending it."""
 
 import hashlib
-import json
 from typing import Any
 
 from flask import request
-from pydantic import BaseModel
+from pydantic_core import to_json
 from werkzeug.wrappers import Response
 
 MEDIA_TYPE = "application/json"
@@ -15,12 +14,8 @@ TAG_BYTES = 16
 
 
 def json_answer(shape: Any, status: int = 200, *, media_type: str = MEDIA_TYPE) -> Response:
-    """``shape`` as JSON; a pydantic model is written by itself."""
-    if isinstance(shape, BaseModel):
-        body = shape.model_dump_json().encode()
-    else:
-        body = json.dumps(shape, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(body, status, content_type=media_type)
+    """``shape``, a pydantic model or plain values, as JSON."""
+    return Response(to_json(shape), status, content_type=media_type)
 
 
 def readable(shape: Any, *, cache: str = KEPT) -> Response:

@@ -1,5 +1,6 @@
 """What a request brings: a batch of things, or the query; read in one pass, each thing judged by itself."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -12,6 +13,7 @@ from portal.errors import N_
 from portal.web.api.problems import ApiError, Fault, faults
 
 MOST_AT_ONCE = 1_000
+STATUSES = ("accepted", "duplicate", "rejected")
 JSON_TYPE = "application/json"
 ID_LENGTH = 100
 CONVERSATION_ID_LENGTH = 200
@@ -59,6 +61,10 @@ class Results(Given):
     results: list[Result] = Field(description=N_("One for each, in the order in which they were sent."))
 
 
+# a Result as it is written; models would take longer than all else that is done with a batch
+Plain = dict[str, str | None]
+
+
 @dataclass(frozen=True)
 class Batch(Generic[Thing]):
     """A body that was read: the things that are right, and the answers to those that are not."""
@@ -66,7 +72,7 @@ class Batch(Generic[Thing]):
     things: list[Thing]
     # where each of the things stood in the body
     places: Sequence[int]
-    rejected: dict[int, Result] = field(default_factory=dict)
+    rejected: dict[int, Plain] = field(default_factory=dict)
     errors: list[Fault] = field(default_factory=list)
 
 
@@ -95,7 +101,7 @@ class Bodies(Generic[Thing]):
         if not many or errors[0]["loc"] == ():
             raise ApiError("invalid", "The body is not as it should be.", errors=faults(errors))
         sent = from_json(raw)
-        rejected: dict[int, Result] = {}
+        rejected: dict[int, Plain] = {}
         for error in errors:
             place = int(error["loc"][0])
             rejected.setdefault(place, _rejected(sent[place], error))
@@ -104,11 +110,16 @@ class Bodies(Generic[Thing]):
         return Batch(things, places, rejected, faults(errors))
 
 
-def _rejected(thing: Any, error: ErrorDetails) -> Result:
+def _rejected(thing: Any, error: ErrorDetails) -> Plain:
     named = thing.get("id") if isinstance(thing, dict) else None
     id = named[:ID_LENGTH] if isinstance(named, str) else None
     where = ".".join(map(str, error["loc"][1:]))
-    return Result(id=id, status="rejected", reason=f"{where}: {error['msg']}" if where else str(error["msg"]))
+    return result(id, "rejected", f"{where}: {error['msg']}" if where else str(error["msg"]))
+
+
+def result(id: str | None, status: str, reason: str | None = None) -> Plain:
+    """What became of one thing, as ``Result`` describes it."""
+    return {"id": id, "status": status, "reason": reason}
 
 
 def json_body() -> bytes:
@@ -141,18 +152,12 @@ def query(model: type[Thing]) -> Thing:
         raise ApiError("invalid", "The query is not as it should be.", errors=found) from None
 
 
-def answer_batch(batch: Batch[Any], taken: Sequence[Result]) -> Results:
-    """The answers in the order of the body. Raises ApiError when nothing of it was taken in."""
+def answer_batch(batch: Batch[Any], taken: Sequence[Plain]) -> dict[str, Any]:
+    """The answers in the order of the body, as ``Results``. Raises ApiError when nothing was taken in."""
     found = dict(zip(batch.places, taken, strict=True)) | batch.rejected
     results = [found[place] for place in range(len(found))]
-    counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
-    for each in results:
-        counts[each.status] += 1
+    counts = Counter(each["status"] for each in results)
     if counts["rejected"] == len(results):
-        raise ApiError(
-            "invalid",
-            "Nothing of it was taken in.",
-            errors=batch.errors,
-            more={"results": [each.model_dump() for each in results]},
-        )
-    return Results(**counts, results=results)
+        detail = "Nothing of it was taken in."
+        raise ApiError("invalid", detail, errors=batch.errors, more={"results": results})
+    return {**{status: counts[status] for status in STATUSES}, "results": results}

@@ -10,7 +10,6 @@ from portal.db import unit_of_work
 from portal.errors import N_
 from portal.services import conversations
 from portal.services.api_keys import WRITE
-from portal.services.conversations import Taken
 from portal.web.api.answers import json_answer
 from portal.web.api.bodies import (
     Batch,
@@ -18,11 +17,12 @@ from portal.web.api.bodies import (
     Channel,
     ConversationId,
     Id,
-    Result,
+    Plain,
     Results,
     Sent,
     answer_batch,
     json_body,
+    result,
 )
 from portal.web.api.keys import caller, needs
 from portal.web.api.operations import Operation, describe
@@ -79,7 +79,7 @@ def take() -> Response:
     return json_answer(answer_batch(batch, _take(batch)))
 
 
-def _take(batch: Batch[ConversationEvent]) -> list[Result]:
+def _take(batch: Batch[ConversationEvent]) -> list[Plain]:
     if not batch.things:
         return []
     workspace_id, gateways = caller().workspace_id, current_app.extensions["portal"]
@@ -90,8 +90,5 @@ def _take(batch: Batch[ConversationEvent]) -> list[Result]:
         for each in batch.things
     ]
     with unit_of_work(workspace_id) as session:
-        return [_result(each) for each in conversations.take_in(session, gateways, workspace_id, events)]
-
-
-def _result(taken: Taken) -> Result:
-    return Result.model_construct(id=taken.id, status=taken.result, reason=taken.message)
+        taken = conversations.take_in(session, gateways, workspace_id, events)
+    return [result(each.id, each.result, each.message) for each in taken]
