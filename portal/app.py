@@ -47,6 +47,7 @@ from portal.web import (
     sessions,
     subscription,
     two_step,
+    usage_limits,
     webhooks,
 )
 from portal.web.letters import TemplateLetters
@@ -83,6 +84,7 @@ BLUEPRINTS = (
     second_step,
     subscription,
     two_step,
+    usage_limits,
 )
 
 

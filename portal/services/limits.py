@@ -16,12 +16,13 @@ from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
 from portal.models import Allowance, CapRaise, UsageLimit
-from portal.services import allowances, audit, members, spending, subscriptions
+from portal.services import allowances, audit, members, spending, subscriptions, usage_prices
 from portal.services.allowances import ASK_APPROVER, HAND_OVER, OVER_CAP, STOP, State
 from portal.services.ids import new_id
 from portal.services.members import Person
 from portal.services.spending import Spent
 from portal.services.usage_periods import Period
+from portal.services.usage_prices import RESOLUTION, UsagePrice
 
 METER, TRIAL = "meter", "trial"
 TOO_LOW, TOO_HIGH, NOT_CHOSEN, NOBODY = "too_low", "too_high", "not_chosen", "nobody"
@@ -95,11 +96,17 @@ class Standing:
     cap: int | None
     raised: int
     approver: Person | None
+    price: UsagePrice | None
 
     @property
     def has_cap(self) -> bool:
         """Whether the customer has chosen one."""
         return self.limit.cap_units is not None or self.limit.cap_amount is not None
+
+    def cost_of(self, units: int) -> int:
+        """What ``units`` on top of the cap cost at most, in minor units."""
+        cap = self.cap or 0
+        return self.price.amount(cap + units) - self.price.amount(cap) if self.price else 0
 
     @property
     def offered(self) -> int:
@@ -128,6 +135,7 @@ def standing_of(session: Session, row: Allowance) -> Standing:
         cap=None if cap is None else cap + raised,
         raised=raised,
         approver=members.of_user(session, limit.approver_id) if limit.approver_id else None,
+        price=usage_prices.of_key(subscription, RESOLUTION),
     )
 
 
@@ -164,6 +172,18 @@ def save(gateways: Gateways, workspace_id: int, user_id: int | None, wanted: Wan
         return standing_of(session, row)
 
 
+def preview(gateways: Gateways, workspace_id: int, wanted: Wanted) -> tuple[Standing, int | None]:
+    """How the limits stand, and what the cap of ``wanted`` would come to in units; nothing is kept.
+
+    Raises LimitError as ``save`` does.
+    """
+    now = gateways.clock.now()
+    with unit_of_work(workspace_id) as session:
+        held = check(session, allowances.locked(session, now), wanted)
+        asked = UsageLimit(cap_units=wanted.cap_units, cap_amount=wanted.cap_amount)
+        return held, allowances.own_cap(asked, subscriptions.current(session))
+
+
 def _put(session: Session, limit: UsageLimit, wanted: Wanted, now: datetime) -> None:
     if (limit.cap_units, limit.cap_amount) != (wanted.cap_units, wanted.cap_amount):
         limit.cap_since = now
@@ -191,7 +211,7 @@ def facts(session: Session, limit: UsageLimit) -> dict[str, object]:
 
 
 def check(session: Session, row: Allowance, wanted: Wanted) -> Standing:
-    """How it would stand; LimitError for what is below what has accrued or makes no sense."""
+    """How the limits stand; LimitError for what is below what has accrued or makes no sense."""
     held = standing_of(session, row)
     least = {
         "budget": held.spent.all.accrued,

@@ -29,6 +29,7 @@ SETTINGS_ENTRIES = (
     ("subscription.page", _("Subscription"), "billing"),
     ("payment.page", _("Payment"), "billing"),
     ("details.page", _("Billing details"), "member"),
+    ("usage_limits.page", _("Limits and alerts"), "member"),
     ("activity.listing", _("Activity"), "admin"),
     ("api_keys.listing", _("Developers"), "admin"),
     ("leaving.page", _("Leaving"), "owner"),

@@ -12,7 +12,14 @@ from functools import lru_cache
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_skeleton
-from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
+from babel.numbers import (
+    format_currency,
+    format_decimal,
+    format_percent,
+    get_currency_precision,
+    get_currency_symbol,
+    parse_decimal,
+)
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 from markupsafe import Markup
@@ -66,6 +73,27 @@ def money(minor: int, currency: str = "usd") -> str:
     if isinstance(minor, bool) or not isinstance(minor, int):
         raise TypeError("an amount is an integer number of minor units")
     return _money(minor, currency, page_locale())
+
+
+def money_typed(minor: int, currency: str) -> str:
+    """Write an amount as a person types it into a form, without its currency: "13980.00"."""
+    digits = get_currency_precision(currency.upper())
+    pattern = "0." + "0" * digits if digits else "0"
+    return format_decimal(_major(minor, currency), format=pattern, locale=page_locale())
+
+
+def read_money(text: str, currency: str) -> int:
+    """Read what a person typed ("13,980", "13980.5") as minor units, by the locale's own signs.
+
+    Raises ValueError where it is no amount of ``currency``, or has more digits than it has.
+    """
+    plain = "".join(text.split()).removeprefix(get_currency_symbol(currency.upper(), locale=page_locale()))
+    minor = parse_decimal(plain, locale=page_locale(), strict=True).scaleb(
+        get_currency_precision(currency.upper())
+    )
+    if not minor.is_finite() or minor != minor.to_integral_value():
+        raise ValueError("an amount has no parts of its minor unit")
+    return int(minor)
 
 
 @blueprint.app_template_filter("rate")

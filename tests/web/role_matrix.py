@@ -178,6 +178,11 @@ POST  /signup                                                security.register  
 GET   /signup/sent                                           accounts.check_mail            guest    own
 GET   /start                                                 accounts.start                 member   own
 GET   /usage/replay                                          replay.page                    member   own
+GET   /usage/limits                                          usage_limits.page              member   own
+POST  /usage/limits                                          usage_limits.change            admin    own
+POST  /usage/limits/alerts                                   usage_limits.warn              billing  own
+GET   /usage/limits/more                                     usage_limits.more              admin    own
+POST  /usage/limits/more                                     usage_limits.allow             admin    own
 """
 
 ROWS = [Row(*line.split()) for line in TABLE.strip().splitlines()]

@@ -48,6 +48,8 @@ MUST_BE_FRESH = {
     "two_step.renew_codes": FACTORS,
     "two_step.set_up": FACTORS,
     "two_step.turn_off": FACTORS,
+    "usage_limits.allow": MONEY,
+    "usage_limits.change": MONEY,
 }
 
 

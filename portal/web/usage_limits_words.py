@@ -1,0 +1,199 @@
+"""How the limits stand, in words: what a number means, what happens at it, and what happens at once."""
+
+from dataclasses import dataclass
+
+from flask_babel import gettext, ngettext
+
+from portal.models import UsageAlert
+from portal.services import allowances
+from portal.services.limits import Standing, Wanted
+from portal.web.presentation import date_text, money, number
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """The sentence in large, and what explains it."""
+
+    title: str
+    details: tuple[str, ...] = ()
+
+
+def resolutions(count: int) -> str:
+    """ "500 resolutions"."""
+    return ngettext("%(count)s resolution", "%(count)s resolutions", count, count=number(count))
+
+
+def cap_meaning(held: Standing) -> Meaning:
+    """What stops the AI, or that nothing does."""
+    if held.state.trial_cap:
+        cap = held.state.cap or 0
+        return Meaning(
+            gettext("Trial: the AI stops at %(resolutions)s, which are free.", resolutions=resolutions(cap)),
+            (gettext("Your own cap counts from the day the trial ends."),) if held.has_cap else (),
+        )
+    if held.cap is None:
+        return Meaning(gettext("No cap: the AI answers whatever is asked, and what it resolves is billed."))
+    return Meaning(_own_cap(held), tuple(_explained(held)))
+
+
+def _own_cap(held: Standing) -> str:
+    cap = resolutions(held.cap or 0)
+    if not held.limit.hard:
+        return gettext(
+            "Soft cap: at %(resolutions)s this month people are warned, and the AI goes on.", resolutions=cap
+        )
+    if held.limit.at_cap == allowances.HAND_OVER:
+        return gettext(
+            "Hard cap: at %(resolutions)s this month the AI hands over to people.", resolutions=cap
+        )
+    if held.limit.at_cap == allowances.ASK_APPROVER:
+        return gettext(
+            "Hard cap: at %(resolutions)s this month the AI waits until %(approver)s allows more.",
+            resolutions=cap,
+            approver=held.approver.email if held.approver else gettext("an owner or admin"),
+        )
+    return gettext("Hard cap: the AI stops at %(resolutions)s this month.", resolutions=cap)
+
+
+def _explained(held: Standing) -> list[str]:
+    found = []
+    if held.limit.cap_amount is not None and held.cap is not None:
+        found.append(
+            gettext(
+                "%(amount)s a month pay for %(resolutions)s at your own price.",
+                amount=money(held.limit.cap_amount, held.spent.currency),
+                resolutions=resolutions(held.cap - held.raised),
+            )
+        )
+    if held.raised:
+        found.append(
+            ngettext(
+                "%(count)s of them was allowed on top, in this month alone.",
+                "%(count)s of them were allowed on top, in this month alone.",
+                held.raised,
+                count=number(held.raised),
+            )
+        )
+    return found
+
+
+def budget_meaning(held: Standing) -> Meaning:
+    """How much of the budget is used."""
+    spent = money(held.spent.all.likely, held.spent.currency)
+    if held.limit.budget is None:
+        return Meaning(
+            gettext("No budget: %(amount)s of usage so far this month.", amount=spent),
+            (_still_open(held),) if held.state.pending else (),
+        )
+    budget = money(held.limit.budget, held.spent.currency)
+    details = [gettext("A budget warns and stops nothing. It counts all usage, also messages and calls.")]
+    if held.state.pending:
+        details.append(_still_open(held))
+    return Meaning(
+        gettext("Budget: %(amount)s of %(budget)s used this month.", amount=spent, budget=budget),
+        tuple(details),
+    )
+
+
+def _still_open(held: Standing) -> str:
+    return ngettext(
+        "That counts %(count)s resolution that may still be billed.",
+        "That counts %(count)s resolutions that may still be billed.",
+        held.state.pending,
+        count=number(held.state.pending),
+    )
+
+
+# --- before a cap is kept ------------------------------------------------------------------------------
+
+
+def would_be(held: Standing, wanted: Wanted, cap: int | None) -> list[str]:
+    """What happens once ``wanted`` is kept, at once and later; ``cap`` is what it comes to in units."""
+    if not wanted.has_cap or not wanted.hard:
+        return _nothing_stops(held, wanted, cap)
+    accrued = held.state.accrued
+    left = max((cap or 0) - accrued, 0)
+    found = [_at_once(left, accrued)]
+    if wanted.cap_amount is not None:
+        found.append(
+            gettext(
+                "%(amount)s a month pay for %(resolutions)s at your own price.",
+                amount=money(wanted.cap_amount, held.spent.currency),
+                resolutions=resolutions(cap or 0),
+            )
+        )
+    found += [_then(wanted), gettext("What would become billable above the cap is free.")]
+    if held.raised and (wanted.cap_units, wanted.cap_amount) != (held.limit.cap_units, held.limit.cap_amount):
+        found.append(gettext("What was allowed on top of the old cap ends with it."))
+    if held.state.trial:
+        found.append(gettext("The cap of the trial counts as well while it lasts."))
+    found.append(gettext("It counts in this month and in every later one, until you change it."))
+    return found
+
+
+def _nothing_stops(held: Standing, wanted: Wanted, cap: int | None) -> list[str]:
+    if held.state.trial:
+        first = gettext("After the trial nothing stops the AI. What it resolves is billed.")
+    elif held.state.reason == allowances.CAP_REACHED:
+        first = gettext("The AI goes on at once. Nothing stops it any more; what it resolves is billed.")
+    else:
+        first = gettext("From now on nothing stops the AI. What it resolves is billed.")
+    if not wanted.has_cap:
+        return [first]
+    return [
+        first,
+        gettext("At %(resolutions)s a month people are warned.", resolutions=resolutions(cap or 0)),
+    ]
+
+
+def _at_once(left: int, accrued: int) -> str:
+    if not left:
+        return gettext(
+            "The AI stops at once: %(resolutions)s are used, may still be billed or are held for answers.",
+            resolutions=resolutions(accrued),
+        )
+    return gettext(
+        "The AI may take %(left)s more this month: %(resolutions)s are used, may still be billed or are held"
+        " for answers.",
+        left=resolutions(left),
+        resolutions=resolutions(accrued),
+    )
+
+
+def _then(wanted: Wanted) -> str:
+    if wanted.at_cap == allowances.HAND_OVER:
+        return gettext("At the cap your help desk is told to hand conversations to people.")
+    if wanted.at_cap == allowances.ASK_APPROVER:
+        return gettext(
+            "At the cap %(approver)s gets a mail and may allow more; until then the AI waits.",
+            approver=wanted.approver or "",
+        )
+    return gettext("At the cap the AI stops until the next month.")
+
+
+# --- what people were told -----------------------------------------------------------------------------
+
+
+def alert_words(alert: UsageAlert, currency: str) -> str:
+    """What an alert of this month said."""
+    about, _, what = alert.name.partition("_")
+    if about == "approval":
+        return gettext("The approver was asked for more at %(cap)s.", cap=resolutions(alert.out_of))
+    out_of = money(alert.out_of, currency) if about == "budget" else resolutions(alert.out_of)
+    if what == "forecast" and about == "budget":
+        return gettext("The forecast passed the budget of %(budget)s.", budget=out_of)
+    if what == "forecast":
+        return gettext("The forecast passed the cap of %(cap)s.", cap=out_of)
+    if about == "budget":
+        return gettext("%(share)s%% of the budget of %(budget)s was used.", share=what, budget=out_of)
+    return gettext("%(share)s%% of the cap of %(cap)s was used.", share=what, cap=out_of)
+
+
+def until_words(held: Standing) -> str:
+    """Until when the figures of this month count."""
+    if held.state.starts_at is None or held.state.until is None:
+        return gettext("The first month begins when you buy.")
+    start, end = date_text(held.state.starts_at), date_text(held.state.until)
+    if held.state.trial:
+        return gettext("The trial runs from %(start)s to %(end)s.", start=start, end=end)
+    return gettext("The month of usage runs from %(start)s to %(end)s.", start=start, end=end)
