@@ -23,8 +23,11 @@ Where things are:
 - the kernel: `app`, `dispatch`, `routes`, `contract`, `forms`, `authentication`, `idempotency`, `expansion`,
   `lists`, `errors`, `documents`, `currencies`, `state`, `store`, `buckets`, `agenda`, `clock`, `events`,
   `deliveries`, `webhooks`, `faults`, `background`;
+- API v2: `json_bodies`, `timestamps`, `v2_lists`, `thin_events`, `event_destinations`;
+- usage: `meters`, `meter_*` (events, their errors and stream, what they come to), `usage_*` (how they are
+  counted, and the lines that bill them);
 - the control page: `control`, `control_pages`, `next_payment`;
-- what is sold and to whom: `catalog`, `prices`, `meters`, `coupons`, `promotion_codes`, `customers`,
+- what is sold and to whom: `catalog`, `prices`, `coupons`, `promotion_codes`, `customers`,
   `customer_*`, `tax_ids`, `tax_settings`, `tax`;
 - billing: `subscription*`, `update*`, `pending_updates`, `billed`, `schedule*`, `pauses`, `item*`,
   `invoice*`, `credit_note*`, `preview`, `proration`, `discount*`, `renewals`, `dunning`,

@@ -50,6 +50,12 @@ def moment(seconds: int | str) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%d %b %Y, %H:%M:%S UTC")
 
 
+@blueprint.app_template_filter("utc_day")
+def utc_day(seconds: int) -> str:
+    """The day of a unix time, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%d %b %Y")
+
+
 @blueprint.app_template_filter("title_of")
 def title_of(document: dict[str, Any]) -> str:
     """What tells a document from others of its kind."""
@@ -139,7 +145,7 @@ def _shown(current: Sandbox) -> dict[str, Any]:
         "events": current.store.find("event")[:LATEST],
         "attempts": current.store.find("_attempt")[:LATEST],
         "pending": deliveries.pending(current),
-        "usage": usage_report.series(current)[:LATEST],
+        "usage": usage_report.series(current, LATEST),
     }
 
 

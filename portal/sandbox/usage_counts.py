@@ -30,6 +30,7 @@ class Total:
 
 
 NOTHING = Total()
+_EMPTY: Document = {"value": "0", "count": 0}
 
 
 def series_of(meter: str, customer: str) -> str:
@@ -40,21 +41,24 @@ def series_of(meter: str, customer: str) -> str:
 def add(store: Store, series: str, at: int, value: Decimal, count: int = 1) -> None:
     """Count an event of that second; a negative `count` with the negated value takes one out again."""
     text = format(value, "f")
-    _add(store, HOURS, f"{series}/{at // HOUR}", text, count)
-    minute = _add(store, MINUTES, f"{series}/{at // MINUTE}", text, count)
-    seconds = minute.setdefault("seconds", {})
-    known = Total().plus(*seconds.get(str(at % MINUTE), ("0", 0))).plus(text, count)
-    seconds[str(at % MINUTE)] = [format(known.value, "f"), known.count]
-    store.put(MINUTES, minute)
+    hour = _row_of(store, HOURS, f"{series}/{at // HOUR}")
+    store.put(HOURS, {**hour, **_plus(hour, text, count)})
+    minute = _row_of(store, MINUTES, f"{series}/{at // MINUTE}")
+    second = str(at % MINUTE)
+    seconds = minute.get("seconds", {})
+    seconds = {**seconds, second: _plus(seconds.get(second, _EMPTY), text, count)}
+    store.put(MINUTES, {**minute, **_plus(minute, text, count), "seconds": seconds})
     _widen(store, series, at // HOUR)
 
 
-def _add(store: Store, kind: str, id: str, value: str, count: int) -> Document:
-    row = store.get(kind, id) or {"id": id, "value": "0", "count": 0}
+def _row_of(store: Store, kind: str, id: str) -> Document:
+    """What is stored, for reading only."""
+    return store.peek(kind, id) or {"id": id, **_EMPTY}
+
+
+def _plus(row: Document, value: str, count: int) -> Document:
     after = Total().plus(row["value"], row["count"]).plus(value, count)
-    row.update(value=format(after.value, "f"), count=after.count)
-    store.put(kind, row)
-    return row
+    return {"value": format(after.value, "f"), "count": after.count}
 
 
 def _widen(store: Store, series: str, hour: int) -> None:
@@ -97,7 +101,7 @@ def _row(store: Store, series: str, at: int, step: int) -> tuple[str, int] | Non
     if step == MINUTE:
         return row["value"], row["count"]
     known = row["seconds"].get(str(at % MINUTE))
-    return (known[0], known[1]) if known else None
+    return (known["value"], known["count"]) if known else None
 
 
 def windows(store: Store, series: str, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:

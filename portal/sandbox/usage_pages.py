@@ -9,6 +9,7 @@ from portal.sandbox.meters import KIND as METER
 from portal.sandbox.state import Sandbox, sandbox
 from portal.sandbox.store import Document
 
+ROWS = 1000
 blueprint = Blueprint("usage_pages", __name__, url_prefix="/_sandbox", template_folder="templates")
 blueprint.after_request(control_pages.protect)
 blueprint.context_processor(control_pages.common)
@@ -16,9 +17,9 @@ blueprint.context_processor(control_pages.common)
 
 @blueprint.get("/usage")
 def listed() -> Response:
-    """Every customer's usage of every meter."""
+    """The newest customers' usage of each meter."""
     with sandbox().lock:
-        return jsonify(usage_report.series(sandbox()))
+        return jsonify(usage_report.series(sandbox(), ROWS))
 
 
 @blueprint.get("/usage/<meter>/<customer>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from portal.sandbox import meter_usage, usage_counts
@@ -14,10 +15,10 @@ LATEST_EVENTS = 50
 MOST_DAYS = 62
 
 
-def series(current: Sandbox) -> list[dict[str, Any]]:
-    """Each customer's usage of each meter: all of it, and its first and last hour, the newest first."""
+def series(current: Sandbox, limit: int) -> list[dict[str, Any]]:
+    """Customers' usage of meters: all of it, and its first and last hour, the newest first."""
     found = []
-    for span in current.store.walk(usage_counts.SPANS):
+    for span in islice(current.store.walk(usage_counts.SPANS), limit):
         meter_id, _, customer = span["id"].partition("/")
         meter = current.store.get(METER, meter_id)
         if meter is not None:
