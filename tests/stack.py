@@ -78,21 +78,13 @@ class Stack:
 
     def start(self) -> float:
         """Start it and wait until it says that it runs; returns the seconds that took."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PORTAL_", "STRIPE_"))}
-        environment = {
-            **kept,
-            "PORTAL_DATA_DIR": str(self.data),
-            "PORTAL_PORT": str(self.port),
-            "PORTAL_SANDBOX_PORT": str(self.sandbox_port),
-            **self._settings,
-        }
         begin = time.monotonic()
         output = self.folder / "output.log"
         with output.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "portal.development"],
                 cwd=ROOT,
-                env=environment,
+                env=self._environment(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -102,6 +94,31 @@ class Stack:
                 raise StackError(f"The portal did not start:\n{output.read_text()}")
             time.sleep(0.05)
         return time.monotonic() - begin
+
+    def _environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PORTAL_", "STRIPE_"))}
+        return {
+            **kept,
+            "PORTAL_DATA_DIR": str(self.data),
+            "PORTAL_PORT": str(self.port),
+            "PORTAL_SANDBOX_PORT": str(self.sandbox_port),
+            **self._settings,
+        }
+
+    def command(self, *arguments: str) -> str:
+        """What ``flask …`` says, with the settings of what runs."""
+        done = subprocess.run(
+            [sys.executable, "-m", "portal.development", "flask", *arguments],
+            cwd=ROOT,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise StackError(done.stdout + done.stderr)
+        return done.stdout
 
     def stop(self) -> None:
         """What Ctrl-C does."""

@@ -253,7 +253,8 @@ def _compare(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
             return
         found = _differences(session, quote, invoice)
         if found:
-            _mismatch(session, gateways, attempt, quote, invoice, found)
+            states.advance(session, attempt, states.VOID)
+            note_mismatch(session, gateways, attempt, quote, invoice, found)
         else:
             _collect(session, attempt, invoice, setup)
 
@@ -268,7 +269,7 @@ def _differences(session: Session, quote: Quote, invoice: Invoice | None) -> lis
     return found
 
 
-def _mismatch(
+def note_mismatch(
     session: Session,
     gateways: Gateways,
     attempt: Attempt,
@@ -276,8 +277,12 @@ def _mismatch(
     invoice: Invoice | None,
     found: list[matches.Difference],
 ) -> None:
-    states.advance(session, attempt, states.VOID)
-    attempt.error = {"code": "mismatch", "differences": [each.as_dict() for each in found]}
+    """The invoice is not what was promised: the attempt ends for that, its quote is over, support is told.
+
+    The caller lets the attempt's next step void the invoice.
+    """
+    differences = [each.as_dict() for each in found]
+    attempt.error = {"code": "mismatch", "differences": differences}
     quote.replaced_at = quote.replaced_at or gateways.clock.now()
     incidents.report(
         session,
@@ -289,7 +294,7 @@ def _mismatch(
         details={
             "quote": quote.id,
             "attempt": attempt.id,
-            "differences": [each.as_dict() for each in found],
+            "differences": differences,
             "invoice": quotes.evidence(invoice) if invoice else None,
         },
     )

@@ -162,7 +162,8 @@ def _compare(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
             found = change_matches.differences(change_matches.quoted(quote), promised, keys)
             matches.record(session, quote.id, invoice.id, matches.BEFORE_PAYMENT, found)
             if found and invoice.status == "open":
-                change_undoing.mismatch(session, gateways, row, quote, invoice, found)
+                states.advance(session, row, states.VOID)
+                attempts.note_mismatch(session, gateways, row, quote, invoice, found)
                 return
             _collect(session, row, invoice)
 

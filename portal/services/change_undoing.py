@@ -5,14 +5,11 @@ The invoice goes first: Stripe refuses to void it once money has moved, so whoev
 
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from portal.db import unit_of_work
 from portal.errors import N_
 from portal.gateways import Gateways
 from portal.gateways.stripe_change_words import NONE, SubscriptionChange
 from portal.gateways.stripe_errors import StripeRefusedError
-from portal.gateways.stripe_words import Invoice
 from portal.models import Attempt, Quote
 from portal.services import attempt_states as states
 from portal.services import (
@@ -20,8 +17,6 @@ from portal.services import (
     change_quotes,
     change_states,
     holdings,
-    incidents,
-    matches,
     notices,
     planned_changes,
     projections,
@@ -53,34 +48,6 @@ def refuse(workspace_id: int, attempt_id: str, error: dict[str, object]) -> None
         attempt = states.locked(session, attempt_id)
         states.advance(session, attempt, states.RESTORE)
         attempt.error = error
-
-
-def mismatch(
-    session: Session,
-    gateways: Gateways,
-    attempt: Attempt,
-    quote: Quote,
-    invoice: Invoice,
-    found: list[matches.Difference],
-) -> None:
-    """The unpaid invoice is not what was promised: it is voided, support is told."""
-    states.advance(session, attempt, states.VOID)
-    attempt.error = {"code": "mismatch", "differences": [each.as_dict() for each in found]}
-    quote.replaced_at = quote.replaced_at or gateways.clock.now()
-    incidents.report(
-        session,
-        gateways,
-        "invoice_mismatch",
-        dedupe_key=f"invoice_mismatch:{attempt.id}",
-        workspace_id=quote.workspace_id,
-        summary=f"Stripe's invoice was not what quote {quote.id} promised; it is voided, nothing was charged",
-        details={
-            "quote": quote.id,
-            "attempt": attempt.id,
-            "differences": [each.as_dict() for each in found],
-            "invoice": quotes.evidence(invoice),
-        },
-    )
 
 
 def undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:

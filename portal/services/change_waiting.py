@@ -1,15 +1,16 @@
 """Where a change stands, for the page that waits for it: our rows first, then, if asked, Stripe itself."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import select
 
 from portal.db import unit_of_work
 from portal.errors import N_
 from portal.gateways import Gateways
-from portal.models import Attempt, Invoice, Quote, Subscription
+from portal.models import Attempt, Quote, Subscription
 from portal.services import attempt_states as states
 from portal.services import attempts, invoices, quotes, waiting
+from portal.services.waiting import PurchaseState as ChangeState
+
+__all__ = ["ChangeState", "state"]
 
 MESSAGES = {
     "quoted": N_("This price is waiting for your confirmation."),
@@ -26,22 +27,6 @@ MESSAGES = {
     "abandoned": N_("This change was not completed. Nothing was charged."),
     "failed": N_("The payment failed. Nothing was charged."),
 }
-
-
-@dataclass(frozen=True)
-class ChangeState:
-    """``name`` is one of MESSAGES; ``message`` says it to the person.
-
-    ``asked``: Stripe has just been asked and has answered, so that "not paid" is true and not merely late.
-    """
-
-    name: str
-    message: str
-    quote: Quote
-    attempt: Attempt | None
-    subscription: Subscription | None
-    invoice: Invoice | None
-    asked: bool = False
 
 
 def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: bool = False) -> ChangeState:
@@ -61,16 +46,15 @@ def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: b
         if attempt is not None and attempt.stripe_invoice_id:
             invoice = invoices.stored(session, attempt.stripe_invoice_id)
     name = waiting.without_attempt(gateways, quote) if attempt is None else _with_attempt(attempt, quote)
-    return ChangeState(name, _message(name, attempt), quote, attempt, subscription, invoice, asked)
+    words = waiting.message(MESSAGES, name, attempt)
+    return ChangeState(name, words, quote, attempt, subscription, invoice, asked)
 
 
 def _with_attempt(attempt: Attempt, quote: Quote) -> str:
     if attempt.state == states.SUCCEEDED:
         return "done" if (quote.terms or {}).get("update") else "planned"
-    if attempt.state in (states.REFUSED, states.FAILED):
-        return "failed"
-    if attempt.state == states.ABANDONED:
-        return "expired" if (attempt.error or {}).get("code") == "expired" else "abandoned"
+    if end := waiting.given_up(attempt):
+        return end
     if attempt.state == states.OPEN or attempt.step in states.UNDOING_CHANGE:
         return "confirming"
     if attempt.state == states.PROCESSING:
@@ -81,10 +65,3 @@ def _with_attempt(attempt: Attempt, quote: Quote) -> str:
         return "confirming"
     declined = attempt.error is not None and attempt.intent_status == "requires_payment_method"
     return "declined" if declined else "awaiting_payment"
-
-
-def _message(name: str, attempt: Attempt | None) -> str:
-    error = (attempt.error or {}) if attempt is not None else {}
-    if name in ("declined", "failed") and error.get("message"):
-        return str(error["message"])
-    return MESSAGES[name]

@@ -1,5 +1,6 @@
 """Where a purchase stands, for the page that waits for it: our rows first, then, if asked, Stripe itself."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -36,7 +37,7 @@ MESSAGES = {
 
 @dataclass(frozen=True)
 class PurchaseState:
-    """``name`` is one of MESSAGES; ``message`` says it to the person.
+    """Where a quote stands, of a first purchase or a change; ``message`` says ``name`` to the person.
 
     ``asked``: Stripe has just been asked and has answered, so that "not paid" is true and not merely late.
     """
@@ -66,7 +67,7 @@ def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: b
     name = without_attempt(gateways, quote) if attempt is None else _with_attempt(attempt, subscription)
     if name in ("active", "trialing") and not asked and _method_missing(attempt, subscription):
         name = "confirming"
-    return PurchaseState(name, _message(name, attempt), quote, attempt, subscription, invoice, asked)
+    return PurchaseState(name, message(MESSAGES, name, attempt), quote, attempt, subscription, invoice, asked)
 
 
 def ask(gateways: Gateways, workspace_id: int, quote_id: str) -> bool:
@@ -116,14 +117,21 @@ def without_attempt(gateways: Gateways, quote: Quote) -> str:
     return "expired" if gateways.clock.now() >= quote.expires_at else "quoted"
 
 
-def _with_attempt(attempt: Attempt, subscription: Subscription | None) -> str:
-    if attempt.state == states.SUCCEEDED:
-        trial = subscription is not None and subscription.status == "trialing"
-        return "trialing" if trial else "active"
+def given_up(attempt: Attempt) -> str | None:
+    """The name of how an attempt ended that came to nothing; None for any other."""
     if attempt.state in (states.REFUSED, states.FAILED):
         return "failed"
     if attempt.state == states.ABANDONED:
         return "expired" if (attempt.error or {}).get("code") == "expired" else "abandoned"
+    return None
+
+
+def _with_attempt(attempt: Attempt, subscription: Subscription | None) -> str:
+    if attempt.state == states.SUCCEEDED:
+        trial = subscription is not None and subscription.status == "trialing"
+        return "trialing" if trial else "active"
+    if end := given_up(attempt):
+        return end
     if attempt.state == states.PROCESSING:
         return "processing"
     if attempt.state == states.OPEN or attempt.step in states.UNDOING:
@@ -143,8 +151,9 @@ def _awaiting(attempt: Attempt, subscription: Subscription | None) -> str:
     return "awaiting_payment"
 
 
-def _message(name: str, attempt: Attempt | None) -> str:
+def message(words: Mapping[str, str], name: str, attempt: Attempt | None) -> str:
+    """What ``name`` is to the person: a refusal in the words of whoever refused, else as in ``words``."""
     error = (attempt.error or {}) if attempt is not None else {}
     if name in ("declined", "failed") and error.get("message"):
         return str(error["message"])
-    return MESSAGES[name]
+    return words[name]

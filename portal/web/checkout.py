@@ -23,6 +23,7 @@ from portal.services.checkout import (
 from portal.services.promotions import NOT_VALID
 from portal.services.quotes import FIRST_PURCHASE
 from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
+from portal.web.address_form import put_errors
 from portal.web.checkout_form import TRIAL, DetailsForm, details_form
 from portal.web.checkout_pages import open_quote, quote_page, resume_page
 from portal.web.checkout_waiting import ASK_STRIPE_AFTER, outcome, standing_of, waiting_page
@@ -100,9 +101,9 @@ def _quoted(form: DetailsForm, selection: Selection) -> str | None:
         checkout.save_details(gateways(), current_workspace_id(), current_user_id(), form.details())
         return _prepare(selection, trial=form["start"].data == TRIAL)
     except DetailsError as error:
-        form.refuse(error.fields)
+        put_errors(form, error.fields)
     except TrialUsedError as error:
-        form.refuse({"start": error.message})
+        put_errors(form, {"start": error.message})
     return None
 
 

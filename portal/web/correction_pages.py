@@ -18,7 +18,7 @@ from portal.services.billing_details import DetailsError
 from portal.services.corrections import NotCorrectableError
 from portal.services.details_changes import LONGEST_PURCHASE_ORDER
 from portal.web import current_user_id, current_workspace_id, gateways, may, workspace_required
-from portal.web.details_form import PURCHASE_ORDER_TOO_LONG, put_errors
+from portal.web.address_form import TOO_LONG, put_errors
 from portal.web.freshness import MONEY, fresh_required
 from portal.web.invoice_csv import purchase_order
 from portal.web.language import translated
@@ -30,7 +30,7 @@ class CorrectionForm(FlaskForm):
 
     purchase_order = StringField(
         _("PO number"),
-        [PlainText(), Length(max=LONGEST_PURCHASE_ORDER, message=PURCHASE_ORDER_TOO_LONG)],
+        [PlainText(), Length(max=LONGEST_PURCHASE_ORDER, message=TOO_LONG)],
         render_kw={"autocomplete": "off", "maxlength": LONGEST_PURCHASE_ORDER},
     )
 

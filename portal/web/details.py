@@ -12,7 +12,8 @@ from portal.models import BillingDetails
 from portal.services import billing_details, details_changes
 from portal.services.billing_details import DetailsError
 from portal.web import current_user_id, current_workspace_id, gateways, may, workspace_required
-from portal.web.details_form import change_form, elsewhere_form, put_errors
+from portal.web.address_form import put_errors
+from portal.web.details_form import change_form, elsewhere_form
 from portal.web.language import translated
 from portal.web.starting import start
 

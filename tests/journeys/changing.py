@@ -20,6 +20,26 @@ def look_at_change(customer: Customer, query: str, page: Page | None = None) -> 
     return page.url.rsplit("/", 1)[-1]
 
 
+def seeded(customer: Customer, catalog: str = "2023-05") -> None:
+    """Be signed in as a company that has paid since the days of an older price list: eight seats."""
+    said = customer.stack.command("demo", "seed", "--catalog", catalog)
+    login, password = (re.search(rf"{name}: +(\S+)", said) for name in ("Login", "Password"))
+    assert login, said
+    assert password, said
+    customer.email = login.group(1)
+    customer.company = f"Demo {catalog}"
+    customer.visit("/login")
+    customer.sign_in(password.group(1))
+
+
+def look_at_prices(customer: Customer) -> str:
+    """The move to the current prices as it is offered, then its binding quote; returns the quote's id."""
+    customer.visit("/billing/subscription/prices")
+    customer.page.get_by_role("button", name="Show the exact price").click()
+    customer.page.wait_for_url(CHANGE_QUOTE)
+    return customer.page.url.rsplit("/", 1)[-1]
+
+
 def quoted_amount(page: Page) -> int:
     """The cents that the button names."""
     found = AMOUNT.fullmatch((page.locator("#pay-button").text_content() or "").strip())

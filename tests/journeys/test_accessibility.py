@@ -7,7 +7,14 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Frame, expect
 
-from tests.journeys.changing import ADVANCED_MONTH, look_at_change
+from tests.journeys.changing import (
+    ADVANCED_MONTH,
+    expect_done,
+    look_at_change,
+    look_at_prices,
+    press_confirm,
+    seeded,
+)
 from tests.journeys.conftest import NewCustomer
 from tests.journeys.customer import ADVANCED_YEAR, Customer
 from tests.journeys.test_signing_in import enter_password, turn_on
@@ -19,6 +26,7 @@ RUN = """only => axe.run(document, {iframes: false, resultTypes: ['violations'],
     .then(found => found.violations.flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.html}`)))"""
 # the best practices are about whole pages
 FRAME_RULES = [rule for rule in RULES if rule != "best-practice"]
+SIZES = ({"width": 1280, "height": 900}, {"width": 390, "height": 844})
 # all that the choice of colours can change
 COLOUR_RULES = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 
@@ -160,6 +168,29 @@ def test_the_pages_of_a_change_are_accessible(inspector: Inspector) -> None:
     expect(page.get_by_role("heading", name="The change is planned")).to_be_visible()
     inspector.look("a planned change")
     inspector.visit("/billing")
+    inspector.visit("/billing/subscription")
+
+    assert inspector.found == {}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=["desktop", "phone"])
+def test_the_pages_of_another_price_list_are_accessible(
+    new_customer: NewCustomer, size: dict[str, int]
+) -> None:
+    inspector = Inspector(new_customer(viewport=size))
+    customer, page = inspector.customer, inspector.customer.page
+    seeded(customer)
+    inspector.visit("/billing/subscription")
+    inspector.visit("/billing/subscription/prices")
+    look_at_change(customer, "seats=9")
+    press_confirm(page)
+    expect_done(page)
+    inspector.look("a change that is done")
+    look_at_prices(customer)
+    inspector.look("quote of a move")
+    press_confirm(page)
+    expect_done(page)
+    inspector.look("a move that is done")
     inspector.visit("/billing/subscription")
 
     assert inspector.found == {}

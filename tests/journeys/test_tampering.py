@@ -40,7 +40,7 @@ def test_an_amount_changed_in_the_page_is_refused_and_nothing_is_charged(custome
     customer.look_at_quote()
     customer.pay_by_card()
 
-    expect(page.locator("#pay-problem")).to_contain_text("You cannot be charged twice for this quote.")
+    expect(page.locator("#pay-problem")).to_contain_text("Nothing is charged twice.")
     assert customer.charges() == []
 
 

@@ -182,6 +182,8 @@ class Walk(Standing):
             if self.changer.state(quote_id) != "processing":
                 break
         self.trail.append(f"  {self.changer.state(quote_id)}")
+        # Stripe lets what has paid be the default again
+        self.pays_with(GOOD)
         assert self.changer.state(quote_id) == ("done" if account == GOOD_ACCOUNT else "failed"), self.story()
         if account == GOOD_ACCOUNT:
             self.proven(quote_id)
