@@ -47,6 +47,7 @@ from portal.web import (
     sessions,
     subscription,
     two_step,
+    usage,
     usage_limits,
     webhooks,
 )
@@ -85,6 +86,7 @@ BLUEPRINTS = (
     subscription,
     two_step,
     usage_limits,
+    usage,
 )
 
 

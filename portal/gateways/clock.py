@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from datetime import UTC, datetime
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from portal.db import SessionLocal
 DATABASE_TIME_GOOD_FOR = 60.0
 SANDBOX_TIME_GOOD_FOR = 1.0
 SANDBOX_TIMEOUT = 2.0
+# everything that is due on the way is done before it answers
+TURN_TIMEOUT = 300.0
 
 
 class Clock(Protocol):
@@ -67,9 +70,25 @@ class SandboxClock:
             self._offset = self._ask()
         return datetime.fromtimestamp(time.time() + self._offset, UTC)
 
+    def turn(self, to: datetime) -> None:
+        """Let the sandbox's time pass until ``to``, with all that is due on the way; for demonstrations.
+
+        Raises OSError or HTTPException if it does not answer, ValueError if it refuses to go back.
+        """
+        connection = self._connection(TURN_TIMEOUT)
+        try:
+            body = json.dumps({"to": int(to.timestamp())})
+            connection.request("POST", "/_sandbox/clock", body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            said = answer.read().decode(errors="replace")
+        finally:
+            connection.close()
+        if answer.status != HTTPStatus.OK:
+            raise ValueError(f"The sandbox's clock was not turned: {said}")
+        self._asked = float("-inf")
+
     def _ask(self) -> float:
-        kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
-        connection = kind(self._url.netloc, timeout=SANDBOX_TIMEOUT)
+        connection = self._connection(SANDBOX_TIMEOUT)
         try:
             connection.request("GET", "/_sandbox/clock")
             return float(json.loads(connection.getresponse().read())["now"]) - int(time.time())
@@ -77,3 +96,7 @@ class SandboxClock:
             return self._offset
         finally:
             connection.close()
+
+    def _connection(self, timeout: float) -> HTTPConnection:
+        kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
+        return kind(self._url.netloc, timeout=timeout)

@@ -67,6 +67,21 @@ class Resolution(Counted, Base):
             "episode",
             postgresql_where=text("period_start IS NOT NULL"),
         ),
+        Index(
+            "ix_resolution_reversed",
+            *("workspace_id", "reversed_at", "conversation_id", "episode"),
+            postgresql_where=text("state = 'reversed'"),
+        ),
+        Index(
+            "ix_resolution_not_billable",
+            *("workspace_id", "answered_at", "conversation_id", "episode"),
+            postgresql_where=text("state = 'not_billable'"),
+        ),
+        Index(
+            "ix_resolution_contested",
+            *("workspace_id", "period_start", "billable_at", "conversation_id", "episode"),
+            postgresql_where=text("contest IS NOT NULL"),
+        ),
     )
 
     conversation_id: Mapped[Id] = mapped_column(primary_key=True)

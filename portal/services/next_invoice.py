@@ -14,8 +14,9 @@ from portal.gateways import Gateways
 from portal.gateways.stripe_words import Invoice
 from portal.models import CatalogPrice, PlannedChange, Subscription
 from portal.pricing import line_amount
-from portal.services import catalogs, holdings, invoices, line_traces, quotes, subscriptions
+from portal.services import catalogs, holdings, invoices, line_traces, quotes, subscriptions, usage
 from portal.services.line_traces import Line
+from portal.services.usage import Usage
 
 log = structlog.get_logger()
 
@@ -50,13 +51,15 @@ class Preview:
 class Outlook:
     """The next invoice. ``due`` are the subscription's items that it bills ahead, ``metered`` the counted.
 
-    ``preview`` None: Stripe did not answer, or foresees nothing.
+    ``used`` is the usage so far that it will bill, None where it bills none. ``preview`` None: Stripe did not
+    answer, or foresees nothing.
     """
 
     subscription: Subscription
     on: datetime
     due: Sequence[Line]
     metered: Sequence[str]
+    used: Usage | None
     preview: Preview | None
     tier: str | None
     planned: bool  # a change takes effect with it
@@ -103,12 +106,16 @@ def foresee(gateways: Gateways, workspace_id: int) -> Outlook | str:
     ]
     metered = [str(item["key"]) for item in subscription.items if item.get("metered")]
     with unit_of_work(workspace_id) as session:
+        used = usage.read(session, gateways.clock.now())
         planned = holdings.planned_row(session)
         takes_effect = planned is not None and planned.effective_at <= on and not ending
         if planned is not None and takes_effect:
             due = _planned_items(session, planned, due)
     tier = str(planned.selection["tier"]) if planned and takes_effect else subscription.tier
-    return Outlook(subscription, on, due, metered, preview, tier, takes_effect)
+    billed = (
+        used if used and used.is_current and not used.period.trial and used.period.ends_at <= on else None
+    )
+    return Outlook(subscription, on, due, metered, billed, preview, tier, takes_effect)
 
 
 def _planned_items(session: Session, planned: PlannedChange, held: Sequence[Line]) -> list[Line]:

@@ -17,7 +17,7 @@ blueprint = Blueprint("assets", __name__)
 
 YEAR = 365 * 24 * 3600
 HASH_LENGTH = 12
-STYLE_SHEETS = ("tokens", "base", "components", "pages", "invoices")
+STYLE_SHEETS = ("tokens", "base", "components", "pages", "invoices", "usage")
 STYLE_SHEET = "css/portal.css"
 COMPRESSED = {"text/css", "text/javascript", "image/svg+xml"}
 COMPRESSION_LEVEL = 9

@@ -15,6 +15,7 @@ from portal.services import (
     invoices,
     quotes,
     subscriptions,
+    usage,
 )
 from portal.web import (
     current_user_id,
@@ -49,13 +50,15 @@ def _facts(session: Session) -> dict[str, object]:
     holding = changes.holding(session)
     held = held_lines(holding, gateways().clock.now()) if holding else _bought(subscription, sold)
     planned = planned_words(holding) if holding else None
+    used = usage.so_far(session, gateways().clock.now()) if subscription else None
     return {
         "subscription": subscription,
         "details": details,
         "catalog": sold,
         "held": held,
         "buyer": may_here("billing") and holding is not None and holding.cancel_at is None,
-        "charges": next_charges(subscription, held.total, planned) if subscription else [],
+        "charges": next_charges(subscription, held.total, planned, used) if subscription else [],
+        "used": used,
         "invoice": newest,
         "invoice_status": invoice_status(newest) if newest else None,
         "proof": proof,

@@ -12,6 +12,7 @@ from portal.models import Invoice, Subscription
 from portal.pricing import Catalog
 from portal.pricing.catalog import SEAT
 from portal.pricing.money import line_amount
+from portal.services.usage import SoFar
 from portal.web.holding_words import PlannedWords
 from portal.web.language import translated
 from portal.web.presentation import country, money, percent, sentence
@@ -105,11 +106,14 @@ class Charge:
 
 
 def next_charges(
-    subscription: Subscription, amount: int, planned: PlannedWords | None = None
+    subscription: Subscription,
+    amount: int,
+    planned: PlannedWords | None = None,
+    used: SoFar | None = None,
 ) -> list[Charge]:
     """The charges to come, nearest first: seats and add-ons for ``amount``, and usage; none once it ends.
 
-    A ``planned`` change makes the renewal's amount another one.
+    A ``planned`` change makes the renewal's amount another one; ``used`` is the usage so far.
     """
     if subscription.access == "ended" or subscription.cancel_at:
         return []
@@ -125,7 +129,8 @@ def next_charges(
             Charge(renews, _renewal_words(subscription, yearly, planned=planned is not None), amount)
         )
     if subscription.usage_period_end and (yearly or subscription.usage_period_end != renews):
-        found.append(Charge(subscription.usage_period_end, gettext("Usage of the month"), None))
+        words = gettext("Usage of the month, so far") if used else gettext("Usage of the month")
+        found.append(Charge(subscription.usage_period_end, words, used.amount if used else None))
     return sorted(found, key=lambda charge: charge.on)
 
 

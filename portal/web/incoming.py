@@ -7,6 +7,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.routing import BaseConverter
 
 from portal.web.text_rules import has_controls
+from portal.web.usage_address import ConversationId
 
 # where the payment page's script asks; elsewhere the form library would read JSON of any shape as a form
 TAKE_JSON = {"checkout", "payment", "paying", "subscription"}
@@ -48,6 +49,7 @@ CONVERTERS = {
     "action": ActionId,
     "method": MethodId,
     "key": KeyId,
+    "conversation": ConversationId,
 }
 
 

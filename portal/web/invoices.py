@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.errors import ConflictError
 from portal.models import Invoice
+from portal.pricing.difference import METERED
 from portal.services import (
     adjustments,
     comparisons,
@@ -19,6 +20,7 @@ from portal.services import (
     invoices,
     line_traces,
     matches,
+    usage,
 )
 from portal.web import (
     correction_pages,
@@ -40,6 +42,7 @@ from portal.web.billing_words import (
 )
 from portal.web.difference_words import bars
 from portal.web.line_words import agreed_discounts, explained
+from portal.web.usage_address import units_address
 
 blueprint = Blueprint("invoices", __name__, url_prefix="/billing/invoices")
 blueprint.get("/next")(next_invoice.upcoming)
@@ -165,8 +168,21 @@ def _one(session: Session, invoice: Invoice) -> dict[str, Any]:
         "bars": bars(comparison, invoice.lines) if comparison else [],
         "purchase_order": invoice_csv.purchase_order(invoice),
         "pay": pay_address(session, invoice),
+        "units": _units(session, invoice),
         **correction,
     }
+
+
+def _units(session: Session, invoice: Invoice) -> dict[object, str]:
+    """Line id → where what a usage line bills is listed unit by unit."""
+    billed = usage.billed_periods(session, invoice.stripe_id)
+    periods = {int(each.ends_at.timestamp()): each for each in billed}
+    found = {}
+    for line in invoice.lines:
+        period = periods.get(int(str(line["period_end"])))
+        if period is not None and comparisons.line_kind(line) == METERED:
+            found[line.get("id")] = units_address(period, str(line["key"]))
+    return found
 
 
 def _originals(invoice: Invoice, other: Invoice | None) -> dict[object, Mapping[str, Any]]:

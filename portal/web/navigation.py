@@ -22,6 +22,7 @@ YEAR = 365 * 24 * 3600
 MEMBER_ENTRIES = (
     ("billing.overview", _("Overview")),
     ("seats.listing", _("Seats")),
+    ("usage.page", _("Usage")),
     ("invoices.listing", _("Invoices")),
 )
 # endpoint, label, the role that it takes; in the account's menu

@@ -1,6 +1,5 @@
 """/billing/invoices/next: what the next invoice will say, certain and estimated, beside Stripe's preview."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask import render_template
@@ -10,7 +9,7 @@ from portal import pricing
 from portal.db import unit_of_work
 from portal.services import next_invoice
 from portal.services.next_invoice import Outlook, Preview
-from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
+from portal.web import current_user_id, current_workspace_id, gateways, usage_words, workspace_required
 from portal.web.billing_words import item_lines
 from portal.web.line_words import explained
 from portal.web.presentation import date_text, money
@@ -36,7 +35,7 @@ def _facts(outlook: Outlook) -> dict[str, Any]:
         "currency": subscription.currency,
         "lines": lines,
         "usage": [sold.usage[key] for key in outlook.metered if key in sold.usage] if sold else [],
-        "used": _used(preview, outlook.metered),
+        "used": _used(outlook),
         "preview": preview,
         "tax": _tax(preview) if preview else None,
         "at_stripe": {line["key"]: preview.amount_of(line["key"]) if preview else None for line in lines},
@@ -59,10 +58,23 @@ def _later(outlook: Outlook, sold: pricing.Catalog | None) -> str | None:
     )
 
 
-def _used(preview: Preview | None, metered: object) -> list[Mapping[str, Any]]:
-    """The counted lines that come to something by now."""
-    keys = set(metered) if isinstance(metered, (list, tuple)) else set()
-    return [line for line in preview.lines if line["key"] in keys and line["amount"]] if preview else []
+def _used(outlook: Outlook) -> list[dict[str, Any]]:
+    """What was counted so far: by our ledger, with what Stripe has of it where that differs."""
+    if outlook.used is None:
+        return []
+    found = []
+    for each in outlook.used.metered:
+        at_stripe = outlook.preview.amount_of(each.key) if outlook.preview else None
+        if each.amount or at_stripe:
+            found.append(
+                {
+                    "name": usage_words.unit_name(each.key),
+                    "amount": each.amount,
+                    "at_stripe": at_stripe if at_stripe != each.amount else None,
+                    "why": usage_words.why_amount(each, outlook.used.period, outlook.used.currency),
+                }
+            )
+    return found
 
 
 def _tax(preview: Preview) -> str:

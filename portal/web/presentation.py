@@ -154,6 +154,14 @@ def month_text(value: date) -> str:
     return format_skeleton("yMMMM", value, locale=page_locale())
 
 
+@blueprint.app_template_filter("day_month")
+def day_text(value: date) -> str:
+    """Write a day without its year, where that is known: "3 Mar"."""
+    if page_locale().language == "en":
+        return format_date(value, format="d MMM", locale=page_locale())
+    return format_skeleton("MMMd", value, locale=page_locale())
+
+
 @blueprint.app_template_filter("datetime")
 def datetime_text(value: datetime) -> str:
     """Write an instant with its zone, in UTC: "3 March 2027, 14:05 UTC"."""

@@ -183,6 +183,11 @@ POST  /usage/limits                                          usage_limits.change
 POST  /usage/limits/alerts                                   usage_limits.warn              billing  own
 GET   /usage/limits/more                                     usage_limits.more              admin    own
 POST  /usage/limits/more                                     usage_limits.allow             admin    own
+GET   /usage                                                  usage.page                     member   own
+GET   /usage/resolutions                                      usage.resolutions.listing      member   own
+GET   /usage/resolutions.csv                                  usage.resolution_file          member   own
+GET  /usage/resolutions/<conversation:conversation_id>/<int:episode> usage.resolutions.evidence member nothing
+GET   /usage/units/<key>.csv                                  usage.unit_file                member   own
 """
 
 ROWS = [Row(*line.split()) for line in TABLE.strip().splitlines()]

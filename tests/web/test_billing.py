@@ -69,7 +69,9 @@ def test_by_the_year_usage_is_charged_first_and_seats_in_a_year(buyer: Browser, 
     page = words(buyer.get("/billing"))
 
     assert "Next charges" in charges
-    assert page.index("Usage of the month As used") < page.index("Seats and add-ons for the year, before tax")
+    assert page.index("Usage of the month, so far $0.00") < page.index(
+        "Seats and add-ons for the year, before tax"
+    )
 
 
 def test_by_the_month_seats_and_usage_are_charged_together(buyer: Browser, customer: Customer) -> None:

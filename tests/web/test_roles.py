@@ -109,6 +109,9 @@ SAMPLES: dict[str, object] = {
     "passkey_id": 1,
     "action_id": "P-0000000000",
     "method_id": "pm_sample",
+    "conversation_id": "sample",
+    "episode": 1,
+    "key": "sms",
 }
 
 

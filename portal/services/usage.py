@@ -1,0 +1,370 @@
+"""Usage as customers and their own tools read it: a period's units by day and channel, cost so far, forecast.
+
+Read from the rollup ``usage_day``, a few rows a day, so that it costs the same whatever the ledger holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from portal import pricing
+from portal.models import Allowance, Reservation, Resolution, Subscription, UsageDay, UsagePeriod
+from portal.pricing.forecast import Forecast, Range, forecast
+from portal.pricing.forecast import cost as cost_of
+from portal.services import subscriptions, usage_history, usage_invoices, usage_prices
+from portal.services.usage_invoices import Billed
+from portal.services.usage_prices import RESOLUTION, UsagePrice
+
+# two years of months
+LISTED_PERIODS = 24
+
+
+@dataclass(frozen=True)
+class Count:
+    """Units of one day, channel or period.
+
+    ``quantity`` = all that was counted less what was taken back, ``charged`` = that part of it which is
+    billed: not what is free in a trial or over the cap. Of resolutions, ``confirmed`` + ``assumed`` became
+    billable and ``reversed`` (≥ 0) were taken back.
+    """
+
+    quantity: int = 0
+    charged: int = 0
+    confirmed: int = 0
+    assumed: int = 0
+    reversed: int = 0
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(
+            self.quantity + other.quantity,
+            self.charged + other.charged,
+            self.confirmed + other.confirmed,
+            self.assumed + other.assumed,
+            self.reversed + other.reversed,
+        )
+
+    @property
+    def free(self) -> int:
+        """What was counted and is not billed."""
+        return self.quantity - self.charged
+
+
+@dataclass(frozen=True)
+class Period:
+    """One usage period, [starts_at, ends_at). ``invoice_id`` is Stripe's, once the invoice is final."""
+
+    starts_at: datetime
+    ends_at: datetime
+    state: str
+    trial: bool
+    invoice_id: str | None
+    used: int = 0  # resolutions, net
+
+    def is_current(self, now: datetime) -> bool:
+        """Whether ``now`` is in it."""
+        return self.starts_at <= now < self.ends_at
+
+    @property
+    def last_day(self) -> date:
+        """The last day (UTC) that has a part of it."""
+        return (self.ends_at - timedelta(microseconds=1)).astimezone(UTC).date()
+
+    @property
+    def days(self) -> list[date]:
+        """Every day (UTC) that has a part of it."""
+        first = self.starts_at.astimezone(UTC).date()
+        return [first + timedelta(days=n) for n in range((self.last_day - first).days + 1)]
+
+
+@dataclass(frozen=True)
+class Metered:
+    """One kind of usage in one period.
+
+    ``days`` has every day of the period up to today, ``channels`` those with most units first. ``amount`` is
+    what it costs so far in minor units: the invoice's once that is final. ``rating`` says how that comes
+    about; None where the price is not known any more. ``forecast`` and ``cost`` are for the end of an open
+    period.
+    """
+
+    key: str
+    count: Count
+    days: Mapping[date, Count]
+    channels: Sequence[tuple[str, Count]]
+    price: UsagePrice | None
+    rating: pricing.Rating | None
+    amount: int
+    billed: Billed | None = None
+    forecast: Forecast | None = None
+    cost: Range | None = None
+
+    @property
+    def included(self) -> int:
+        """Units that cost nothing, before the first that does."""
+        return self.price.included if self.price else 0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A workspace's usage of one period, as of ``now``. ``metered`` begins with the resolutions."""
+
+    period: Period
+    now: datetime
+    currency: str
+    metered: Sequence[Metered]
+    pending: int = 0
+    disputed: int = 0
+
+    @property
+    def resolutions(self) -> Metered:
+        """The resolutions."""
+        return self.metered[0]
+
+    @property
+    def others(self) -> Sequence[Metered]:
+        """All other kinds of usage."""
+        return self.metered[1:]
+
+    @property
+    def amount(self) -> int:
+        """What all of it costs so far, minor units before tax."""
+        return sum(each.amount for each in self.metered)
+
+    @property
+    def cost(self) -> Range | None:
+        """What all of it will have cost at the period's end, minor units before tax."""
+        known = [each.cost for each in self.metered if each.cost]
+        if not known:
+            return None
+        return Range(
+            sum(each.low for each in known),
+            sum(each.expected for each in known),
+            sum(each.high for each in known),
+        )
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it still grows."""
+        return self.period.is_current(self.now)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all was counted, and nothing waits."""
+        return not self.pending and all(each.count == Count() for each in self.metered)
+
+
+def read(session: Session, now: datetime, starts_at: datetime | None = None) -> Usage | None:
+    """The usage of the present period, or of the one that begins at ``starts_at``; None without one."""
+    period = find(session, now, starts_at)
+    if period is None:
+        return None
+    subscription = subscriptions.current(session)
+    counted = _counted(session, period)
+    billed = usage_invoices.of_period(session, period.invoice_id, period.ends_at)
+    past = usage_history.read(session, period.starts_at, now) if period.is_current(now) else None
+    metered = [
+        _metered(key, period, now, subscription, counted, billed.get(key), past)
+        for key in _keys(subscription, {*counted.total, *billed})
+    ]
+    return Usage(
+        period=period,
+        now=now,
+        currency=currency_of(subscription),
+        metered=metered,
+        pending=pending(session) if period.is_current(now) else 0,
+        disputed=disputed(session, period),
+    )
+
+
+@dataclass(frozen=True)
+class SoFar:
+    """The present period in two numbers: resolutions, and what all its usage costs (minor units)."""
+
+    period: Period
+    resolutions: int
+    amount: int
+
+
+def so_far(session: Session, now: datetime) -> SoFar | None:
+    """The present period's numbers without days, channels and forecast; None where nothing is counted now."""
+    period = find(session, now)
+    if period is None or not period.is_current(now):
+        return None
+    subscription = subscriptions.current(session)
+    statement = (
+        select(UsageDay.key, func.sum(UsageDay.quantity), func.sum(UsageDay.charged))
+        .where(UsageDay.period_start == period.starts_at)
+        .group_by(UsageDay.key)
+    )
+    amount = resolutions = 0
+    for key, quantity, charged in session.execute(statement):
+        price = usage_prices.of_key(subscription, key)
+        amount += _rating(price, int(charged)).amount if price else 0
+        resolutions += int(quantity) if key == RESOLUTION else 0
+    return SoFar(period, resolutions, amount)
+
+
+def billed_periods(session: Session, invoice_id: str) -> list[Period]:
+    """The periods whose usage an invoice bills, the oldest first."""
+    statement = select(UsagePeriod).where(UsagePeriod.stripe_invoice_id == invoice_id)
+    return [period_of(row) for row in session.scalars(statement.order_by(UsagePeriod.starts_at))]
+
+
+def find(session: Session, now: datetime, starts_at: datetime | None = None) -> Period | None:
+    """The period that begins at ``starts_at``; without one the present period, else the last that began."""
+    statement = select(UsagePeriod).order_by(UsagePeriod.starts_at.desc()).limit(1)
+    if starts_at is not None:
+        statement = statement.where(UsagePeriod.starts_at == starts_at)
+    else:
+        statement = statement.where(UsagePeriod.starts_at <= now)
+    row = session.scalars(statement).first()
+    return period_of(row) if row else None
+
+
+def periods(session: Session, now: datetime, *, limit: int = LISTED_PERIODS) -> list[Period]:
+    """The periods that have begun, newest first."""
+    statement = (
+        select(UsagePeriod)
+        .where(UsagePeriod.starts_at <= now)
+        .order_by(UsagePeriod.starts_at.desc())
+        .limit(limit)
+    )
+    return [period_of(row) for row in session.scalars(statement)]
+
+
+def period_of(row: UsagePeriod) -> Period:
+    """The row as a value."""
+    return Period(row.starts_at, row.ends_at, row.state, row.trial, row.stripe_invoice_id, row.used)
+
+
+def currency_of(subscription: Subscription | None) -> str:
+    """What usage is paid in."""
+    return subscription.currency if subscription else pricing.current_catalog().currency
+
+
+def price_in(
+    session: Session, subscription: Subscription | None, period: Period | None, key: str
+) -> UsagePrice | None:
+    """What ``key`` costs in ``period``: as its invoice says once that is final, else as the subscription."""
+    billed = usage_invoices.of_period(session, period.invoice_id, period.ends_at) if period else {}
+    found = usage_invoices.price_of(billed.get(key), currency_of(subscription))
+    return found or usage_prices.of_key(subscription, key)
+
+
+def pending(session: Session) -> int:
+    """Resolutions that are still inside their 24 hours, whatever period they will be in."""
+    unanswered = select(func.count()).where(Reservation.state == "held").scalar_subquery()
+    held = session.scalars(select(Allowance.held - unanswered)).first()
+    return max(int(held or 0), 0)
+
+
+def disputed(session: Session, period: Period) -> int:
+    """Resolutions of the period that were contested and not decided yet."""
+    statement = select(func.count()).where(
+        Resolution.period_start == period.starts_at,
+        Resolution.contest.is_not(None),
+        Resolution.contest == "open",
+    )
+    return session.scalars(statement).one()
+
+
+# --- the rollup ------------------------------------------------------------------------------------------
+
+SUMS = text("""
+SELECT key, day, channel, sum(quantity), sum(charged), sum(confirmed), sum(assumed), sum(reversed)
+FROM usage_day WHERE workspace_id = :workspace AND period_start = :period
+GROUP BY GROUPING SETS ((key, day), (key, channel), (key))
+""")
+
+
+@dataclass
+class _Counted:
+    """A period's sums by key: in all, by day, by channel."""
+
+    total: dict[str, Count] = field(default_factory=dict)
+    days: dict[str, dict[date, Count]] = field(default_factory=dict)
+    channels: dict[str, list[tuple[str, Count]]] = field(default_factory=dict)
+
+
+def _counted(session: Session, period: Period) -> _Counted:
+    found = _Counted()
+    where = {"workspace": session.info["workspace_id"], "period": period.starts_at}
+    for key, day, channel, *sums in session.execute(SUMS, where):
+        count = Count(*map(int, sums))
+        if day is not None:
+            found.days.setdefault(key, {})[day] = count
+        elif channel is not None:
+            found.channels.setdefault(key, []).append((channel, count))
+        else:
+            found.total[key] = count
+    return found
+
+
+def _keys(subscription: Subscription | None, counted: set[str]) -> list[str]:
+    """Resolutions first, then in the catalogue's order what is sold or was counted."""
+    items = subscription.items if subscription else []
+    sold = {str(item["key"]) for item in items if item.get("metered")}
+    known = usage_prices.catalog_of(subscription).usage
+    wanted = (sold & known.keys()) | counted
+    order = [RESOLUTION, *(key for key in known if key != RESOLUTION)]
+    return [key for key in order if key in wanted or key == RESOLUTION] + sorted(wanted - {*order})
+
+
+def _metered(
+    key: str,
+    period: Period,
+    now: datetime,
+    subscription: Subscription | None,
+    counted: _Counted,
+    billed: Billed | None,
+    past: usage_history.Past | None,
+) -> Metered:
+    count = counted.total.get(key, Count())
+    price = usage_invoices.price_of(billed, currency_of(subscription)) or usage_prices.of_key(
+        subscription, key
+    )
+    rating = _rating(price, count.charged) if price else None
+    found = Metered(
+        key=key,
+        count=count,
+        days=_every_day(period, now, counted.days.get(key, {})),
+        channels=sorted(counted.channels.get(key, []), key=_most_first),
+        price=price,
+        rating=rating,
+        amount=billed.amount if billed else rating.amount if rating else 0,
+        billed=billed,
+    )
+    return found if past is None else _foreseen(found, period, now, past.of(key))
+
+
+def _rating(price: UsagePrice, units: int) -> pricing.Rating:
+    """What so many units cost; less than none, after reversals, costs nothing."""
+    return pricing.rate(max(units, 0), price.bands, included=price.included)
+
+
+def _most_first(entry: tuple[str, Count]) -> tuple[int, str]:
+    return -entry[1].quantity, entry[0]
+
+
+def _every_day(period: Period, now: datetime, known: Mapping[date, Count]) -> dict[date, Count]:
+    """The days up to today, those without usage too."""
+    today = now.astimezone(UTC).date()
+    return {day: known.get(day, Count()) for day in period.days if day <= today or day in known}
+
+
+def _foreseen(found: Metered, period: Period, now: datetime, past: Sequence[int]) -> Metered:
+    """With what it will be at the period's end, and cost; a trial costs nothing."""
+    used = found.count.quantity if period.trial else found.count.charged
+    units = forecast(
+        used,
+        past,
+        starts_at=int(period.starts_at.timestamp()),
+        ends_at=int(period.ends_at.timestamp()),
+        now=int(now.timestamp()),
+    )
+    if found.price is None or period.trial:
+        return replace(found, forecast=units, cost=Range(0, 0, 0))
+    cost = cost_of(units.units, found.price.bands, included=found.price.included)
+    return replace(found, forecast=units, cost=cost)

@@ -1,0 +1,120 @@
+"""/usage/resolutions: every resolution of a period with its reason, and the evidence of one."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.pricing.outcomes import KINDS
+from portal.services import resolution_evidence, resolutions, usage
+from portal.services.resolutions import COUNTED, LISTS, Filter, Page, Place
+from portal.services.usage import Period
+from portal.web import current_user_id, current_workspace_id, gateways, usage_words, workspace_required
+from portal.web.resolution_timeline import timeline
+from portal.web.usage_address import known_or_404, period_text, read_day, read_period
+
+blueprint = Blueprint("resolutions", __name__, url_prefix="/resolutions")
+
+LONGEST_SEARCH = 255
+FIELDS = ("period", "state", "kind", "channel", "day", "search")
+
+
+@blueprint.get("")
+@workspace_required()
+def listing() -> str:
+    """The resolutions that the filter leaves, newest first, a page at a time."""
+    with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+        now = gateways().clock.now()
+        found = usage.read(session, now, read_period(request.args))
+        if found is None:
+            known_or_404(request.args)
+            return render_template("usage/none.html", subscription=None)
+        wanted = read(request.args, found.period)
+        return render_template("resolutions/listing.html", **_page(session, found, wanted))
+
+
+def _page(session: Session, found: usage.Usage, wanted: Filter) -> dict[str, Any]:
+    page = resolutions.page(session, wanted, after=_place())
+    channels = {name for name, _count in found.resolutions.channels}
+    return {
+        "usage": found,
+        "period": found.period,
+        "periods": usage.periods(session, found.now),
+        "wanted": wanted,
+        "units": page.units,
+        "further": _further(page),
+        "began": request.args.get("conversation") is None,
+        "kept": kept(request.args),
+        "channels": sorted(channels | ({wanted.channel} if wanted.channel else set())),
+        "why_amount": usage_words.why_amount(found.resolutions, found.period, found.currency),
+        "period_text": period_text,
+        "words": usage_words,
+        "scanned": resolutions.SCANNED,
+    }
+
+
+def read(args: Mapping[str, str], period: Period) -> Filter:
+    """What the address asks for; what it cannot mean is no limit."""
+    state, kind = args.get("state", ""), args.get("kind", "")
+    return Filter(
+        period=period,
+        state=state if state in LISTS else COUNTED,
+        kind=kind if kind in KINDS else "",
+        channel=args.get("channel", "")[:LONGEST_SEARCH],
+        day=read_day(args),
+        search=args.get("search", "").strip()[:LONGEST_SEARCH],
+    )
+
+
+def kept(args: Mapping[str, str]) -> dict[str, str]:
+    """The filter's own part of the address, without what is empty."""
+    return {name: args[name] for name in FIELDS if args.get(name)}
+
+
+def _place() -> Place | None:
+    """From where the list goes on."""
+    args = request.args
+    conversation, episode = args.get("conversation"), args.get("episode", "")
+    if conversation is None or not (episode.isascii() and episode.isdigit() and len(episode) < 10):
+        return None
+    return Place(_instant(args.get("at", "")), conversation, int(episode))
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
+def _further(page: Page) -> str | None:
+    place = page.further
+    if place is None:
+        return None
+    return url_for(
+        "usage.resolutions.listing",
+        **kept(request.args),
+        at=place.at.isoformat() if place.at else None,
+        conversation=place.conversation_id,
+        episode=place.episode,
+    )
+
+
+@blueprint.get("/<conversation:conversation_id>/<int:episode>")
+@workspace_required()
+def evidence(conversation_id: str, episode: int) -> str:
+    """Why one resolution is billed, or is not."""
+    with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+        found = resolution_evidence.find(session, conversation_id, min(episode, 2**31 - 1))
+        return render_template(
+            "resolutions/evidence.html",
+            found=found,
+            unit=found.unit,
+            timeline=timeline(found),
+            words=usage_words,
+            period_text=period_text,
+        )

@@ -1,0 +1,193 @@
+"""The list of resolutions, a page at a time, and the evidence of one."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import update
+
+from portal.db import unit_of_work
+from portal.errors import NotFoundError
+from portal.gateways import Gateways
+from portal.models import Resolution
+from portal.services import demo_usage, resolution_evidence, resolutions, usage
+from portal.services.demo_usage import Shape
+from portal.services.resolution_evidence import Evidence
+from portal.services.resolutions import Filter, Page
+from tests import factories
+from tests.services.using import DAY, HOUR, HandClock, Workspace, happened, subscribe
+
+
+@pytest.fixture
+def clock() -> HandClock:  # type: ignore[override]
+    """A clock turned by hand: 20 November 2026, noon."""
+    return HandClock()
+
+
+@pytest.fixture
+def acme(gateways: Gateways, workspace: factories.Account) -> Workspace:
+    """A workspace whose month began on 10 November at noon."""
+    subscribe(gateways, workspace.workspace_id)
+    return Workspace(gateways, workspace.workspace_id)
+
+
+def listed(acme: Workspace, **wanted: object) -> list[str]:
+    """The conversations of a list, all pages of it."""
+    found, after = [], None
+    while True:
+        page = one_page(acme, after=after, limit=3, **wanted)
+        found += [unit.conversation_id for unit in page.units]
+        after = page.further
+        if after is None:
+            return found
+
+
+def one_page(acme: Workspace, *, after: object = None, limit: int = 50, **wanted: object) -> Page:
+    with unit_of_work(acme.workspace_id) as session:
+        period = usage.find(session, acme.gateways.clock.now())
+        return resolutions.page(session, Filter(period, **wanted), after=after, limit=limit)  # type: ignore[arg-type]
+
+
+def evidence(acme: Workspace, conversation_id: str, episode: int = 1) -> Evidence:
+    with unit_of_work(acme.workspace_id) as session:
+        return resolution_evidence.find(session, conversation_id, episode)
+
+
+@pytest.fixture
+def busy(acme: Workspace, clock: HandClock) -> Workspace:
+    """One of each kind."""
+    now = clock.now()
+    acme.feed(happened("assumed", "ai_answered", now - 3 * DAY, channel="email"))
+    acme.resolve("confirmed")
+    answered = now - 2 * DAY
+    acme.feed(
+        happened("helped", "ai_answered", answered), happened("helped", "human_replied", answered + HOUR)
+    )
+    acme.feed(happened("waiting", "ai_answered", now - HOUR))
+    acme.feed(happened("back", "ai_answered", now - 4 * DAY), happened("back", "customer_asked", now - DAY))
+    acme.feed(happened("greeted", "ai_greeted", now - DAY))
+    return acme
+
+
+def test_the_list_is_of_what_was_counted_in_the_period_newest_first(busy: Workspace) -> None:
+    assert listed(busy) == ["confirmed", "assumed", "back"]
+
+
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [
+        ("billable", ["confirmed", "assumed"]),
+        ("reversed", ["back"]),
+        ("pending", ["waiting"]),
+        ("not_billable", ["helped"]),
+        ("contested", []),
+    ],
+)
+def test_each_state_has_its_list(busy: Workspace, state: str, names: list[str]) -> None:
+    assert listed(busy, state=state) == names
+
+
+def test_it_is_narrowed_by_rule_channel_and_day(busy: Workspace) -> None:
+    assert listed(busy, kind="confirmed") == ["confirmed"]
+    assert listed(busy, channel="email") == ["assumed"]
+    assert listed(busy, day=date(2026, 11, 18)) == ["assumed"]
+    assert listed(busy, day=date(2026, 11, 18), channel="chat") == []
+
+
+def test_a_search_finds_what_begins_so_in_every_state(busy: Workspace) -> None:
+    assert listed(busy, search="gre") == ["greeted"]
+    assert listed(busy, search="w") == ["waiting"]
+    assert listed(busy, search="%") == []
+
+
+def test_pages_follow_each_other_without_gap_or_repetition(acme: Workspace, clock: HandClock) -> None:
+    now = clock.now()
+    names = [f"c{n}" for n in range(7)]
+    acme.feed(*(happened(name, "ai_answered", now - 2 * DAY) for name in names))
+
+    assert listed(acme) == sorted(names, reverse=True)
+    assert listed(acme, search="c") == names
+
+
+def test_a_filter_that_leaves_few_looks_at_a_bounded_number_and_says_where_it_goes_on(
+    acme: Workspace, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolutions, "SCANNED", 100)
+    with unit_of_work(acme.workspace_id) as session:
+        period = usage.find(session, clock.now())
+    assert period is not None
+    demo_usage.fill(acme.workspace_id, period, clock.now(), 250, Shape(events=False))
+    first = one_page(acme, channel="fax")
+
+    assert (list(first.units), first.further is not None) == ([], True)
+    assert listed(acme, channel="fax") == []
+    assert len(listed(acme, channel="chat")) == sum(unit.channel == "chat" for unit in counted(acme))
+
+
+def counted(acme: Workspace) -> list[Resolution]:
+    return [unit for unit in acme.units() if unit.period_start]
+
+
+def test_the_contested_have_their_list(busy: Workspace) -> None:
+    with unit_of_work(busy.workspace_id) as session:
+        session.execute(
+            update(Resolution).where(Resolution.conversation_id == "assumed").values(contest="open")
+        )
+
+    assert listed(busy, state="contested") == ["assumed"]
+    with unit_of_work(busy.workspace_id) as session:
+        found = usage.read(session, busy.gateways.clock.now())
+    assert found is not None
+    assert found.disputed == 1
+
+
+def test_the_evidence_has_the_conversation_the_rule_and_the_price(busy: Workspace, clock: HandClock) -> None:
+    found = evidence(busy, "assumed")
+
+    assert [event.type for event in found.events] == ["ai_answered"]
+    assert (found.unit.because, found.prevented_by) == ("assumed", "within_window")
+    assert (found.charged, found.unit_price, found.currency) == (True, Decimal(99), "usd")
+    assert [(entry.kind, entry.quantity) for entry in found.entries] == [("billable", 1)]
+    assert [meter.state for meter in found.sent.values()] == ["waiting"]
+    assert found.period is not None
+    assert found.invoice is None
+
+
+def test_what_was_taken_back_has_both_entries_and_nothing_is_charged(busy: Workspace) -> None:
+    found = evidence(busy, "back")
+
+    assert [(entry.kind, entry.quantity) for entry in found.entries] == [("billable", 1), ("reversal", -1)]
+    assert (found.charged, found.prevented_by) == (False, None)
+
+
+def test_events_of_one_instant_stand_in_the_order_in_which_they_count(
+    acme: Workspace, clock: HandClock
+) -> None:
+    at: datetime = clock.now() - HOUR
+    acme.feed(happened("c", "customer_confirmed", at, id="a"), happened("c", "ai_answered", at, id="b"))
+
+    assert [event.type for event in evidence(acme, "c").events] == ["ai_answered", "customer_confirmed"]
+
+
+def test_each_episode_has_its_own_evidence(busy: Workspace, clock: HandClock) -> None:
+    busy.feed(happened("back", "ai_answered", clock.now() - HOUR))
+    second = evidence(busy, "back", 2)
+
+    assert [(unit.episode, unit.state) for unit in second.episodes] == [(1, "reversed"), (2, "pending")]
+    assert (second.unit.because, second.entries) == ("waiting", [])
+
+
+def test_what_is_not_there_is_not_found(busy: Workspace) -> None:
+    for conversation_id, episode in (("assumed", 2), ("nobody", 1), ("", 0)):
+        with pytest.raises(NotFoundError):
+            evidence(busy, conversation_id, episode)
+
+
+def test_another_workspace_sees_none_of_it(busy: Workspace, app, gateways: Gateways) -> None:  # type: ignore[no-untyped-def]
+    other = factories.account(app, company_name="Oak Inc")
+    subscribe(gateways, other.workspace_id)
+    oak = Workspace(gateways, other.workspace_id)
+
+    assert listed(oak) == []
+    with pytest.raises(NotFoundError):
+        evidence(oak, "assumed")
