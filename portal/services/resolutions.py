@@ -71,21 +71,31 @@ class Page:
     further: Place | None
 
 
-def page(session: Session, wanted: Filter, *, after: Place | None = None, limit: int = PER_PAGE) -> Page:
-    """The units that the filter leaves, newest first; those of a search by conversation."""
-    seen = _seen(wanted, after)
+def page(
+    session: Session,
+    wanted: Filter,
+    *,
+    after: Place | None = None,
+    limit: int = PER_PAGE,
+    scanned: int = SCANNED,
+) -> Page:
+    """The units that the filter leaves, newest first; those of a search by conversation.
+
+    At most ``scanned`` rows are looked at.
+    """
+    seen = _seen(wanted, after, scanned)
     unit = aliased(Resolution, seen.subquery())
     fitting = select(unit).where(*_fits(unit, wanted)).order_by(*_order(unit, wanted)).limit(limit + 1)
     rows = list(session.scalars(fitting))
     if len(rows) > limit:
         return Page(rows[:limit], _place(rows[limit - 1], wanted))
-    last = session.scalars(seen.offset(SCANNED - 1)).first()
+    last = session.scalars(seen.limit(1).offset(scanned - 1)).first()
     return Page(rows, _place(last, wanted) if last else None)
 
 
-def _seen(wanted: Filter, after: Place | None) -> Select[Resolution]:
+def _seen(wanted: Filter, after: Place | None, scanned: int) -> Select[Resolution]:
     """The rows that are looked at, in the order of an index."""
-    statement = select(Resolution).order_by(*_order(Resolution, wanted)).limit(SCANNED)
+    statement = select(Resolution).order_by(*_order(Resolution, wanted)).limit(scanned)
     if wanted.search:
         statement = statement.where(
             Resolution.conversation_id >= wanted.search,

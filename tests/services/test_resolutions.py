@@ -13,7 +13,7 @@ from portal.models import Resolution
 from portal.services import demo_usage, resolution_evidence, resolutions, usage
 from portal.services.demo_usage import Shape
 from portal.services.resolution_evidence import Evidence
-from portal.services.resolutions import Filter, Page
+from portal.services.resolutions import Filter, Page, Place
 from tests import factories
 from tests.services.using import DAY, HOUR, HandClock, Workspace, happened, subscribe
 
@@ -31,21 +31,24 @@ def acme(gateways: Gateways, workspace: factories.Account) -> Workspace:
     return Workspace(gateways, workspace.workspace_id)
 
 
-def listed(acme: Workspace, **wanted: object) -> list[str]:
+def listed(acme: Workspace, *, scanned: int = 2_000, **wanted: object) -> list[str]:
     """The conversations of a list, all pages of it."""
     found, after = [], None
     while True:
-        page = one_page(acme, after=after, limit=3, **wanted)
+        page = one_page(acme, after=after, limit=3, scanned=scanned, **wanted)
         found += [unit.conversation_id for unit in page.units]
         after = page.further
         if after is None:
             return found
 
 
-def one_page(acme: Workspace, *, after: object = None, limit: int = 50, **wanted: object) -> Page:
+def one_page(
+    acme: Workspace, *, after: Place | None = None, limit: int = 50, scanned: int = 2_000, **wanted: object
+) -> Page:
     with unit_of_work(acme.workspace_id) as session:
         period = usage.find(session, acme.gateways.clock.now())
-        return resolutions.page(session, Filter(period, **wanted), after=after, limit=limit)  # type: ignore[arg-type]
+        which = Filter(period, **wanted)  # type: ignore[arg-type]
+        return resolutions.page(session, which, after=after, limit=limit, scanned=scanned)
 
 
 def evidence(acme: Workspace, conversation_id: str, episode: int = 1) -> Evidence:
@@ -110,18 +113,17 @@ def test_pages_follow_each_other_without_gap_or_repetition(acme: Workspace, cloc
 
 
 def test_a_filter_that_leaves_few_looks_at_a_bounded_number_and_says_where_it_goes_on(
-    acme: Workspace, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+    acme: Workspace, clock: HandClock
 ) -> None:
-    monkeypatch.setattr(resolutions, "SCANNED", 100)
     with unit_of_work(acme.workspace_id) as session:
         period = usage.find(session, clock.now())
     assert period is not None
     demo_usage.fill(acme.workspace_id, period, clock.now(), 250, Shape(events=False))
-    first = one_page(acme, channel="fax")
+    first = one_page(acme, channel="fax", scanned=100)
 
     assert (list(first.units), first.further is not None) == ([], True)
-    assert listed(acme, channel="fax") == []
-    assert len(listed(acme, channel="chat")) == sum(unit.channel == "chat" for unit in counted(acme))
+    assert listed(acme, channel="fax", scanned=100) == []
+    assert len(listed(acme, channel="chat", scanned=100)) == sum(u.channel == "chat" for u in counted(acme))
 
 
 def counted(acme: Workspace) -> list[Resolution]:
