@@ -38,6 +38,10 @@ SETTINGS_ENTRIES = (
 GUEST_ENTRIES = (("pricing.page", _("Pricing")),)
 
 
+# pages that belong to an entry and are a blueprint of their own
+PART_OF = {"usage_limits": "usage", "replay": "usage"}
+
+
 @dataclass(frozen=True)
 class Entry:
     """A link of the navigation: where to, its words, whether it is the present page."""
@@ -65,8 +69,10 @@ def local_address(address: str | None, default: str) -> str:
 
 def entries() -> list[Entry]:
     """The links of the present person's navigation, in their order."""
+    own = (request.blueprint or "").split(".")[0]
+    section = PART_OF.get(own, own)
     return [
-        Entry(url_for(endpoint), label, (request.blueprint or "").split(".")[0] == endpoint.split(".")[0])
+        Entry(url_for(endpoint), label, section == endpoint.split(".")[0])
         for endpoint, label in (MEMBER_ENTRIES if current_user.is_authenticated else GUEST_ENTRIES)
         if endpoint in current_app.view_functions
     ]

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, abort, current_app, render_template, request, url_for
+from flask import Blueprint, Response, abort, render_template, request, url_for
 from sqlalchemy.orm import Session
 
+from portal import pricing
 from portal.db import unit_of_work
 from portal.services import allowances, subscriptions, usage, usage_entries, usage_invoices
 from portal.services.usage import Metered, Period, Usage
@@ -38,7 +39,7 @@ blueprint.register_blueprint(resolution_pages)
 EARLIER = 6
 # channels that are listed; what else there is stands in the CSV
 CHANNELS = 12
-LIMITS_PAGE, KEYS_PAGE = "usage_limits.page", "api_keys.listing"
+LIMITS_PAGE, KEYS_PAGE, REPLAY_PAGE = "usage_limits.page", "api_keys.listing", "replay.page"
 EVENTS = "/v1/events"
 
 
@@ -84,8 +85,9 @@ def _facts(session: Session, found: Usage) -> dict[str, Any]:
         "unit_name": unit_name,
         "channel": channel,
         "address": _address(found.period, shown.key),
-        "limits_page": _there(LIMITS_PAGE),
-        "keys_page": _there(KEYS_PAGE) if may("admin") else None,
+        "limits_page": url_for(LIMITS_PAGE),
+        "replay_page": url_for(REPLAY_PAGE) if _on_older_prices(session) else None,
+        "keys_page": url_for(KEYS_PAGE) if may("admin") else None,
     }
 
 
@@ -113,9 +115,10 @@ def _address(period: Period, unit: str) -> dict[str, str]:
     return kept | ({} if unit == RESOLUTION else {"unit": unit})
 
 
-def _there(endpoint: str) -> str | None:
-    """The address of a page that may not be there."""
-    return url_for(endpoint) if endpoint in current_app.view_functions else None
+def _on_older_prices(session: Session) -> bool:
+    """Whether the customer pays by a catalogue that is not sold any more."""
+    subscription = subscriptions.current(session)
+    return subscription is not None and subscription.catalog != pricing.current_catalog().version
 
 
 @blueprint.get("/resolutions.csv")

@@ -77,8 +77,9 @@ def test_it_is_now_and_not_hours_ago(buyer: Browser, acme: Workspace) -> None:
 
 
 def test_what_waits_and_what_came_back_is_told(buyer: Browser, customer: Customer, acme: Workspace) -> None:
-    now = customer.gateways.clock.now()
     acme.resolve("back")
+    customer.shop.advance(minutes=1)
+    now = customer.gateways.clock.now()
     acme.feed(happened("back", "customer_asked", now), happened("waits", "ai_answered", now))
     text = words(buyer.get("/usage"))
 
@@ -122,6 +123,7 @@ def test_a_period_that_is_not_there_is_not_found(buyer: Browser, acme: Workspace
 def test_the_file_sums_to_the_headline(buyer: Browser, customer: Customer, acme: Workspace) -> None:
     for name in ("a", "b", "=cmd|' /C calc'!A0"):
         acme.resolve(name)
+    customer.shop.advance(minutes=1)
     acme.feed(happened("b", "customer_asked", customer.gateways.clock.now()))
     answer = buyer.get("/usage/resolutions.csv")
     found = rows(answer.text)
@@ -154,6 +156,7 @@ def billed(customer: Customer, acme: Workspace) -> Invoice:
     """The month's invoice, after 5 resolutions of which one came back; Stripe has counted the same."""
     for number in range(5):
         acme.resolve(f"c{number}")
+    customer.shop.advance(minutes=1)
     acme.feed(happened("c3", "customer_asked", customer.gateways.clock.now()))
     with unit_of_work(acme.workspace_id) as session:
         period = session.scalars(select(UsagePeriod)).one()
