@@ -87,6 +87,7 @@ def listing() -> str:
         keys = api_keys.listing(session, now)
         makers = api_keys.makers(session, keys)
     live = {row.id for row in keys if api_keys.is_live(row, now)}
+    keys.sort(key=lambda row: row.id not in live)
     return render_template(
         "api_keys/listing.html", keys=keys, makers=makers, live=live, scope_names=SCOPE_NAMES, base=_base()
     )

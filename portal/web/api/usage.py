@@ -1,29 +1,35 @@
-"""POST /v1/usage: units of channels, one sending or up to a thousand, each counted once."""
+"""/v1/usage: units of channels sent in, each counted once; and what a period has come to so far."""
 
+from datetime import date, datetime
 from typing import Literal
 
 from flask import Blueprint, current_app
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from werkzeug.wrappers import Response
 
 from portal.db import unit_of_work
 from portal.errors import N_
-from portal.services import channel_usage
-from portal.services.api_keys import WRITE
-from portal.web.api.answers import json_answer
+from portal.pricing.forecast import Range as Expected
+from portal.services import channel_usage, usage
+from portal.services.api_keys import READ, WRITE
+from portal.services.usage import Metered
+from portal.web.api.answers import json_answer, readable
 from portal.web.api.bodies import (
     Batch,
     Bodies,
+    Given,
     Id,
     Plain,
     Results,
     Sent,
     answer_batch,
     json_body,
+    query,
     result,
 )
 from portal.web.api.keys import caller, needs
 from portal.web.api.operations import Operation, describe
+from portal.web.api.problems import ApiError
 
 blueprint = Blueprint("usage", __name__)
 
@@ -51,6 +57,81 @@ class ChannelUsage(Sent):
     )
 
 
+class Range(Given):
+    """An expectation with its range."""
+
+    low: int
+    expected: int
+    high: int
+
+
+class Period(Given):
+    """A month of usage: from starts_at to just before ends_at."""
+
+    starts_at: datetime
+    ends_at: datetime
+    state: Literal["open", "closed"] = Field(description=N_("Closed: its invoice is final."))
+    trial: bool = Field(description=N_("Whether it is a trial, in which usage is free."))
+    invoice: str | None = Field(description=N_("Stripe's id of the invoice that bills it."))
+    resolutions: int = Field(description=N_("What was counted less what was taken back."))
+
+
+class Day(Given):
+    """The units of one day, in UTC."""
+
+    day: date
+    quantity: int
+
+
+class OnChannel(Given):
+    """The units of one channel."""
+
+    channel: str
+    quantity: int
+
+
+class Kind(Given):
+    """One kind of usage in the period."""
+
+    key: str = Field(description=N_("What is counted, by its key in the catalogue."), examples=["resolution"])
+    quantity: int = Field(description=N_("What was counted less what was taken back."))
+    charged: int = Field(description=N_("That part of it which is billed: neither trial nor above a cap."))
+    included: int = Field(description=N_("Units that cost nothing, before the first that does."))
+    confirmed: int = Field(description=N_("Of resolutions: confirmed by the customer."))
+    assumed: int = Field(description=N_("Of resolutions: assumed after 24 hours."))
+    reversed: int = Field(description=N_("Of resolutions: taken back."))
+    amount: int = Field(description=N_("What it costs so far, in minor units before tax."))
+    forecast: Range | None = Field(description=N_("Units at the end of an open period."))
+    days: list[Day]
+    channels: list[OnChannel]
+
+
+class Usage(Given):
+    """What a period has come to."""
+
+    period: Period
+    currency: str = Field(examples=["usd"])
+    amount: int = Field(description=N_("What all of it costs so far, in minor units before tax."))
+    forecast: Range | None = Field(
+        description=N_("What all of it will have cost at the end of an open period, in minor units.")
+    )
+    pending: int = Field(description=N_("Resolutions that are still inside their 24 hours."))
+    disputed: int = Field(description=N_("Resolutions of the period that are contested."))
+    kinds: list[Kind] = Field(description=N_("Each kind of usage, resolutions first."))
+    periods: list[Period] = Field(description=N_("The periods there are, the newest first, up to 24."))
+
+
+class Wanted(BaseModel):
+    """Which period is wanted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    period: AwareDatetime | None = Field(
+        default=None,
+        description=N_("When the period began, as periods in the answer tell it; left out, the present one."),
+    )
+
+
 SEND = Operation(
     id="sendUsage",
     summary=N_("Send channel usage"),
@@ -61,6 +142,15 @@ SEND = Operation(
     answers=Results,
     body=ChannelUsage,
     batch=True,
+)
+READ_USAGE = Operation(
+    id="getUsage",
+    summary=N_("Read the usage of a period"),
+    description=N_("What was counted, by kind, day and channel, what it costs so far, and what is expected."),
+    answers=Usage,
+    query=Wanted,
+    tagged=True,
+    problems=("not_found",),
 )
 _bodies = Bodies(ChannelUsage)
 
@@ -85,3 +175,63 @@ def _take(batch: Batch[ChannelUsage]) -> list[Plain]:
     with unit_of_work(workspace_id) as session:
         taken = channel_usage.take_in(session, gateways, workspace_id, sent)
     return [result(each.id, each.result, each.message) for each in taken]
+
+
+@blueprint.get("/usage")
+@describe(READ_USAGE)
+@needs(READ)
+def read() -> Response:
+    """What the period has come to."""
+    wanted = query(Wanted)
+    now = current_app.extensions["portal"].clock.now()
+    with unit_of_work(caller().workspace_id) as session:
+        found = usage.read(session, now, wanted.period)
+        periods = usage.periods(session, now)
+    if found is None:
+        raise ApiError("not_found", "There is no such period of usage.")
+    return readable(_told(found, periods))
+
+
+def _told(found: usage.Usage, periods: list[usage.Period]) -> Usage:
+    return Usage(
+        period=_period(found.period),
+        currency=found.currency,
+        amount=found.amount,
+        forecast=_range(found.cost),
+        pending=found.pending,
+        disputed=found.disputed,
+        kinds=[_kind(each) for each in found.metered],
+        periods=[_period(each) for each in periods],
+    )
+
+
+def _period(period: usage.Period) -> Period:
+    return Period(
+        starts_at=period.starts_at,
+        ends_at=period.ends_at,
+        state="closed" if period.state == "closed" else "open",
+        trial=period.trial,
+        invoice=period.invoice_id,
+        resolutions=period.used,
+    )
+
+
+def _kind(metered: Metered) -> Kind:
+    count = metered.count
+    return Kind(
+        key=metered.key,
+        quantity=count.quantity,
+        charged=count.charged,
+        included=metered.included,
+        confirmed=count.confirmed,
+        assumed=count.assumed,
+        reversed=count.reversed,
+        amount=metered.amount,
+        forecast=_range(metered.forecast.units if metered.forecast else None),
+        days=[Day(day=day, quantity=each.quantity) for day, each in metered.days.items()],
+        channels=[OnChannel(channel=name, quantity=each.quantity) for name, each in metered.channels],
+    )
+
+
+def _range(expected: Expected | None) -> Range | None:
+    return Range(low=expected.low, expected=expected.expected, high=expected.high) if expected else None

@@ -1,0 +1,138 @@
+"""GET /v1/resolutions: the units of a period one by one, each with why it counts or does not."""
+
+from datetime import date, datetime
+from typing import Any, Literal
+
+from flask import Blueprint, current_app
+from pydantic import AwareDatetime, Field
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from portal.db import unit_of_work
+from portal.errors import N_
+from portal.models import Resolution as Row
+from portal.pricing.outcomes import BECAUSE
+from portal.services import resolutions, usage
+from portal.services.api_keys import READ
+from portal.services.resolutions import COUNTED, Filter, Page, Place
+from portal.web.api.answers import readable
+from portal.web.api.bodies import Channel, ConversationId, Given, query
+from portal.web.api.keys import caller, needs
+from portal.web.api.operations import Operation, describe
+from portal.web.api.paging import Paged, after, link, next_cursor
+
+blueprint = Blueprint("resolutions", __name__)
+
+
+class Wanted(Paged):
+    """Which resolutions are wanted."""
+
+    state: Literal["counted", "billable", "reversed", "pending", "not_billable", "contested"] = Field(
+        default=COUNTED,
+        description=N_("Counted: all that became billable in the period, also what was reversed since."),
+    )
+    period: AwareDatetime | None = Field(
+        default=None,
+        description=N_("When the period began, as GET /usage tells it; the present one if left out."),
+    )
+    kind: Literal["confirmed", "assumed"] | None = Field(
+        default=None, description=N_("Only those that were confirmed, or assumed after 24 hours.")
+    )
+    channel: Channel | None = Field(default=None, description=N_("Only those of one channel."))
+    day: date | None = Field(default=None, description=N_("Only those of one day, in UTC."))
+    conversation_id: ConversationId | None = Field(
+        default=None,
+        description=N_("Only conversations whose id begins so, of all periods; ordered by it."),
+    )
+
+
+class Resolution(Given):
+    """One unit: what one answer of the AI and what followed came to."""
+
+    conversation_id: str = Field(examples=["conv_4711"])
+    episode: int = Field(description=N_("From 1; another begins when the AI answers anew after a reversal."))
+    state: Literal["open", "pending", "billable", "not_billable", "reversed"]
+    kind: Literal["confirmed", "assumed"] | None = Field(
+        description=N_("Confirmed by the customer, or assumed after 24 hours.")
+    )
+    because: str = Field(
+        description=N_("The rule that decided, as a code that never changes."), examples=["customer_asked"]
+    )
+    reason: str = Field(description=N_("The same in a sentence."))
+    channel: str
+    answered_at: datetime | None = Field(description=N_("The last real answer of the AI."))
+    matures_at: datetime | None = Field(description=N_("When it becomes billable unless help is asked for."))
+    billable_at: datetime | None
+    reversed_at: datetime | None
+    period_start: datetime | None = Field(description=N_("The period that it counts in."))
+    charge: Literal["meter", "trial", "over_cap"] | None = Field(
+        description=N_("Meter: billed. Trial and over_cap: free.")
+    )
+    contest: Literal["open", "accepted", "refused"] | None = Field(
+        description=N_("Whether it was contested, and what was decided.")
+    )
+
+
+class Resolutions(Given):
+    """A page of resolutions, the newest first."""
+
+    data: list[Resolution]
+    next_cursor: str | None = Field(
+        description=N_("For the next page, which may be short while a filter leaves few; null at the end.")
+    )
+
+
+LISTING = Operation(
+    id="listResolutions",
+    summary=N_("List resolutions"),
+    description=N_("The units of a period, the newest first, each with the rule that decided about it."),
+    answers=Resolutions,
+    query=Wanted,
+    tagged=True,
+)
+
+
+@blueprint.get("/resolutions")
+@describe(LISTING)
+@needs(READ)
+def listing() -> Response:
+    """The resolutions that the query leaves."""
+    wanted = query(Wanted)
+    last = after(wanted)
+    with unit_of_work(caller().workspace_id) as session:
+        page = _page(session, wanted, last)
+    cursor = next_cursor(_key(page.further))
+    return link(readable(Resolutions(data=[_told(row) for row in page.units], next_cursor=cursor)), cursor)
+
+
+def _page(session: Session, wanted: Wanted, last: list[Any] | None) -> Page:
+    period = usage.find(session, current_app.extensions["portal"].clock.now(), wanted.period)
+    if period is None and not wanted.conversation_id:
+        return Page([], None)
+    which = Filter(
+        period=period,
+        state=wanted.state,
+        kind=wanted.kind or "",
+        channel=wanted.channel or "",
+        day=wanted.day,
+        search=wanted.conversation_id or "",
+    )
+    return resolutions.page(session, which, after=_place(last), limit=wanted.limit)
+
+
+def _key(place: Place | None) -> list[Any] | None:
+    if place is None:
+        return None
+    return [place.at.isoformat() if place.at else None, place.conversation_id, place.episode]
+
+
+def _place(key: list[Any] | None) -> Place | None:
+    if key is None:
+        return None
+    at, conversation_id, episode = key
+    return Place(datetime.fromisoformat(at) if at else None, conversation_id, episode)
+
+
+def _told(row: Row) -> Resolution:
+    shape = {name: getattr(row, name) for name in Resolution.model_fields if name != "reason"}
+    return Resolution(**shape, reason=BECAUSE[row.because])
