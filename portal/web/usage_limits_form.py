@@ -169,7 +169,9 @@ class MoreForm(FlaskForm):
 
 def more_form(held: Standing) -> MoreForm:
     """The form with what is offered, or with what was just sent."""
-    return MoreForm(data={"units": held.offered, "seen": str(held.cap)})
+    form = MoreForm(data={"units": held.offered, "seen": str(held.cap)})
+    form.units.flags.required = True
+    return form
 
 
 def limit_form(held: Standing, **options: Any) -> LimitForm:
@@ -187,6 +189,9 @@ def limit_form(held: Standing, **options: Any) -> LimitForm:
     }
     form = LimitForm(data=chosen, **options)
     form.budget.currency = form.cap_amount.currency = held.spent.currency
+    for field in (form.cap_units, form.cap_amount, form.approver):
+        # of those that are in view, none can be left out
+        field.flags.required = True
     return form
 
 
@@ -209,8 +214,8 @@ def _said(name: str, problem: Problem, held: Standing) -> str:
     match name, problem.code:
         case "cap_units", limits.TOO_LOW:
             return gettext(
-                "Resolutions a month: enter %(least)s or more. %(used)s are used, %(pending)s may still be"
-                " billed and %(held)s are held for answers.",
+                "Resolutions a month: enter %(least)s or more. Used: %(used)s; may still be billed:"
+                " %(pending)s; held for answers: %(held)s.",
                 least=number(problem.least or 0),
                 used=number(held.state.used),
                 pending=number(held.state.pending),

@@ -149,12 +149,13 @@ def _nothing_stops(held: Standing, wanted: Wanted, cap: int | None) -> list[str]
 def _at_once(left: int, accrued: int) -> str:
     if not left:
         return gettext(
-            "The AI stops at once: %(resolutions)s are used, may still be billed or are held for answers.",
+            "The AI stops at once: so far %(resolutions)s count this month, with what may still be billed and"
+            " what is held for answers.",
             resolutions=resolutions(accrued),
         )
     return gettext(
-        "The AI may take %(left)s more this month: %(resolutions)s are used, may still be billed or are held"
-        " for answers.",
+        "The AI may take %(left)s more this month: so far %(resolutions)s count, with what may still be billed"
+        " and what is held for answers.",
         left=resolutions(left),
         resolutions=resolutions(accrued),
     )

@@ -58,8 +58,8 @@ def test_each_share_of_a_cap_is_told_once(company: Company, workspace: factories
 
     assert [names for names in told if names] == [["cap_50"], ["cap_80"], ["cap_100"]]
     assert mails(company) == [
-        (workspace.email, "50% of your cap on resolutions are used"),
-        (workspace.email, "80% of your cap on resolutions are used"),
+        (workspace.email, "50% of your cap on resolutions is used"),
+        (workspace.email, "80% of your cap on resolutions is used"),
         (workspace.email, "The AI has reached your cap"),
     ]
 
@@ -74,8 +74,8 @@ def test_who_passes_all_shares_at_once_gets_one_mail_and_sees_all(company: Compa
         found = alerts.of_period(session, STARTS)
         assert [(each.name, each.mailed) for each in found] == [
             ("cap_100", 1),
-            ("cap_50", 0),
             ("cap_80", 0),
+            ("cap_50", 0),
         ]
 
 
@@ -87,7 +87,7 @@ def test_a_budget_counts_what_may_still_be_billed(company: Company) -> None:
 
     assert before == []
     assert look(company) == ["budget_50"]
-    assert [subject for _, subject in mails(company)] == ["50% of your usage budget are used"]
+    assert [subject for _, subject in mails(company)] == ["50% of your usage budget is used"]
     assert "has used $4.95 of $9.90 in the period until 1 December 2026" in texts(company)[0].text_body
 
 
@@ -322,7 +322,7 @@ def test_the_sweeper_looks_at_what_has_changed_and_at_the_rest_once_an_hour(
     clock.advance(minutes=1)
 
     assert (first, idle, changed, quiet, alerts.sweep(company.gateways)) == (1, 0, 1, 0, 1)
-    assert [subject for _, subject in mails(company)] == ["50% of your cap on resolutions are used"]
+    assert [subject for _, subject in mails(company)] == ["50% of your cap on resolutions is used"]
 
 
 def test_who_has_no_limit_is_not_looked_at(company: Company) -> None:
@@ -351,7 +351,7 @@ def test_the_mail_says_what_happens_at_the_cap(
 
     assert words in mail.text_body
     assert "R&D <Acme> has 1 of 2 resolutions" in mail.text_body
-    assert "1 are used, 0 may still be billed, 0 are held for answers." in mail.text_body
+    assert "Used: 1; may still be billed: 0; held for answers: 0." in mail.text_body
     assert "R&amp;D &lt;Acme&gt; has 1 of 2 resolutions" in (mail.html_body or "")
 
 

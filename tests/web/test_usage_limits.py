@@ -62,7 +62,7 @@ def test_a_hard_cap_is_kept_once_what_it_does_was_seen(signed_in: Browser, compa
 
     assert (check.status_code, before) == (200, None)
     assert "Hard cap of 500 resolutions a month" in said
-    assert "The AI may take 480 resolutions more this month: 20 resolutions are used" in said
+    assert "The AI may take 480 resolutions more this month: so far 20 resolutions count" in said
     assert "At the cap the AI stops until the next month." in said
     assert "It counts in this month and in every later one, until you change it." in said
     assert "Your limits are changed. They count from now on." in done
@@ -78,7 +78,7 @@ def test_a_cap_that_is_reached_already_says_that_the_ai_stops_at_once(
     said = words(signed_in.submit(PATH, {**CAP, "cap_units": "5"}, page=PATH))
     page = save(signed_in, cap="units", cap_units="5")
 
-    assert "The AI stops at once: 5 resolutions are used" in said
+    assert "The AI stops at once: so far 5 resolutions count this month" in said
     assert "The AI has stopped" in page
     assert "or on 1 December 2026." in page
 
@@ -121,7 +121,7 @@ def test_taking_a_cap_away_says_that_the_ai_goes_on(signed_in: Browser, company:
 @pytest.mark.parametrize(
     ("form", "objection"),
     [
-        ({"cap": "units", "cap_units": "5"}, "enter 7 or more. 5 are used, 1 may still be billed and 1 are"),
+        ({"cap": "units", "cap_units": "5"}, "enter 7 or more. Used: 5; may still be billed: 1; held for answers: 1."),
         ({"cap": "units", "cap_units": ""}, "Resolutions a month: enter a whole number, such as 500."),
         ({"cap": "units", "cap_units": "many"}, "Resolutions a month: enter a whole number, such as 12."),
         ({"cap": "money", "cap_amount": "6.92"}, "Amount a month: enter $6.93 or more."),
