@@ -18,7 +18,7 @@ from portal.db import unit_of_work
 from portal.errors import N_, PortalError
 from portal.gateways import Gateways
 from portal.models import Allowance, UsageAlert, UsageLimit
-from portal.services import allowances, audit, letters, limits, members, spending, subscriptions
+from portal.services import allowances, audit, letters, limits, members, spending
 from portal.services.limits import Standing
 from portal.services.members import Person
 
@@ -175,7 +175,7 @@ def _shares(limit: UsageLimit, about: str, reached: int, out_of: int) -> Iterato
 
 def _foreseen(session: Session, held: Standing, cap: int | None, now: datetime) -> Iterator[Reached]:
     """What will be passed by the end of the period and is not yet."""
-    seen = spending.expected(session, subscriptions.current(session), held.state, now)
+    seen = spending.expected(session, held.state, now)
     if seen is None:
         return
     budget = held.limit.budget

@@ -1,15 +1,14 @@
 """What the present usage period costs: billed so far, with what may still be billed, and at its end."""
 
-from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal import pricing
 from portal.models import Subscription, UsageDay
-from portal.services import usage_prices
+from portal.pricing.forecast import HOURS
+from portal.services import usage, usage_prices
 from portal.services.allowances import State
 from portal.services.usage_prices import RESOLUTION
 
@@ -30,11 +29,6 @@ class Spent:
     currency: str
     all: Cost
     resolutions: Cost
-
-
-# how far back the days are looked for that the rest of a period is taken to be like, and their periods
-RECENT = timedelta(days=28)
-LONGEST_PERIOD = timedelta(days=32)
 
 
 @dataclass(frozen=True)
@@ -68,49 +62,20 @@ def _cost(subscription: Subscription | None, key: str, units: int) -> int:
     return price.amount(units) if price else 0
 
 
-def expected(
-    session: Session, subscription: Subscription | None, state: State, now: datetime
-) -> Expected | None:
-    """What the period of ``state`` will have at its end, by ``pricing.forecast``; in a trial nothing costs.
+def expected(session: Session, state: State, now: datetime) -> Expected | None:
+    """What the present period will have at its end, by the forecast that /usage shows.
 
-    None before a period, and while no whole day is known: what a few hours say alarms without need.
+    A hard cap keeps the cost below it, too. None before a period, and while no whole day is known: what a few
+    hours say alarms without need.
     """
-    started = subscription.started_at if subscription else None
-    if state.starts_at is None or state.until is None or started is None:
+    found = usage.read(session, now)
+    if found is None or not found.is_current:
         return None
-    today = now.astimezone(UTC).date()
-    first = max(started.astimezone(UTC).date() + timedelta(days=1), today - RECENT)
-    if first >= today:
+    seen = found.resolutions
+    if seen.forecast is None or seen.cost is None or seen.forecast.basis == HOURS:
         return None
-    units, cost = 0, 0
-    for key, used, days in _recent(session, state.starts_at, first, today):
-        seen = pricing.forecast(
-            used,
-            days,
-            starts_at=int(state.starts_at.timestamp()),
-            ends_at=int(state.until.timestamp()),
-            now=int(now.timestamp()),
-        ).units.expected
-        if key == RESOLUTION:
-            units = seen
-            seen = 0 if state.trial else seen if state.cap is None else min(seen, state.cap)
-        cost += _cost(subscription, key, seen)
-    return Expected(units, cost)
-
-
-def _recent(
-    session: Session, period_start: datetime, first: date, today: date
-) -> list[tuple[str, int, list[int]]]:
-    """Of each key: the units of the period so far, and of each whole day from ``first`` to yesterday."""
-    rows = session.execute(
-        select(UsageDay.key, UsageDay.period_start, UsageDay.day, func.sum(UsageDay.quantity))
-        .where(UsageDay.period_start >= period_start - RECENT - LONGEST_PERIOD)
-        .group_by(UsageDay.key, UsageDay.period_start, UsageDay.day)
-    )
-    used: dict[str, int] = defaultdict(int)
-    days: dict[str, list[int]] = defaultdict(lambda: [0] * (today - first).days)
-    for key, start, day, quantity in rows:
-        used[key] += int(quantity) if start == period_start else 0
-        if first <= day < today:
-            days[key][(day - first).days] += int(quantity)
-    return [(key, used[key], days[key]) for key in used]
+    units = seen.forecast.units.expected
+    cost = seen.cost.expected
+    if state.cap is not None and seen.price is not None:
+        cost = min(cost, seen.price.amount(state.cap))
+    return Expected(units, cost + sum(each.cost.expected for each in found.others if each.cost))

@@ -154,8 +154,8 @@ def _at_once(left: int, accrued: int) -> str:
             resolutions=resolutions(accrued),
         )
     return gettext(
-        "The AI may take %(left)s more this month: so far %(resolutions)s count, with what may still be billed"
-        " and what is held for answers.",
+        "The AI may take %(left)s more this month: so far %(resolutions)s count, with what may still be"
+        " billed and what is held for answers.",
         left=resolutions(left),
         resolutions=resolutions(accrued),
     )

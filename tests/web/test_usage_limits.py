@@ -121,7 +121,10 @@ def test_taking_a_cap_away_says_that_the_ai_goes_on(signed_in: Browser, company:
 @pytest.mark.parametrize(
     ("form", "objection"),
     [
-        ({"cap": "units", "cap_units": "5"}, "enter 7 or more. Used: 5; may still be billed: 1; held for answers: 1."),
+        (
+            {"cap": "units", "cap_units": "5"},
+            "enter 7 or more. Used: 5; may still be billed: 1; held for answers: 1.",
+        ),
         ({"cap": "units", "cap_units": ""}, "Resolutions a month: enter a whole number, such as 500."),
         ({"cap": "units", "cap_units": "many"}, "Resolutions a month: enter a whole number, such as 12."),
         ({"cap": "money", "cap_amount": "6.92"}, "Amount a month: enter $6.93 or more."),
