@@ -8,7 +8,7 @@ from flask.cli import with_appcontext
 
 from portal import tasks
 from portal.cli.commands import BIGGEST_ID, Command, Commands, Percentage, account, gateways, settings
-from portal.cli.demo import demo
+from portal.cli.demo_stream import demo
 from portal.cli.support import support
 from portal.cli.usage import usage
 from portal.config import SettingsError

@@ -1,6 +1,7 @@
 """Commands that make something to look at; only where nothing is real."""
 
 import secrets
+import time
 from datetime import datetime
 from http.client import HTTPException
 
@@ -11,7 +12,7 @@ from portal import pricing
 from portal.cli.commands import Commands, gateways
 from portal.errors import PortalError
 from portal.gateways import Gateways
-from portal.gateways.clock import SandboxClock
+from portal.gateways.clock import SANDBOX_TIME_GOOD_FOR, SandboxClock
 from portal.services import demo as customers
 from portal.services import demo_months
 from portal.services.demo_months import Turn
@@ -67,6 +68,8 @@ def turned(found: Gateways) -> Turn:
     def turn(to: datetime) -> None:
         try:
             clock.turn(to)
+            # the portal's other processes remember the time for so long
+            time.sleep(SANDBOX_TIME_GOOD_FOR)
         except (OSError, HTTPException, ValueError) as error:
             raise PortalError(f"The sandbox's clock cannot be turned: {error}") from error
 
