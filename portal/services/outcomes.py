@@ -223,13 +223,17 @@ class _Booking:
             self.takes.append(entry)
 
     def _make_room(self) -> None:
-        """Free what was taken back for the caps of the periods that it was booked in."""
+        """Free what was taken back for the caps of the periods that it was booked in.
+
+        What was free in a trial makes no room in the months after it: their invoices become no smaller.
+        """
         taken = [entry for entry in self.entries[self.roomy :] if entry.quantity < 0]
         self.roomy = len(self.entries)
-        room = Counter(entry.period_start for entry in taken if entry.charge != usage_ledger.OVER_CAP)
+        room = Counter((entry.period_start, entry.charge) for entry in taken)
         for period in self.periods.rows:
-            if period.starts_at in room:
-                limits.taken_back(self.session, period, room[period.starts_at], self.periods.now)
+            counted = room[period.starts_at, usage_ledger.TRIAL if period.trial else usage_ledger.METER]
+            if counted:
+                limits.taken_back(self.session, period, counted, self.periods.now)
 
     def _add(self, unit: Unit, kind: str, period: Period, at: datetime, note: str | None) -> Entry:
         quantity = 1 if kind == usage_ledger.BILLABLE else -1

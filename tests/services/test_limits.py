@@ -1,5 +1,7 @@
 """Limits: what can be chosen, from when it counts, what is billed at most, and more at the cap."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from sqlalchemy import select
@@ -157,6 +159,23 @@ def test_a_lower_cap_of_ones_own_counts_in_the_trial_too(new: Company) -> None:
     assert isinstance(new.hold(), Refused)
     # nothing of it costs anything
     assert limits.standing(new.gateways, new.workspace_id).spent.all.accrued == 0
+
+
+def test_a_unit_of_the_trial_that_is_taken_back_makes_no_room_in_the_month_after_it(
+    new: Company, clock: HandClock
+) -> None:
+    new.subscribe(trial=True)
+    clock.at = ENDS - timedelta(hours=1)
+    new.answer("t")
+    free = new.bill("t")
+    clock.at = ENDS + timedelta(hours=1)
+    new.limit(cap_units=2)
+    new.use(2)
+    new.take_back("t")
+
+    assert free == ["trial"]
+    assert new.row() == (2, 0, 2)
+    assert isinstance(new.hold(), Refused)
 
 
 def test_taking_a_cap_away_lets_the_ai_go_on_at_once(company: Company) -> None:
