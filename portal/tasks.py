@@ -36,8 +36,11 @@ from portal.services import (
     payments,
     planned_changes,
     polling,
+    reconcile,
     reservations,
     sweeping,
+    usage_credits,
+    usage_matches,
     usage_moves,
     usage_periods,
 )
@@ -259,3 +262,11 @@ def settle_usage(context: JobContext, timestamp: int) -> None:
     usage_moves.sweep(gateways_of(context))
     meter_settling.settle(gateways_of(context))
     meter_errors.examine(gateways_of(context))
+    usage_credits.sweep(gateways_of(context))
+    usage_matches.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="11 2 * * *")
+@queue.task(name="usage.reconcile", pass_context=True, queueing_lock="usage.reconcile")
+def reconcile_usage(context: JobContext, timestamp: int) -> None:
+    reconcile.run(gateways_of(context))

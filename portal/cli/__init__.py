@@ -10,7 +10,7 @@ from portal import tasks
 from portal.cli.commands import BIGGEST_ID, Command, Commands, Percentage, account, gateways, settings
 from portal.cli.demo_stream import demo
 from portal.cli.support import support
-from portal.cli.usage import usage
+from portal.cli.usage import reconcile, usage
 from portal.config import SettingsError
 from portal.db import unit_of_work
 from portal.errors import PortalError
@@ -160,5 +160,16 @@ def app_without(error: SettingsError) -> Flask:
 
 def install(app: Flask) -> None:
     """Give ``app`` its commands."""
-    for command in (db, catalog, stripe, usage, inbox_commands, incident_commands, support, demo, worker):
+    for command in (
+        db,
+        catalog,
+        stripe,
+        usage,
+        reconcile,
+        inbox_commands,
+        incident_commands,
+        support,
+        demo,
+        worker,
+    ):
         app.cli.add_command(command)

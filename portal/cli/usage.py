@@ -1,10 +1,12 @@
-"""What a developer does about usage: ``flask usage …``."""
+"""What a developer does about usage: ``flask usage …`` and ``flask reconcile``."""
 
 import click
+from flask.cli import with_appcontext
 
-from portal.cli.commands import BIGGEST_ID, Commands, gateways
+from portal.cli.commands import BIGGEST_ID, Command, Commands, gateways
 from portal.db import unit_of_work
 from portal.services import meter_errors
+from portal.services import reconcile as reconciling
 
 usage = Commands("usage", help="Usage on its way to Stripe's meters.")
 
@@ -31,3 +33,11 @@ def resend(workspace: int | None, code: str | None) -> None:
     """Send what failed again, once its cause is mended; each row once."""
     count = meter_errors.resend(gateways(), workspace_id=workspace, code=code)
     click.echo(f"{count} rows wait to be sent again.")
+
+
+@click.command("reconcile", cls=Command)
+@click.option("--workspace", type=click.IntRange(1, BIGGEST_ID), help="only this one's usage")
+@with_appcontext
+def reconcile(workspace: int | None) -> None:
+    """Hold ledger, outbox, Stripe's meters, invoices and pages against each other, as every night."""
+    click.echo(str(reconciling.run(gateways(), workspace_id=workspace)))

@@ -232,6 +232,30 @@ class StripeInvoices:
         made = ask(lambda: self._client.v1.credit_notes.create(params, {"idempotency_key": key}))
         return _credit_note(reading.plain(made))
 
+    def preview_note(self, invoice_id: str, lines: Mapping[str, int], parts: Mapping[str, int]) -> int:
+        """What a credit note of these amounts (before tax) of these lines comes to, with tax.
+
+        ``parts`` says where what was paid goes: refund_amount, credit_amount. Raises StripeRefusedError when
+        they are not exactly that, or may not be.
+        """
+        params: Any = _note(invoice_id, lines, parts)
+        return int(ask(lambda: self._client.v1.credit_notes.preview(params)).total)
+
+    def issue_note(
+        self,
+        invoice_id: str,
+        lines: Mapping[str, int],
+        parts: Mapping[str, int],
+        *,
+        memo: str,
+        metadata: Mapping[str, str],
+        key: str,
+    ) -> Adjustment:
+        """Issue that credit note, silently."""
+        params: Any = _note(invoice_id, lines, parts) | {"memo": memo, "metadata": dict(metadata)}
+        made = ask(lambda: self._client.v1.credit_notes.create(params, {"idempotency_key": key}))
+        return _credit_note(reading.plain(made))
+
     def _retrieved(self, call: Any) -> dict[str, Any]:
         try:
             return reading.plain(ask(call))
@@ -256,6 +280,10 @@ def _new_line(line: NewLine, currency: str) -> dict[str, Any]:
 
 
 def _credit(invoice_id: str, lines: Mapping[str, int], amount: int) -> dict[str, Any]:
+    return _note(invoice_id, lines, {"credit_amount": amount})
+
+
+def _note(invoice_id: str, lines: Mapping[str, int], parts: Mapping[str, int]) -> dict[str, Any]:
     rows = [
         {"type": "invoice_line_item", "invoice_line_item": line_id, "amount": part}
         for line_id, part in lines.items()
@@ -263,9 +291,9 @@ def _credit(invoice_id: str, lines: Mapping[str, int], amount: int) -> dict[str,
     return {
         "invoice": invoice_id,
         "lines": rows,
-        "credit_amount": amount,
         "email_type": "none",
         "reason": "order_change",
+        **parts,
     }
 
 
@@ -281,6 +309,7 @@ def _credit_note(document: reading.Document) -> Adjustment:
         "refunded": sum(row.get("amount_refunded") or 0 for row in refunds),
         "refunds": [reading.identity(row.get("refund")) for row in refunds],
         "correction": (document.get("metadata") or {}).get("correction"),
+        "unit": (document.get("metadata") or {}).get("unit"),
     }
     given_back = int(parts["unpaid"]) + int(parts["outside"]) + int(parts["refunded"])
     return Adjustment(

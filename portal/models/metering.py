@@ -91,9 +91,9 @@ class UsageCredit(WorkspaceOwned, Base):
     currency: Mapped[str | None]
     amount: Mapped[int | None] = mapped_column(BigInteger)  # before tax, in minor units
     total: Mapped[int | None] = mapped_column(BigInteger)  # with tax, as Stripe's preview has it
-    refunded: Mapped[int | None] = mapped_column(
-        BigInteger
-    )  # of it; the rest lessens what is owed or is balance
+    # of it; the rest lessens what is still to be paid
+    refunded: Mapped[int | None] = mapped_column(BigInteger)
+    balance: Mapped[int | None] = mapped_column(BigInteger)
     credit_note_id: Mapped[str | None]
     tried_at: Mapped[datetime | None]  # since when Stripe was asked to issue it
     claimed_until: Mapped[datetime | None]

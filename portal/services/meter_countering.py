@@ -148,7 +148,8 @@ def counter(session: Session, row: MeterEvent, periods: Periods) -> None:
 
     The caller holds the periods' locks.
     """
-    row.state = SENT
+    if row.state == CANCELLING:
+        row.state = SENT
     back = _taken_back(session, row)
     if back is None:
         return

@@ -32,6 +32,7 @@ from portal.services import (
     planned_changes,
     seats,
     subscriptions,
+    usage_matches,
     usage_periods,
 )
 
@@ -188,7 +189,9 @@ def _write_invoice(
     session.expire_all()
     stored = invoices.get(session, invoice.id)
     _compare(session, gateways, invoice, prices)
-    usage_periods.close(session, invoice, prices, now=gateways.clock.now())
+    now = gateways.clock.now()
+    usage_periods.close(session, invoice, prices, now=now)
+    usage_matches.compare(session, invoice.id, now)
     if _invoice_facts(stored) != before:
         audit.record(
             session,

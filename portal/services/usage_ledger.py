@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
 from portal.gateways.jobs import soon
-from portal.models import UsageDay
+from portal.models import UsageDay, UsagePeriod
 from portal.services import meter_events
 
 # kinds: a resolution, its reversal, another key's units, and what was never to be counted in hindsight
@@ -23,6 +23,21 @@ LATE_EVENT = "late_event"  # an event that arrived late made it another outcome
 AFTER_END = "after_end"  # the subscription had ended; what is owed for it is credited
 CONTESTED = "contested"
 NOTES = (LATE, LATE_EVENT, AFTER_END, CONTESTED)
+
+# a day's sums, of whatever entries
+DAYS = """
+  SELECT workspace_id, period_start, key, channel, (at AT TIME ZONE 'UTC')::date,
+    sum(quantity), coalesce(sum(quantity) FILTER (WHERE charge = 'meter'), 0),
+    coalesce(sum(quantity) FILTER (WHERE basis = 'confirmed' AND kind <> 'reversal'), 0),
+    coalesce(sum(quantity) FILTER (WHERE basis = 'assumed' AND kind <> 'reversal'), 0),
+    count(*) FILTER (WHERE kind = 'reversal')
+""".strip()
+REBUILD = text(f"""
+INSERT INTO usage_day (workspace_id, period_start, key, channel, day,
+  quantity, charged, confirmed, assumed, reversed)
+{DAYS}
+FROM usage_entry WHERE period_start = :period AND key = :key GROUP BY 1, 2, 3, 4, 5
+""")
 
 WRITE = f"""
 WITH sent AS MATERIALIZED (
@@ -41,11 +56,7 @@ WITH sent AS MATERIALIZED (
 ), day AS (
   INSERT INTO usage_day AS d (workspace_id, period_start, key, channel, day,
     quantity, charged, confirmed, assumed, reversed)
-  SELECT workspace_id, period_start, key, channel, (at AT TIME ZONE 'UTC')::date,
-    sum(quantity), coalesce(sum(quantity) FILTER (WHERE charge = 'meter'), 0),
-    coalesce(sum(quantity) FILTER (WHERE basis = 'confirmed' AND kind <> 'reversal'), 0),
-    coalesce(sum(quantity) FILTER (WHERE basis = 'assumed' AND kind <> 'reversal'), 0),
-    count(*) FILTER (WHERE kind = 'reversal')
+  {DAYS}
   FROM entry GROUP BY 1, 2, 3, 4, 5
   ON CONFLICT (workspace_id, period_start, key, channel, day) DO UPDATE SET
     quantity = d.quantity + excluded.quantity, charged = d.charged + excluded.charged,
@@ -102,6 +113,15 @@ def charged(session: Session, period_start: datetime, key: str) -> int:
         UsageDay.period_start == period_start, UsageDay.key == key
     )
     return int(session.scalar(total) or 0)
+
+
+def rebuild(session: Session, period_start: datetime, key: str) -> None:
+    """Derive a period's sums of one key anew from its entries; whoever adds some waits meanwhile."""
+    period = select(UsagePeriod.starts_at).where(UsagePeriod.starts_at == period_start).with_for_update()
+    session.execute(period)
+    own = (UsageDay.period_start == period_start, UsageDay.key == key)
+    session.execute(delete(UsageDay).where(*own))
+    session.execute(REBUILD, {"period": period_start, "key": key})
 
 
 def _plain(entry: Entry) -> dict[str, object]:

@@ -23,6 +23,9 @@ from portal.services.usage_periods import RESOLUTION, Period, Periods
 
 BATCH = 500
 RESENT = re.compile(r"(.+)-r(\d+)")
+# between a unit's source and the entry that was moved
+MOVED = units.SOURCE_TIMES + units.SOURCE_TIMES
+ENDING = re.compile(rf"(?:{MOVED}\d+-(?:in|out|credit|uncharged))+$")
 
 
 @dataclass(frozen=True)
@@ -136,12 +139,17 @@ def move(session: Session, workspace_id: int, entry: UsageEntry, periods: Period
     return Moved(_id_of(session, new), target.starts_at, now)
 
 
+def base(source: str) -> str:
+    """The source of the unit that an entry is about, whether it was moved or not."""
+    return ENDING.sub("", source)
+
+
 def _copy(entry: UsageEntry, *, at: datetime, quantity: int, ending: str) -> Entry:
     return Entry(
         entry.period_start,
         entry.key,
         # of one entry, which may be moved again
-        f"{entry.source}{units.SOURCE_TIMES}{entry.id}-{ending}",
+        f"{base(entry.source)}{MOVED}{entry.id}-{ending}",
         usage_ledger.CORRECTION,
         quantity,
         at,

@@ -18,10 +18,12 @@ INVOICE_SENTENCES: dict[str, object] = {
     "dispute.warning_needs_response": _("The bank asked about the payment"),
     "dispute.warning_under_review": _("The bank reviews its question about the payment"),
     "dispute.warning_closed": _("The bank's question about the payment is closed"),
+    "usage.credited": _("A unit of usage that was taken back was credited on the invoice that billed it"),
     "billing_details.changed": _("Changed the billing details"),
 }
 INVOICE_NOUNS = {
     "credit_note": "invoice",
     "refund": "invoice",
     "dispute": "invoice",
+    "usage": "invoice",
 }

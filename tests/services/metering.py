@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import stripe
+from sqlalchemy import select
 
 from portal.db import unit_of_work
-from portal.models import MeterEvent
-from portal.services import meter_sending
+from portal.models import Invoice, MeterEvent, UsageCredit
+from portal.services import meter_sending, usage_credits
 from tests.services.buying import Customer
-from tests.services.using import Workspace
+from tests.services.using import Workspace, happened
 from tests.shop import TWELVE_BY_THE_MONTH
 
 MINUTE = timedelta(minutes=1)
@@ -73,3 +74,27 @@ class Metered(Workspace):
     def free(self) -> None:
         """The claims of dead workers, and waits after failures, are over."""
         self.change(claimed_until=datetime(2000, 1, 1, tzinfo=UTC))
+        with unit_of_work(self.workspace_id) as session:
+            for row in session.query(UsageCredit):
+                row.claimed_until = None
+
+    def returns(self, conversation_id: str) -> None:
+        """The customer comes back to the conversation."""
+        self.feed(happened(conversation_id, "reopened", self.gateways.clock.now()))
+
+    def credit(self) -> None:
+        """Let the credits that are owed be carried out."""
+        self.free()
+        usage_credits.sweep(self.gateways)
+        self.customer.settle()
+
+    def credits(self) -> list[UsageCredit]:
+        """What was credited, or is to be."""
+        with unit_of_work(self.workspace_id) as session:
+            return list(session.scalars(select(UsageCredit).order_by(UsageCredit.created_at)))
+
+    def billed(self, key: str = "resolution") -> list[int]:
+        """The quantities of the key's lines, on the newest invoice first."""
+        with unit_of_work(self.workspace_id) as session:
+            rows = session.scalars(select(Invoice).order_by(Invoice.issued_at.desc()))
+            return [line["quantity"] for row in rows for line in row.lines if line["key"] == key]

@@ -1,0 +1,378 @@
+"""A unit that no meter can take back any more: its price comes back by a credit note on the invoice it is on.
+
+One credit note per unit. The intent is committed with what it comes to, then Stripe is asked, then the result
+is kept; each step may be repeated. What was paid is refunded to where it came from; where that cannot be, it
+goes on the customer's balance.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.errors import PortalError
+from portal.gateways import Gateways
+from portal.gateways.stripe_errors import StripeRefusedError
+from portal.gateways.stripe_words import Invoice as StripeInvoice
+from portal.models import Invoice, MeterEvent, UsageCredit, UsageEntry, UsagePeriod
+from portal.pricing.money import round_half_up
+from portal.services import adjustments, attempt_states, audit, incidents, usage_ledger, usage_moves
+from portal.services.meter_events import CREDITED, CREDITING
+from portal.services.usage_periods import CLOSED, RESOLUTION
+
+log = structlog.get_logger()
+
+OPEN, DONE, STUCK = "open", "done", "stuck"
+BATCH = 100
+CLAIM = timedelta(seconds=120)
+# Stripe keeps a key for 24 hours; after that only reading tells what was done
+KEY_LIFETIME = timedelta(hours=23)
+WAIT = timedelta(minutes=5)
+# tax is rounded by Stripe, line by line
+ROUNDING = (0, 1, -1, 2, -2)
+REFUND, BALANCE = "refund_amount", "credit_amount"
+
+
+class _Stuck(Exception):
+    """Why a person has to look."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is credited of which line; ``amount`` before tax, in minor units."""
+
+    invoice: Invoice
+    line: Mapping[str, Any]
+    amount: int
+
+    @property
+    def lines(self) -> dict[str, int]:
+        return {str(self.line["id"]): self.amount}
+
+    @property
+    def estimate(self) -> int:
+        """With the line's tax, as far as we can tell."""
+        tax, whole = int(self.line["tax"]), int(self.line["total"])
+        return self.amount + (round_half_up(tax * self.amount, whole) if whole else 0)
+
+
+def of_unit(session: Session, key: str, source: str) -> UsageCredit | None:
+    """The credit of a unit, by the ledger's name of it."""
+    return session.scalars(
+        select(UsageCredit).where(UsageCredit.key == key, UsageCredit.source == usage_moves.base(source))
+    ).first()
+
+
+def of_invoice(session: Session, invoice_id: str) -> list[UsageCredit]:
+    """The units that were credited on an invoice, or are to be, oldest first."""
+    return list(
+        session.scalars(
+            select(UsageCredit)
+            .where(UsageCredit.stripe_invoice_id == invoice_id)
+            .order_by(UsageCredit.created_at, UsageCredit.identifier)
+        )
+    )
+
+
+def sweep(gateways: Gateways) -> int:
+    """Carry out every credit that is owed, whatever becomes of the others; how many were looked at."""
+    _begin()
+    now = func.clock_timestamp()
+    free = or_(UsageCredit.claimed_until.is_(None), UsageCredit.claimed_until <= now)
+    with unit_of_work(system=True) as session:
+        due = session.execute(
+            select(UsageCredit.workspace_id, UsageCredit.identifier)
+            .where(UsageCredit.state == OPEN, free)
+            .order_by(UsageCredit.updated_at)
+            .limit(BATCH)
+        ).all()
+    for workspace_id, identifier in due:
+        try:
+            carry_out(gateways, workspace_id, identifier)
+        except PortalError as error:
+            log.warning("usage_credit_waits", identifier=identifier, reason=str(error))
+    return len(due)
+
+
+def _begin() -> None:
+    """Make the row of each credit that the outbox owes: one per unit, whatever repeats it."""
+    owed = MeterEvent.state == CREDITING
+    known = (
+        select(UsageCredit.identifier)
+        .where(
+            UsageCredit.workspace_id == MeterEvent.workspace_id,
+            UsageCredit.identifier == MeterEvent.identifier,
+        )
+        .exists()
+    )
+    with unit_of_work(system=True) as session:
+        due = session.execute(
+            select(MeterEvent.workspace_id, MeterEvent.identifier)
+            .where(owed, ~known)
+            .order_by(MeterEvent.at)
+            .limit(BATCH)
+        ).all()
+    for workspace_id, identifier in due:
+        with unit_of_work(workspace_id) as session:
+            row = session.scalars(
+                select(MeterEvent).where(MeterEvent.identifier == identifier, owed).with_for_update()
+            ).first()
+            if row is None:
+                continue
+            source = usage_moves.base(usage_moves.entry_of(session, row).source)
+            values = {"key": row.key, "source": source, "quantity": -row.quantity}
+            session.execute(
+                insert(UsageCredit).values(identifier=identifier, **values).on_conflict_do_nothing()
+            )
+
+
+def carry_out(gateways: Gateways, workspace_id: int, identifier: str) -> None:
+    """Take one credit to its end, unless somebody works on it.
+
+    Raises StripeUnknownError when it is not known what Stripe did: it is taken up again.
+    """
+    if not _claim(workspace_id, identifier):
+        return
+    with unit_of_work(workspace_id) as session:
+        row = _get(session, identifier)
+        try:
+            plan = _plan(session, row)
+        except _Stuck as why:
+            _stick(session, gateways, row, str(why))
+            return
+        if plan is None:
+            # the month's invoice is not final yet
+            row.claimed_until = attempt_states.database_time(session) + WAIT
+            return
+        if plan.amount == 0 or plan.invoice.status == "void":
+            _finish(session, row, plan, note_id=None)
+            return
+    _issue(gateways, workspace_id, row, plan)
+
+
+def _claim(workspace_id: int, identifier: str) -> bool:
+    now = func.clock_timestamp()
+    with unit_of_work(workspace_id) as session:
+        claimed = session.execute(
+            update(UsageCredit)
+            .where(
+                UsageCredit.identifier == identifier,
+                UsageCredit.state == OPEN,
+                or_(UsageCredit.claimed_until.is_(None), UsageCredit.claimed_until <= now),
+            )
+            .values(claimed_until=now + CLAIM, updated_at=now)
+            .returning(UsageCredit.identifier)
+        ).first()
+    return claimed is not None
+
+
+def _get(session: Session, identifier: str) -> UsageCredit:
+    return session.scalars(
+        select(UsageCredit).where(UsageCredit.identifier == identifier).with_for_update()
+    ).one()
+
+
+# --- what it comes to --------------------------------------------------------------------------------
+
+
+def _plan(session: Session, row: UsageCredit) -> Plan | None:
+    """Which line billed the unit and what of it comes back; None while its invoice is not final."""
+    entry = _billed_as(session, row)
+    if entry is None:
+        raise _Stuck("the ledger does not say where the unit was billed")
+    period = session.scalars(select(UsagePeriod).where(UsagePeriod.starts_at == entry.period_start)).one()
+    if period.stripe_invoice_id is None:
+        if period.state == CLOSED:
+            raise _Stuck("no invoice billed the unit's month")
+        return None
+    invoice = session.scalars(select(Invoice).where(Invoice.stripe_id == period.stripe_invoice_id)).one()
+    if row.line_id is not None and row.amount is not None:
+        line = next(line for line in invoice.lines if line.get("id") == row.line_id)
+        return Plan(invoice, line, row.amount)
+    ends = int(period.ends_at.timestamp())
+    lines = [
+        line
+        for line in invoice.lines
+        if line["key"] == row.key and line["period_end"] == ends and not line["proration"]
+    ]
+    return _of_lines(session, row, invoice, lines)
+
+
+def _billed_as(session: Session, row: UsageCredit) -> UsageEntry | None:
+    """The entry that stands for the unit in the month that billed it: the last, if it was moved."""
+    return session.scalars(
+        select(UsageEntry)
+        .where(
+            UsageEntry.key == row.key,
+            or_(
+                UsageEntry.source == row.source,
+                UsageEntry.source.startswith(f"{row.source}{usage_moves.MOVED}", autoescape=True),
+            ),
+            UsageEntry.quantity > 0,
+            UsageEntry.charge == usage_ledger.METER,
+            or_(UsageEntry.kind != usage_ledger.CORRECTION, UsageEntry.source.endswith("-in")),
+        )
+        .order_by(UsageEntry.id.desc())
+        .limit(1)
+    ).first()
+
+
+def _of_lines(
+    session: Session, row: UsageCredit, invoice: Invoice, lines: Sequence[Mapping[str, Any]]
+) -> Plan:
+    """The last units that the lines bill and that were not credited: of a graduated price the cheapest."""
+    if not lines:
+        raise _Stuck("the month's invoice has no line for it")
+    for line in reversed(lines):
+        before = _credited(session, str(line["id"]))
+        left = int(line["quantity"] or 0) - before
+        if left >= row.quantity:
+            return Plan(invoice, line, _share(line, left) - _share(line, left - row.quantity))
+    raise _Stuck("more units would be credited than the invoice bills")
+
+
+def _credited(session: Session, line_id: str) -> int:
+    total = select(func.coalesce(func.sum(UsageCredit.quantity), 0)).where(UsageCredit.line_id == line_id)
+    return int(session.scalar(total) or 0)
+
+
+def _share(line: Mapping[str, Any], quantity: int) -> int:
+    """What so many of the line's units cost; shares of all of them sum to the line."""
+    return round_half_up(int(line["amount"]) * quantity, int(line["quantity"]))
+
+
+# --- having it issued --------------------------------------------------------------------------------
+
+
+def _issue(gateways: Gateways, workspace_id: int, row: UsageCredit, plan: Plan) -> None:
+    note_id = None
+    if row.tried_at is None:
+        parts = _parts(gateways, plan)
+        row = _intend(gateways, workspace_id, row, plan, parts)
+        if row.state != OPEN:
+            return
+    elif gateways.clock.now() - row.tried_at > KEY_LIFETIME:
+        notes = gateways.stripe.invoices.credit_notes(plan.invoice.stripe_id)
+        note_id = next((note.id for note in notes if note.details.get("unit") == row.identifier), None)
+        if note_id is None:
+            _forget_try(workspace_id, row)
+            return
+    try:
+        note_id = note_id or _ask(gateways, row, plan)
+    except StripeRefusedError as refusal:
+        log.warning("usage_credit_refused", identifier=row.identifier, reason=str(refusal))
+        _forget_try(workspace_id, row)
+        return
+    adjustments.refresh_credit_note(gateways, note_id)
+    with unit_of_work(workspace_id) as session:
+        _finish(session, _get(session, row.identifier), plan, note_id=note_id)
+
+
+def _parts(gateways: Gateways, plan: Plan) -> dict[str, int] | None:
+    """Where the money goes, as Stripe's preview agrees to it; None when it agrees to nothing."""
+    invoice: StripeInvoice = gateways.stripe.invoice(plan.invoice.stripe_id)
+    unpaid = invoice.amount_due - invoice.amount_paid if invoice.status == "open" else 0
+    for way in (REFUND, BALANCE):
+        for more in ROUNDING:
+            total = plan.estimate + more
+            paid = total - min(total, unpaid)
+            parts = {way: paid} if paid else {}
+            try:
+                found = gateways.stripe.invoices.preview_note(invoice.id, plan.lines, parts)
+            except StripeRefusedError as refusal:
+                log.info("usage_credit_preview", way=way, total=total, answer=str(refusal))
+                continue
+            return {"total": found} | parts
+    return None
+
+
+def _intend(
+    gateways: Gateways, workspace_id: int, row: UsageCredit, plan: Plan, parts: Mapping[str, int] | None
+) -> UsageCredit:
+    """Commit what is going to be asked for, before it is."""
+    with unit_of_work(workspace_id) as session:
+        found = _get(session, row.identifier)
+        if parts is None:
+            _stick(session, gateways, found, "Stripe agrees to no credit note for it")
+            return found
+        found.stripe_invoice_id, found.line_id = plan.invoice.stripe_id, str(plan.line["id"])
+        found.currency, found.amount = plan.invoice.currency, plan.amount
+        found.total, found.refunded = parts["total"], parts.get(REFUND, 0)
+        found.balance = parts.get(BALANCE, 0)
+        found.tried_at = gateways.clock.now()
+        return found
+
+
+def _ask(gateways: Gateways, row: UsageCredit, plan: Plan) -> str:
+    assert row.tried_at is not None
+    parts = {REFUND: row.refunded or 0, BALANCE: row.balance or 0}
+    return gateways.stripe.invoices.issue_note(
+        plan.invoice.stripe_id,
+        plan.lines,
+        {name: part for name, part in parts.items() if part},
+        memo=memo(row.key, row.source),
+        metadata={"unit": row.identifier, "source": row.source},
+        key=f"{row.identifier}:{int(row.tried_at.timestamp())}",
+    ).id
+
+
+def memo(key: str, source: str) -> str:
+    """What the credit note says it is for, in the invoice's language."""
+    if key == RESOLUTION:
+        conversation_id, _, episode = source.rpartition("#")
+        return f"Resolution taken back: conversation {conversation_id}, episode {episode}"
+    return f"Usage taken back: {key} {source}"
+
+
+def _forget_try(workspace_id: int, row: UsageCredit) -> None:
+    """Nothing was done under that key: it is planned anew, under another."""
+    with unit_of_work(workspace_id) as session:
+        found = _get(session, row.identifier)
+        found.tried_at = found.line_id = found.amount = found.total = None
+        found.claimed_until = attempt_states.database_time(session) + WAIT
+
+
+def _finish(session: Session, row: UsageCredit, plan: Plan, *, note_id: str | None) -> None:
+    row.state, row.claimed_until, row.credit_note_id = DONE, None, note_id
+    row.stripe_invoice_id, row.currency, row.amount = (
+        plan.invoice.stripe_id,
+        plan.invoice.currency,
+        plan.amount,
+    )
+    row.updated_at = attempt_states.database_time(session)
+    _settle(session, row.identifier)
+    audit.record(
+        session,
+        "usage.credited",
+        actor=audit.SYSTEM,
+        after={"source": row.source, "amount": row.total or 0, "credit_note": note_id},
+        invoice_id=plan.invoice.stripe_id,
+    )
+
+
+def _settle(session: Session, identifier: str) -> None:
+    session.execute(
+        update(MeterEvent)
+        .where(MeterEvent.identifier == identifier, MeterEvent.state == CREDITING)
+        .values(state=CREDITED)
+    )
+
+
+def _stick(session: Session, gateways: Gateways, row: UsageCredit, why: str) -> None:
+    """What is owed cannot be given back by this: a person has to."""
+    row.state, row.claimed_until, row.error = STUCK, None, {"code": "stuck", "message": why}
+    incidents.report(
+        session,
+        gateways,
+        "usage_credit_stuck",
+        dedupe_key=f"usage_credit_stuck:{row.identifier}",
+        workspace_id=row.workspace_id,
+        summary=f"A unit was taken back and its price could not be credited: {why}",
+        details={"source": row.source, "key": row.key, "identifier": row.identifier},
+    )
