@@ -32,6 +32,7 @@ from portal.pricing.change import (
     same,
     split,
 )
+from portal.pricing.credits import Coverage, Covered, DrawDown, Lot, LotDrawn, Use, UseDrawn, draw
 from portal.pricing.discount import Discount
 from portal.pricing.errors import PricingError
 from portal.pricing.forecast import Forecast, Range, forecast
@@ -55,9 +56,12 @@ __all__ = [
     "Catalog",
     "Change",
     "ChangeLine",
+    "Coverage",
+    "Covered",
     "CreditBand",
     "Credits",
     "Discount",
+    "DrawDown",
     "Episode",
     "Event",
     "Forecast",
@@ -66,6 +70,8 @@ __all__ = [
     "Item",
     "Lasting",
     "Line",
+    "Lot",
+    "LotDrawn",
     "Money",
     "Month",
     "Part",
@@ -87,11 +93,14 @@ __all__ = [
     "UsageEstimate",
     "UsageLine",
     "UsageRate",
+    "Use",
+    "UseDrawn",
     "catalog",
     "catalogs",
     "change",
     "current_catalog",
     "decimal_text",
+    "draw",
     "episodes",
     "forecast",
     "instalment",

@@ -1,8 +1,12 @@
 """``python -m portal.pricing``: one JSON object in, one out; for sales tools and the offline bill check.
 
-Operations: ``quote``, ``prorate``, ``rate``, ``resolve``, ``catalogs``. Amounts are integers in minor units,
-rates and unit amounts decimal strings in minor units, times unix seconds. ``"explain": true`` adds the trace
-to every line, and to a resolution its episodes.
+Operations: ``quote``, ``prorate``, ``rate``, ``resolve``, ``draw``, ``catalogs``. Amounts are integers in
+minor units, rates and unit amounts decimal strings in minor units, times unix seconds. ``"explain": true``
+adds the trace to every line, to a resolution its episodes, and to a draw-down what covered each use.
+
+``{"op": "draw", "lots": [{"id", "units", "starts_at"?, "expires_at"}], "uses": [{"at", "units"}], "now"}``
+answers ``{"lots": [{"id", "used", "left", "lapsed"}], "uncovered"}``, with ``explain`` also ``uses`` and
+``owed``. A lot covers ``starts_at`` ≤ at < ``expires_at``; without ``starts_at``, all before its end.
 """
 
 import json
@@ -11,6 +15,7 @@ from contextlib import suppress
 from typing import BinaryIO, NoReturn, TextIO
 
 from portal.pricing.checks import one_of, shown, whole
+from portal.pricing.credits import Lot, Use, draw
 from portal.pricing.discount import Discount
 from portal.pricing.errors import PricingError, inside
 from portal.pricing.loading import catalog, catalogs
@@ -121,6 +126,7 @@ def _answer(document: object) -> dict[str, object]:
         "prorate": _prorate,
         "rate": _rate,
         "resolve": _resolve,
+        "draw": _draw,
         "catalogs": _catalogs,
     }
     operation = one_of(fields(document, "").text("op"), "op", tuple(operations))
@@ -201,6 +207,28 @@ def _event(param: str, item: object) -> Event:
     event_type, at = given.text("type"), _time(given, "at")
     with inside(param):
         return Event(event_type, at)
+
+
+def _draw(document: object) -> dict[str, object]:
+    given = fields(document, "", "op", "lots", "uses", "now", "explain")
+    lots = [_lot(param, item) for param, item in given.items("lots")]
+    uses = [_use(param, item) for param, item in given.items("uses")]
+    return draw(lots, uses, now=given.whole("now")).as_dict(explain=given.flag("explain"))
+
+
+def _lot(param: str, item: object) -> Lot:
+    given = fields(item, param, "id", "units", "starts_at", "expires_at")
+    lot_id, units, expires_at = given.text("id"), given.whole("units"), given.whole("expires_at")
+    starts_at = given.whole("starts_at") if given.has("starts_at") else 0
+    with inside(param):
+        return Lot(lot_id, units, expires_at, starts_at)
+
+
+def _use(param: str, item: object) -> Use:
+    given = fields(item, param, "at", "units")
+    at, units = given.whole("at"), given.whole("units")
+    with inside(param):
+        return Use(at, units)
 
 
 def _time(given: Fields, key: str) -> int:

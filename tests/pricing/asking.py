@@ -47,6 +47,15 @@ RESOLVE: dict[str, Any] = {
     "events": [{"type": "ai_answered", "at": 1_790_000_000}, {"type": "customer_asked", "at": 1_790_000_060}],
     "now": 1_790_086_400,
 }
+DRAW: dict[str, Any] = {
+    "op": "draw",
+    "lots": [
+        {"id": "2026", "units": 600, "starts_at": 1_793_000_000, "expires_at": 1_825_000_000},
+        {"id": "2027", "units": 1_200, "starts_at": 1_824_000_000, "expires_at": 1_856_000_000},
+    ],
+    "uses": [{"at": 1_830_000_000, "units": 50}, {"at": 1_800_000_000, "units": 640}],
+    "now": 1_831_000_000,
+}
 
 
 @dataclass(frozen=True)
