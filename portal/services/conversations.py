@@ -1,11 +1,10 @@
 """Conversation events taken in: each once, whatever the order and however often they are sent.
 
-A batch is one transaction of a few statements for all of its events. Conversations are locked in buckets, a
-fixed number per workspace, so that a batch of a thousand takes few locks and always in the same order;
-whoever holds a conversation's bucket sees all of its events and is the only one who derives its units.
+A batch is one transaction of a few statements for all of its events. Its conversations are locked, or if they
+are many, their whole workspace: whoever holds a conversation sees all of its events and is the only one who
+derives its units.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from portal.gateways import Gateways
 from portal.pricing.outcomes import EVENT_TYPES
-from portal.services import outcomes, subscriptions, units
+from portal.services import bulk, outcomes, subscriptions, units
 from portal.services.units import Happened
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
@@ -46,39 +45,49 @@ REASONS = {
     "conversation_full": f"The conversation has {EVENTS_PER_CONVERSATION} events already.",
 }
 
-_BUCKETS = 64
-# apart from the other advisory locks, whose keys are hashes
-_LOCKS = 0x636F << 48
-
+# Keys apart from other advisory locks', which are hashes of all 64 bits. A batch takes few of them at a time:
+# the server has room for some 64 in each of its connections.
+_OF_CONVERSATION, _OF_WORKSPACE = 0x636F << 48, 0x6370 << 48
+MOST_LOCKS = 64
+_LIVE, _BOUGHT = bulk.array(subscriptions.LIVE), bulk.array(subscriptions.BOUGHT)
+# The workspace's first, in the order of the keys; with the question that has to be asked anyway.
+# Prepared plans outlive the moment: one made while a table was small would read all of it ever after.
 LOCK = """
-SELECT pg_advisory_xact_lock(k), EXISTS (
-  SELECT FROM subscription WHERE status = ANY(%(live)s) AND access = ANY(%(bought)s))
-FROM unnest(%(keys)s::bigint[]) AS k
+SELECT CASE WHEN %(shared)s AND i = 1 THEN pg_advisory_xact_lock_shared(k)::text
+  ELSE pg_advisory_xact_lock(k)::text END,
+  EXISTS (SELECT FROM subscription WHERE status = ANY(%(live)s::text[]) AND access = ANY(%(bought)s::text[])),
+  set_config('enable_seqscan', 'off', true)
+FROM unnest(%(keys)s::bigint[]) WITH ORDINALITY AS u (k, i)
 """
-KNOWN = "SELECT DISTINCT conversation_id FROM resolution WHERE conversation_id = ANY(%(ids)s)"
-# A statement sees what was there when it began: that comes back beside what is added
+KNOWN = "SELECT DISTINCT conversation_id FROM resolution WHERE conversation_id = ANY(%(ids)s::text[])"
+# A statement sees what was there when it began: that comes back beside what is added. Looked up one by one
+# (OFFSET 0 keeps it so), or a plan that was made without statistics reads all conversations of a workspace.
 ADD = """
 WITH sent AS MATERIALIZED (
-  SELECT * FROM json_to_recordset(%(events)s::json) AS s
-    (id text, conversation_id text, type text, occurred_at timestamptz, channel text, test boolean)
+  SELECT * FROM unnest(%(id)s::text[], %(conversation_id)s::text[], %(type)s::text[],
+    %(occurred_at)s::timestamptz[], %(channel)s::text[], %(test)s::boolean[])
+    AS s (id, conversation_id, type, occurred_at, channel, test)
+), before AS MATERIALIZED (
+  SELECT e.* FROM (SELECT DISTINCT conversation_id FROM sent) s, LATERAL (
+    SELECT id, conversation_id, type, occurred_at, channel, test FROM conversation_event e
+    WHERE e.workspace_id = %(workspace)s AND e.conversation_id = s.conversation_id OFFSET 0) e
 ), added AS (
   INSERT INTO conversation_event
     (workspace_id, id, conversation_id, type, occurred_at, channel, test, received_at)
-  SELECT %(workspace)s, id, conversation_id, type, occurred_at, channel, test, %(now)s FROM sent s
-  WHERE NOT EXISTS (
-    SELECT FROM conversation_event e
-    WHERE e.workspace_id = %(workspace)s AND e.conversation_id = s.conversation_id OFFSET %(full)s)
+  SELECT %(workspace)s, id, conversation_id, type, occurred_at, channel, test, %(now)s FROM sent
+  WHERE conversation_id NOT IN (SELECT conversation_id FROM before GROUP BY 1 HAVING count(*) >= %(most)s)
   ORDER BY id
   ON CONFLICT DO NOTHING
   RETURNING id
 )
-SELECT true AS added, id, null, null, null, null, null FROM added
+SELECT id, conversation_id, type, occurred_at, channel, test, true AS stored FROM before
 UNION ALL
-SELECT false, e.id, e.conversation_id, e.type, e.occurred_at, e.channel, e.test
-FROM conversation_event e WHERE e.conversation_id IN (SELECT conversation_id FROM sent)
+SELECT id, null, null, null, null, null, false FROM sent WHERE id NOT IN (SELECT id FROM added)
 """
+EVENT = ("id", "conversation_id", "type", "occurred_at", "channel", "test")
 STORED = """
-SELECT id, conversation_id, type, occurred_at, channel, test FROM conversation_event WHERE id = ANY(%(ids)s)
+SELECT id, conversation_id, type, occurred_at, channel, test FROM conversation_event
+WHERE id = ANY(%(ids)s::text[])
 """
 
 
@@ -197,17 +206,23 @@ def _take_in(
 
 def _lock(session: Session, workspace_id: int, wanted: Mapping[str, ConversationEvent]) -> bool:
     """Lock the conversations; whether the workspace has a live subscription."""
-    buckets = {crc32(event.conversation_id.encode()) % _BUCKETS for event in wanted.values()}
-    keys = [_LOCKS + workspace_id * _BUCKETS + bucket for bucket in sorted(buckets)]
-    words = {"live": list(subscriptions.LIVE), "bought": list(subscriptions.BOUGHT)}
-    rows = session.connection().exec_driver_sql(LOCK, {"keys": keys, **words}).all()
-    return bool(rows[0][1])
+    of_workspace = f"{workspace_id}:".encode()
+    keys = {crc32(of_workspace + event.conversation_id.encode()) for event in wanted.values()}
+    few = len(keys) < MOST_LOCKS
+    locked = sorted(keys) if few else []
+    values = {
+        "shared": few,
+        "keys": bulk.array([_OF_WORKSPACE + workspace_id, *(_OF_CONVERSATION + key for key in locked)]),
+        "live": _LIVE,
+        "bought": _BOUGHT,
+    }
+    return bool(bulk.run(session, LOCK, values)[0][1])
 
 
 def _known(session: Session, wanted: Mapping[str, ConversationEvent]) -> set[str]:
     """The conversations that have a unit: what is said about them may take back what was charged."""
     ids = {event.conversation_id for event in wanted.values()}
-    return {row[0] for row in session.connection().exec_driver_sql(KNOWN, {"ids": list(ids)})}
+    return {row[0] for row in bulk.run(session, KNOWN, {"ids": bulk.array(list(ids))})}
 
 
 Stored = dict[str, dict[str, ConversationEvent]]
@@ -217,16 +232,19 @@ def _add(
     session: Session, workspace_id: int, wanted: Mapping[str, ConversationEvent], now: datetime
 ) -> tuple[list[str], Stored]:
     """Insert the events; the ids of those that are new, and what was there of their conversations, by id."""
-    body = json.dumps([_plain(event) for event in wanted.values()])
-    values = {"events": body, "workspace": workspace_id, "now": now, "full": EVENTS_PER_CONVERSATION - 1}
-    added: list[str] = []
+    values = bulk.columns(list(wanted.values()), EVENT) | {
+        "workspace": workspace_id,
+        "now": now,
+        "most": EVENTS_PER_CONVERSATION,
+    }
+    repeated = set[str]()
     before: Stored = {}
-    for new, *row in session.connection().exec_driver_sql(ADD, values):
-        if new:
-            added.append(row[0])
-        else:
+    for *row, stored in bulk.run(session, ADD, values):
+        if stored:
             before.setdefault(row[1], {})[row[0]] = ConversationEvent(*row)
-    return added, before
+        else:
+            repeated.add(row[0])
+    return [id for id in wanted if id not in repeated], before
 
 
 def _stored(session: Session, ids: Sequence[str], before: Stored) -> dict[str, ConversationEvent]:
@@ -236,7 +254,7 @@ def _stored(session: Session, ids: Sequence[str], before: Stored) -> dict[str, C
     known = {id: event for events in before.values() for id, event in events.items()}
     elsewhere = [id for id in ids if id not in known]
     if elsewhere:
-        for row in session.connection().exec_driver_sql(STORED, {"ids": elsewhere}):
+        for row in bulk.run(session, STORED, {"ids": bulk.array(elsewhere)}):
             known[row[0]] = ConversationEvent(*row)
     return {id: known[id] for id in ids if id in known}
 
@@ -266,14 +284,3 @@ def _follow(
 
 def _happened(event: ConversationEvent) -> Happened:
     return Happened(event.type, event.occurred_at, event.channel, event.test)
-
-
-def _plain(event: ConversationEvent) -> dict[str, object]:
-    return {
-        "id": event.id,
-        "conversation_id": event.conversation_id,
-        "type": event.type,
-        "occurred_at": event.occurred_at.isoformat(),
-        "channel": event.channel,
-        "test": event.test,
-    }

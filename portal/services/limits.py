@@ -16,7 +16,7 @@ from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
 from portal.models import Allowance, CapRaise, UsageLimit
-from portal.services import allowances, audit, members, spending, subscriptions, usage_prices
+from portal.services import allowances, audit, bulk, members, spending, subscriptions, usage_prices
 from portal.services.allowances import ASK_APPROVER, HAND_OVER, OVER_CAP, STOP, State
 from portal.services.ids import new_id
 from portal.services.members import Person
@@ -323,10 +323,10 @@ def charge_for(session: Session, period: Period, units: int, now: datetime) -> l
     hard cap. To be called in the transaction that writes them to the ledger.
     """
     values = _values(session, period, units, now)
-    row = session.connection().exec_driver_sql(CHARGE, values).first()
-    if row is None and allowances.locked(session, now).period_start == period.starts_at:
-        row = session.connection().exec_driver_sql(CHARGE, values).first()
-    within = int(row.within) if row else _within(session, period, units)
+    rows = bulk.run(session, CHARGE, values)
+    if not rows and allowances.locked(session, now).period_start == period.starts_at:
+        rows = bulk.run(session, CHARGE, values)
+    within = int(rows[0][0]) if rows else _within(session, period, units)
     return [TRIAL if period.trial else METER] * within + [OVER_CAP] * (units - within)
 
 
@@ -344,7 +344,7 @@ def taken_back(session: Session, period: Period, units: int, now: datetime) -> N
     So a reversal makes room where the invoice becomes smaller by it: in the open period. Not for those that
     were over the cap, which never took any.
     """
-    session.connection().exec_driver_sql(TAKE_BACK, _values(session, period, units, now))
+    bulk.run(session, TAKE_BACK, _values(session, period, units, now))
 
 
 def _values(session: Session, period: Period, units: int, now: datetime) -> dict[str, object]:

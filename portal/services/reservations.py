@@ -19,7 +19,7 @@ from portal.db import run_alone, unit_of_work
 from portal.errors import N_, NotFoundError
 from portal.gateways import Gateways
 from portal.models import Allowance, Reservation, Resolution
-from portal.services import allowances, subscriptions
+from portal.services import allowances, bulk, subscriptions
 from portal.services.allowances import ANSWERED, HELD, RELEASED, SETTLED, State
 from portal.services.ids import new_id
 
@@ -70,8 +70,8 @@ WITH row AS (
     SELECT FROM allowance WHERE workspace_id = %(workspace)s FOR UPDATE
 ), turned AS (
     UPDATE reservation SET state = '{ANSWERED}'
-    WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(conversations)s) AND state = '{HELD}'
-        AND EXISTS (SELECT FROM row)
+    WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(conversations)s::text[])
+        AND state = '{HELD}' AND EXISTS (SELECT FROM row)
     RETURNING id
 )
 UPDATE allowance SET held = held + %(units)s - (SELECT count(*) FROM turned), changed_at = %(now)s
@@ -83,8 +83,8 @@ WITH row AS (
     SELECT FROM allowance WHERE workspace_id = %(workspace)s FOR UPDATE
 ), turned AS (
     UPDATE reservation SET state = '{SETTLED}', settled_at = %(now)s
-    WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(conversations)s) AND state = '{ANSWERED}'
-        AND EXISTS (SELECT FROM row)
+    WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(conversations)s::text[])
+        AND state = '{ANSWERED}' AND EXISTS (SELECT FROM row)
     RETURNING id
 )
 UPDATE allowance SET held = held - %(units)s, changed_at = %(now)s
@@ -266,14 +266,14 @@ def _follow(session: Session, statement: str, conversation_ids: Collection[str],
         return
     values = {
         "workspace": session.info["workspace_id"],
-        "conversations": list(conversation_ids),
+        "conversations": bulk.array(list(conversation_ids)),
         "units": len(conversation_ids),
         "now": now,
     }
-    if session.connection().exec_driver_sql(statement, values).first() is None:
+    if not bulk.run(session, statement, values):
         # the first that this workspace ever uses
         allowances.locked(session, now)
-        session.connection().exec_driver_sql(statement, values)
+        bulk.run(session, statement, values)
 
 
 # --- sweeping ------------------------------------------------------------------------------------------

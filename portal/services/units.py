@@ -1,6 +1,5 @@
 """The units of conversations: derived from their events by ``pricing.outcomes``, read and written in sets."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -9,10 +8,12 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from portal.pricing import outcomes as rules
+from portal.services import bulk
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000  # in the unit in which the rules are asked: microseconds
 WINDOW = rules.DAY * SECOND
+DAY = timedelta(seconds=rules.DAY)
 
 SOURCE_TIMES = "~"
 ACCEPTED = "accepted"  # of a contest
@@ -55,7 +56,7 @@ class Unit:
 
 COLUMNS = tuple(field.name for field in fields(Unit))
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM resolution"  # noqa: S608
-LOAD = f"{SELECT} WHERE conversation_id = ANY(%(ids)s) ORDER BY conversation_id, episode FOR UPDATE"
+LOAD = f"{SELECT} WHERE conversation_id = ANY(%(ids)s::text[]) ORDER BY conversation_id, episode FOR UPDATE"
 DUE = (
     f"{SELECT} WHERE state = 'pending' AND matures_at <= %(now)s"
     " ORDER BY matures_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED"
@@ -71,8 +72,8 @@ _TYPES = {
 }
 STORE = f"""
 INSERT INTO resolution (workspace_id, {", ".join(COLUMNS)})
-SELECT %(workspace)s, {", ".join(COLUMNS)} FROM json_to_recordset(%(units)s::json)
-  AS s ({", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in COLUMNS)})
+SELECT %(workspace)s, s.* FROM unnest(
+  {", ".join(f"%({name})s::{_TYPES.get(name, 'text')}[]" for name in COLUMNS)}) AS s
 ON CONFLICT (workspace_id, conversation_id, episode) DO UPDATE SET
   {", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in _KEY)}
 """  # noqa: S608
@@ -98,18 +99,27 @@ def derive(conversation_id: str, events: Sequence[Happened], now: datetime) -> l
 
     A sender's clock may be ahead by a few minutes: what it says has happened has happened.
     """
-    latest = max(now, max(event.at for event in events))
-    found = rules.episodes(
-        [rules.Event(event.type, _micros(event.at)) for event in events],
-        now=_micros(latest),
-        test=any(event.test for event in events),
-        window=WINDOW,
-    )
-    return [_unit(conversation_id, episode, events) for episode in found]
+    latest, test = now, False
+    # the instants that the rules answer with are those that they were asked with, or a day after one
+    moments: dict[int | None, datetime] = {}
+    asked = []
+    for event in events:
+        micros = _micros(event.at)
+        moments[micros] = event.at
+        moments[micros + WINDOW] = event.at + DAY
+        latest, test = max(latest, event.at), test or event.test
+        asked.append(rules.Event(event.type, micros))
+    found = rules.episodes(asked, now=_micros(latest), test=test, window=WINDOW)
+    return [_unit(conversation_id, episode, events, moments) for episode in found]
 
 
-def _unit(conversation_id: str, episode: rules.Episode, events: Sequence[Happened]) -> Unit:
-    answered_at = _moment(episode.answered_at)
+def _unit(
+    conversation_id: str,
+    episode: rules.Episode,
+    events: Sequence[Happened],
+    moments: Mapping[int | None, datetime],
+) -> Unit:
+    answered_at = moments.get(episode.answered_at)
     return Unit(
         conversation_id,
         episode.number,
@@ -118,27 +128,22 @@ def _unit(conversation_id: str, episode: rules.Episode, events: Sequence[Happene
         episode.because,
         _channel(events, answered_at),
         answered_at,
-        _moment(episode.matures_at),
-        _moment(episode.billable_at),
-        _moment(episode.reversed_at),
+        moments.get(episode.matures_at),
+        moments.get(episode.billable_at),
+        moments.get(episode.reversed_at),
     )
 
 
 def _channel(events: Sequence[Happened], answered_at: datetime | None) -> str:
     """Where it was answered; before that, where the conversation began."""
-    if len(events) == 1:
-        return events[0].channel
-    answers = [e.channel for e in events if e.type == rules.AI_ANSWERED and e.at == answered_at]
-    return min(answers) if answers else min((e.at, e.channel) for e in events)[1]
+    if answered_at is None:
+        return min((event.at, event.channel) for event in events)[1]
+    return min(e.channel for e in events if e.at == answered_at and e.type == rules.AI_ANSWERED)
 
 
 def _micros(at: datetime) -> int:
     since = at - EPOCH
     return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
-
-
-def _moment(micros: int | None) -> datetime | None:
-    return None if micros is None else EPOCH + timedelta(microseconds=micros)
 
 
 def carry_over(unit: Unit, known: Unit | None) -> Unit:
@@ -175,51 +180,25 @@ def nothing_left(known: Unit) -> Unit:
 def load(session: Session, conversation_ids: Iterable[str]) -> dict[str, list[Unit]]:
     """The known units of conversations, the first episode first, locked."""
     found: dict[str, list[Unit]] = {}
-    for row in session.connection().exec_driver_sql(LOAD, {"ids": list(conversation_ids)}):
+    for row in bulk.run(session, LOAD, {"ids": bulk.array(list(conversation_ids))}):
         found.setdefault(row[0], []).append(Unit(*row))
     return found
 
 
 def due(session: Session, now: datetime, limit: int) -> list[Unit]:
     """Units that are to become billable, the first due first, locked; not those that somebody works on."""
-    rows = session.connection().exec_driver_sql(DUE, {"now": now, "limit": limit})
-    return [Unit(*row) for row in rows]
+    return [Unit(*row) for row in bulk.run(session, DUE, {"now": now, "limit": limit})]
 
 
 def store(session: Session, workspace_id: int, units: Sequence[Unit]) -> None:
     """Write units over what is known of them; one whose episode is none any more and never counted goes."""
     kept = [unit for unit in units if not _is_nothing(unit)]
     if kept:
-        body = json.dumps([_plain(unit) for unit in kept])
-        session.connection().exec_driver_sql(STORE, {"units": body, "workspace": workspace_id})
+        values = bulk.columns(kept, COLUMNS) | {"workspace": workspace_id}
+        bulk.run(session, STORE, values)
     for unit in filter(_is_nothing, units):
-        key = {"conversation_id": unit.conversation_id, "episode": unit.episode}
-        session.connection().exec_driver_sql(REMOVE, key)
+        bulk.run(session, REMOVE, {"conversation_id": unit.conversation_id, "episode": unit.episode})
 
 
 def _is_nothing(unit: Unit) -> bool:
     return unit.state == rules.OPEN and unit.episode > 1 and not unit.times
-
-
-def _plain(unit: Unit) -> Mapping[str, object]:
-    return {
-        "conversation_id": unit.conversation_id,
-        "episode": unit.episode,
-        "state": unit.state,
-        "kind": unit.kind,
-        "because": unit.because,
-        "channel": unit.channel,
-        "answered_at": _text(unit.answered_at),
-        "matures_at": _text(unit.matures_at),
-        "billable_at": _text(unit.billable_at),
-        "reversed_at": _text(unit.reversed_at),
-        "period_start": _text(unit.period_start),
-        "charge": unit.charge,
-        "counts": unit.counts,
-        "times": unit.times,
-        "contest": unit.contest,
-    }
-
-
-def _text(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()

@@ -1,8 +1,7 @@
 """The ledger of usage: entries with their rollup and what Stripe is to be told, written in one statement."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import delete, func, select, text
@@ -10,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal.gateways.jobs import soon
 from portal.models import UsageDay, UsagePeriod
-from portal.services import meter_events
+from portal.services import bulk, meter_events
 
 # kinds: a resolution, its reversal, another key's units, and what was never to be counted in hindsight
 BILLABLE, REVERSAL, USAGE, CORRECTION = "billable", "reversal", "usage", "correction"
@@ -41,10 +40,11 @@ FROM usage_entry WHERE period_start = :period AND key = :key GROUP BY 1, 2, 3, 4
 
 WRITE = f"""
 WITH sent AS MATERIALIZED (
-  SELECT * FROM json_to_recordset(%(entries)s::json) AS s (
-    period_start timestamptz, key text, source text, kind text, basis text, quantity bigint, at timestamptz,
-    channel text, charge text, note text, occurred_at timestamptz, sent_quantity bigint,
-    outbox text, identifier text)
+  SELECT * FROM unnest(%(period_start)s::timestamptz[], %(key)s::text[], %(source)s::text[], %(kind)s::text[],
+    %(quantity)s::bigint[], %(at)s::timestamptz[], %(channel)s::text[], %(charge)s::text[], %(basis)s::text[],
+    %(note)s::text[], %(occurred_at)s::timestamptz[], %(sent_quantity)s::bigint[], %(outbox)s::text[],
+    %(identifier)s::text[]) AS s (period_start, key, source, kind, quantity, at, channel, charge, basis,
+    note, occurred_at, sent_quantity, outbox, identifier)
 ), entry AS (
   INSERT INTO usage_entry (workspace_id, period_start, key, source, kind, basis, quantity, at, channel,
     charge, note, occurred_at, sent_quantity)
@@ -67,7 +67,7 @@ WITH sent AS MATERIALIZED (
   FROM (SELECT period_start, sum(quantity) AS quantity FROM entry WHERE key = 'resolution' GROUP BY 1) s
   WHERE p.workspace_id = %(workspace)s AND p.starts_at = s.period_start
 )
-SELECT source FROM entry
+SELECT count(*) FROM entry
 """  # noqa: S608 (all of it is ours)
 
 
@@ -91,20 +91,19 @@ class Entry:
     identifier: str | None = None
 
 
-def write(
-    session: Session, workspace_id: int, entries: Sequence[Entry], *, customer_id: str | None
-) -> set[str]:
-    """Add entries, their sums and the outbox's rows; the sources of those that were not there before.
+ENTRY = tuple(field.name for field in fields(Entry))
+
+
+def write(session: Session, workspace_id: int, entries: Sequence[Entry], *, customer_id: str | None) -> int:
+    """Add entries, their sums and the outbox's rows; how many were not there before.
 
     The periods' rows are locked by the caller, so that sums are written one after the other.
     """
     if any(entry.outbox for entry in entries):
         soon(session, meter_events.REPORT)
-    body = json.dumps([_plain(entry) for entry in entries])
-    found = session.connection().exec_driver_sql(
-        WRITE, {"entries": body, "workspace": workspace_id, "customer": customer_id}
-    )
-    return {row[0] for row in found}
+    values = bulk.columns(entries, ENTRY) | {"workspace": workspace_id, "customer": customer_id}
+    [(added,)] = bulk.run(session, WRITE, values)
+    return int(added)
 
 
 def charged(session: Session, period_start: datetime, key: str) -> int:
@@ -122,22 +121,3 @@ def rebuild(session: Session, period_start: datetime, key: str) -> None:
     own = (UsageDay.period_start == period_start, UsageDay.key == key)
     session.execute(delete(UsageDay).where(*own))
     session.execute(REBUILD, {"period": period_start, "key": key})
-
-
-def _plain(entry: Entry) -> dict[str, object]:
-    return {
-        "period_start": entry.period_start.isoformat(),
-        "key": entry.key,
-        "source": entry.source,
-        "kind": entry.kind,
-        "quantity": entry.quantity,
-        "at": entry.at.isoformat(),
-        "channel": entry.channel,
-        "charge": entry.charge,
-        "basis": entry.basis,
-        "note": entry.note,
-        "occurred_at": entry.occurred_at.isoformat() if entry.occurred_at else None,
-        "sent_quantity": entry.sent_quantity,
-        "outbox": entry.outbox,
-        "identifier": entry.identifier,
-    }

@@ -14,7 +14,7 @@ from portal.gateways import Gateways
 from portal.gateways import stripe_words as words
 from portal.models import Allowance, CatalogPrice, Subscription, UsageDay, UsagePeriod
 from portal.pricing import periods as calendar
-from portal.services import subscriptions
+from portal.services import bulk, subscriptions
 
 RESOLUTION = "resolution"
 OPEN, CLOSED = "open", "closed"
@@ -92,13 +92,11 @@ def locked(session: Session, *, since: datetime, until: datetime, now: datetime)
 
     A period that Stripe has begun and not yet told of is opened ahead: the calendar says when it ends.
     """
-    connection = session.connection()
-    rows = connection.exec_driver_sql(LOCKED, {"since": since}).all()
-    last = rows[-1].ends_at if rows else None
+    rows = bulk.run(session, LOCKED, {"since": since})
+    last = rows[-1][1] if rows else None
     if (last is None or last <= max(until, now)) and _open_ahead(session, max(until, now)):
-        rows = connection.exec_driver_sql(LOCKED, {"since": since}).all()
-    periods = [Period(row.starts_at, row.ends_at, row.state, row.trial, row.used) for row in rows]
-    return Periods(periods, now, rows[-1].customer_id if rows else None)
+        rows = bulk.run(session, LOCKED, {"since": since})
+    return Periods([Period(*row[:-1]) for row in rows], now, rows[-1][-1] if rows else None)
 
 
 def follow(session: Session, subscription: Subscription) -> None:

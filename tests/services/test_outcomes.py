@@ -172,7 +172,7 @@ def test_after_the_subscription_a_reversal_is_owed_as_a_credit_note(
         ("accepted", None),
         ("rejected", "no_subscription"),
     ]
-    assert ledger(acme)[-1] == ("reversal", -1, clock.now(), BEGAN, "meter", "after_end")
+    assert ledger(acme)[-1] == ("reversal", -1, clock.now(), BEGAN, "credited", "after_end")
     assert (outbox(acme), acme.balanced()) == ([("sent", 1), ("crediting", -1)], True)
 
 
