@@ -39,6 +39,7 @@ from portal.pricing.forecast import Forecast, Range, forecast
 from portal.pricing.loading import catalog, catalogs, current_catalog
 from portal.pricing.money import Money, decimal_text, line_amount
 from portal.pricing.outcomes import Episode, Event, episodes, resolve
+from portal.pricing.packs import Offer, Pack, offer, pack
 from portal.pricing.proration import BilledItem, Proration, ProrationLine, prorate
 from portal.pricing.quote import Line, Quote, UsageEstimate, UsageLine, quote
 from portal.pricing.replay import Month, Part, Replay, ReplayedMonth, replay
@@ -74,6 +75,8 @@ __all__ = [
     "LotDrawn",
     "Money",
     "Month",
+    "Offer",
+    "Pack",
     "Part",
     "Price",
     "PricingError",
@@ -105,6 +108,8 @@ __all__ = [
     "forecast",
     "instalment",
     "line_amount",
+    "offer",
+    "pack",
     "plain",
     "prorate",
     "quote",

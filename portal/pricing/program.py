@@ -1,12 +1,18 @@
 """``python -m portal.pricing``: one JSON object in, one out; for sales tools and the offline bill check.
 
-Operations: ``quote``, ``prorate``, ``rate``, ``resolve``, ``draw``, ``catalogs``. Amounts are integers in
-minor units, rates and unit amounts decimal strings in minor units, times unix seconds. ``"explain": true``
-adds the trace to every line, to a resolution its episodes, and to a draw-down what covered each use.
+Operations: ``quote``, ``prorate``, ``rate``, ``resolve``, ``draw``, ``pack``, ``catalogs``. Amounts are
+integers in minor units, rates and unit amounts decimal strings in minor units, times unix seconds.
+``"explain": true`` adds the trace to every line, to a resolution its episodes, and to a draw-down what
+covered each use.
 
 ``{"op": "draw", "lots": [{"id", "units", "starts_at"?, "expires_at"}], "uses": [{"at", "units"}], "now"}``
 answers ``{"lots": [{"id", "used", "left", "lapsed"}], "uncovered"}``, with ``explain`` also ``uses`` and
 ``owed``. A lot covers ``starts_at`` ≤ at < ``expires_at``; without ``starts_at``, all before its end.
+
+``{"op": "pack", "catalog", "units", "unit_amount"?}`` answers ``{"usage", "currency", "units",
+"unit_amount", "percent_off", "amount", "discount", "total", "saving", "unit_price", "grant", "catalog",
+"offer"}``. ``offer`` is null, or the larger pack that costs no more, with ``costs_less_by`` and ``because``.
+Without ``unit_amount``, the customer's own price of a unit by use, the catalogue's counts.
 """
 
 import json
@@ -21,6 +27,7 @@ from portal.pricing.errors import PricingError, inside
 from portal.pricing.loading import catalog, catalogs
 from portal.pricing.money import decimal_text
 from portal.pricing.outcomes import BECAUSE, Event, episodes
+from portal.pricing.packs import offer
 from portal.pricing.proration import MAX_TIME, BilledItem, prorate
 from portal.pricing.quote import quote
 from portal.pricing.reading import Fields, UnreadNumber, fields
@@ -127,6 +134,7 @@ def _answer(document: object) -> dict[str, object]:
         "rate": _rate,
         "resolve": _resolve,
         "draw": _draw,
+        "pack": _pack,
         "catalogs": _catalogs,
     }
     operation = one_of(fields(document, "").text("op"), "op", tuple(operations))
@@ -229,6 +237,14 @@ def _use(param: str, item: object) -> Use:
     at, units = given.whole("at"), given.whole("units")
     with inside(param):
         return Use(at, units)
+
+
+def _pack(document: object) -> dict[str, object]:
+    given = fields(document, "", "op", "catalog", "units", "unit_amount", "explain")
+    sold = catalog(given.text("catalog"))
+    unit_amount = given.decimal("unit_amount") if given.has("unit_amount") else None
+    found = offer(given.whole("units"), catalog=sold, unit_amount=unit_amount)
+    return found.as_dict(explain=given.flag("explain"))
 
 
 def _time(given: Fields, key: str) -> int:

@@ -28,7 +28,7 @@ class Reason:
 
     ``rule`` names the step for pages that word it themselves: ``price``, ``line_percent``, ``line_amount``,
     ``order_percent``, ``order_amount``, ``included``, ``graduated``, ``volume``, ``proration_credit``,
-    ``proration_debit``. ``formula`` is written with the names of the inputs.
+    ``proration_debit``, ``pack_percent``, ``grant``. ``formula`` is written with the names of the inputs.
     """
 
     rule: str

@@ -56,6 +56,7 @@ DRAW: dict[str, Any] = {
     "uses": [{"at": 1_830_000_000, "units": 50}, {"at": 1_800_000_000, "units": 640}],
     "now": 1_831_000_000,
 }
+PACK: dict[str, Any] = {"op": "pack", "catalog": "2026-11", "units": 599}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.pricing.program import MAX_INPUT_BYTES, main
-from tests.pricing.asking import DRAW, PRORATE, QUOTE, RATE, RESOLVE, ask
+from tests.pricing.asking import DRAW, PACK, PRORATE, QUOTE, RATE, RESOLVE, ask
 
 OPEN = {"up_to": None, "unit_amount": "1"}
 
@@ -323,7 +323,7 @@ nonsense = st.recursive(
 @st.composite
 def spoilt(draw: st.DrawFn) -> object:
     """A good request with one of its values, at any depth, replaced by anything."""
-    document = json.loads(json.dumps(draw(st.sampled_from([QUOTE, PRORATE, RATE, RESOLVE, DRAW]))))
+    document = json.loads(json.dumps(draw(st.sampled_from([QUOTE, PRORATE, RATE, RESOLVE, DRAW, PACK]))))
     inner: Any = document
     while True:
         key = draw(
