@@ -130,20 +130,23 @@ class _Terms:
     unit_amount: Decimal
 
     def percent_off(self, units: int) -> Decimal:
+        """Return the percentage of the last band that so many units reach."""
         reached = [band.percent_off for band in self.credits.bands if band.from_units <= units]
         return reached[-1] if reached else _NOTHING_OFF
 
     def amounts(self, units: int) -> tuple[int, int]:
-        """Amount and discount."""
+        """Return amount and discount of so many units."""
         amount = line_amount(self.unit_amount, units)
         numerator, denominator = self.percent_off(units).as_integer_ratio()
         return amount, round_half_up(amount * numerator, 100 * denominator)
 
     def total(self, units: int) -> int:
+        """Return what so many units cost together."""
         amount, discount = self.amounts(units)
         return amount - discount
 
     def best(self, units: int) -> int:
+        """Return how many units, at least so many, cost least; of equal ones the most."""
         # within a band more units never cost less, so that only its first ones can undercut
         larger = [band.from_units for band in self.credits.bands if band.from_units > units]
         best = min([units, *larger], key=lambda each: (self.total(each), -each))
@@ -158,6 +161,7 @@ class _Terms:
         return equal
 
     def pack(self, units: int) -> Pack:
+        """Return the pack of so many units."""
         amount, discount = self.amounts(units)
         numerator, denominator = self.unit_amount.as_integer_ratio()
         grant = -(-numerator * units // denominator)
