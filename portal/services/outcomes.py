@@ -30,6 +30,7 @@ CHARGEABLE = (rules.BILLABLE, rules.REVERSED)
 BATCH = 1000  # units that mature in one transaction
 LISTED = 5000  # due units whose workspaces are looked for at a time
 ROUNDS = 20  # of listing, in one run of the sweeper
+MOST_FAILED = 100  # workspaces, before a run is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,16 +302,17 @@ def mature(gateways: Gateways) -> int:
     """
     total, failed = 0, set[int]()
     for _round in range(ROUNDS):
-        due = _workspaces_with_due(gateways.clock.now(), failed)
-        if not due:
-            break
-        for workspace_id in due:
+        done = 0
+        for workspace_id in _workspaces_with_due(gateways.clock.now(), failed):
             try:
-                total += catch_up(gateways, workspace_id)
+                done += catch_up(gateways, workspace_id)
             except Exception:
                 log.exception("maturing_failed", workspace=workspace_id)
-            # what is left of one that was caught up is being worked on by somebody
-            failed.add(workspace_id)
+                failed.add(workspace_id)
+        total += done
+        # what is left is being worked on by somebody, or fails; either way the next run looks again
+        if not done or len(failed) >= MOST_FAILED:
+            break
     return total
 
 
