@@ -212,6 +212,20 @@ def billed_periods(session: Session, invoice_id: str) -> list[Period]:
     return [period_of(row) for row in session.scalars(statement.order_by(UsagePeriod.starts_at))]
 
 
+def within(found: Usage, cap: int | None) -> Usage:
+    """The same with a forecast that keeps to a hard cap on resolutions, as the AI will; None is no cap."""
+    first = found.resolutions
+    if cap is None or first.forecast is None or first.price is None:
+        return found
+    used = first.forecast.used
+    seen = first.forecast.units
+    low, expected, high = (max(used, min(each, cap)) for each in (seen.low, seen.expected, seen.high))
+    units = Range(low, expected, high)
+    cost = first.cost if found.period.trial else _cost(units, first.price)
+    capped = replace(first, forecast=replace(first.forecast, units=units), cost=cost)
+    return replace(found, metered=[capped, *found.others])
+
+
 def find(session: Session, now: datetime, starts_at: datetime | None = None) -> Period | None:
     """The period that begins at ``starts_at``; without one the present period, else the last that began."""
     statement = select(UsagePeriod).order_by(UsagePeriod.starts_at.desc()).limit(1)
@@ -366,5 +380,8 @@ def _foreseen(found: Metered, period: Period, now: datetime, past: Sequence[int]
     )
     if found.price is None or period.trial:
         return replace(found, forecast=units, cost=Range(0, 0, 0))
-    cost = cost_of(units.units, found.price.bands, included=found.price.included)
-    return replace(found, forecast=units, cost=cost)
+    return replace(found, forecast=units, cost=_cost(units.units, found.price))
+
+
+def _cost(units: Range, price: UsagePrice) -> Range:
+    return cost_of(units, price.bands, included=price.included)

@@ -74,8 +74,14 @@ def _facts(session: Session) -> dict[str, object]:
             missed=changes.missed(session),
         ),
         "start": None if subscription else start(session),
-        "welcome": subscription is not None and request.args.get("welcome") == subscription.quote_id,
+        "welcome": _welcome(subscription),
     }
+
+
+def _welcome(subscription: Subscription | None) -> bool:
+    """Whether the page is what follows the purchase that its address names."""
+    named = request.args.get("welcome")
+    return subscription is not None and named is not None and named == subscription.quote_id
 
 
 def _bought(subscription: Subscription | None, sold: Catalog | None) -> HeldLines:

@@ -62,7 +62,8 @@ def page() -> str:
         if found is None:
             known_or_404(request.args)
             return render_template("usage/none.html", subscription=subscriptions.current(session))
-        return render_template("usage/page.html", **_facts(session, found), allowance=allowance)
+        facts = _facts(session, usage.within(found, allowance.cap))
+        return render_template("usage/page.html", **facts, allowance=allowance)
 
 
 def _facts(session: Session, found: Usage) -> dict[str, Any]:

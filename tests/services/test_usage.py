@@ -6,6 +6,7 @@ import pytest
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
+from portal.pricing.forecast import Range
 from portal.services import demo_usage, usage, usage_entries
 from portal.services.demo_usage import Shape
 from portal.services.usage import Count, Period, Usage
@@ -118,6 +119,28 @@ def test_the_forecast_goes_on_from_what_was_counted(acme: Workspace, clock: Hand
     assert forecast.units.low < forecast.units.expected < forecast.units.high
     assert found.cost is not None
     assert found.cost.expected == 99 * forecast.units.expected
+
+
+def test_with_a_hard_cap_the_forecast_keeps_to_it(acme: Workspace, clock: HandClock) -> None:
+    demo_usage.fill(acme.workspace_id, present(acme), clock.now(), 300, Shape(events=False))
+    found = read(acme)
+    used = found.resolutions.count.charged
+    capped = usage.within(found, used + 20).resolutions.forecast
+    reached = usage.within(found, 10).resolutions
+
+    assert capped is not None
+    assert capped.units == Range(used + 20, used + 20, used + 20)
+    assert reached.cost == Range(99 * used, 99 * used, 99 * used)
+    assert usage.within(found, None) is found
+
+
+def test_the_present_period_in_two_numbers(acme: Workspace) -> None:
+    acme.resolve()
+    with unit_of_work(acme.workspace_id) as session:
+        found = usage.so_far(session, acme.gateways.clock.now())
+
+    assert found is not None
+    assert (found.resolutions, found.amount) == (1, 99)
 
 
 def test_other_units_stand_beside_the_resolutions(gateways: Gateways, workspace: factories.Account) -> None:

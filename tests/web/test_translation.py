@@ -4,6 +4,7 @@ The catalogue is made from the texts that ``pybabel extract`` finds, so a text t
 """
 
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.services.failing import fall_behind, methods
 from tests.services.inviting import Company
+from tests.services.using import Workspace, happened
 from tests.shop import BERLIN, TWELVE_BY_THE_MONTH, Shop
 from tests.web.reading import SILENT
 from tests.web.test_checkout import CHOICE, IN_BERLIN, confirm
@@ -277,6 +279,25 @@ def test_what_was_bought(buyer: Browser, customer: Customer) -> None:
     pages += [buyer.get(f"/checkout/{older}"), buyer.get("/billing/invoices/in_nowhere")]
 
     assert [untranslated(page) for page in pages] == [[]] * 7
+
+
+def test_usage_and_each_resolution(buyer: Browser, customer: Customer) -> None:
+    pages = [buyer.get("/usage")]
+    customer.buy(TWELVE_BY_THE_MONTH)
+    pages += [buyer.get("/usage"), buyer.get("/usage/resolutions")]
+    customer.shop.advance(hours=30)
+    used = Workspace(customer.gateways, customer.workspace_id)
+    now = customer.gateways.clock.now()
+    used.resolve("c-1")
+    used.feed(happened("c-2", "ai_answered", now - timedelta(hours=25)))
+    used.feed(happened("c-2", "reopened", now), happened("c-3", "ai_answered", now))
+    used.feed(happened("c-4", "ai_answered", now), happened("c-4", "human_replied", now))
+    pages += [buyer.get("/usage"), buyer.get("/usage?unit=proactive_message"), buyer.get("/billing")]
+    pages += [buyer.get("/billing/invoices/next"), buyer.get("/usage/resolutions?search=c")]
+    pages += [buyer.get(f"/usage/resolutions/c-{n}/1") for n in range(1, 5)]
+    pages += [buyer.get("/usage/resolutions?channel=fax"), buyer.get("/usage/resolutions/c-9/1")]
+
+    assert [untranslated(page) for page in pages] == [[]] * 14
 
 
 def test_seats_invitations_and_the_table(
