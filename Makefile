@@ -49,8 +49,8 @@ soak: $(VENV)/.installed-dev ## Long runs: processes killed at work, equal timin
 bench: $(VENV)/.installed-dev ## Measure, and print the table that the README keeps
 	$(BIN)/python -m tests.bench
 
-bench-large: $(VENV)/.installed-dev ## Measure what takes long: the pages in Lighthouse
-	$(BIN)/python -m tests.bench 11
+bench-large: $(VENV)/.installed-dev ## Measure what takes long: the pages in Lighthouse, ledgers of 5 and 20 million
+	$(BIN)/python -m tests.bench 11 6-large
 
 contract: $(VENV)/.installed-dev ## The contract suite against Stripe's test mode (STRIPE_SECRET_KEY=sk_test_…)
 	$(BIN)/python -m tests.contract

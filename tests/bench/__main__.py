@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import ingestion, pages, pricing, webhooks
+from tests.bench import ingestion, pages, pricing, usage, webhooks
 from tests.bench.load import NoLoadGeneratorError
 from tests.bench.shop import Shop, open_shop
 from tests.bench.table import Row, keep, markdown
@@ -19,9 +19,11 @@ ON_A_SHOP: dict[str, Callable[[Shop], list[Row]]] = {
     "4": ingestion.singles,
     "7": pages.rendering,
     "12": pages.weight,
+    # turns the clock and fills the database, so it is the last
+    "6": usage.page,
 }
 # too long for a whole run; `make bench-large` asks for it
-LARGE: dict[str, Callable[[Shop], list[Row]]] = {"11": pages.lighthouse}
+LARGE: dict[str, Callable[[Shop], list[Row]]] = {"11": pages.lighthouse, "6-large": usage.large}
 ALONE = {"8": pricing.quoting}
 
 
