@@ -53,9 +53,10 @@ def send(customer: Customer, key: str, *events: dict[str, Any]) -> None:
     assert answer.ok, answer.text()
 
 
-def test_events_show_by_themselves_explain_themselves_and_sum_to_the_file(inspector: Inspector) -> None:
+def begin(inspector: Inspector) -> str:
+    """Buy, look at what the page says before anything is used, and make a key; the key."""
     customer, page = inspector.customer, inspector.customer.page
-    inspector.customer.arrive()
+    customer.arrive()
     inspector.visit("/usage")
     expect(page.get_by_text("Nothing is counted yet")).to_be_visible()
     customer.look_at_quote(ESSENTIAL_MONTH)
@@ -66,8 +67,12 @@ def test_events_show_by_themselves_explain_themselves_and_sum_to_the_file(inspec
     expect(page.get_by_role("heading", name="0 resolutions so far, $0.00")).to_be_visible()
     expect(page.get_by_text("No conversation yet")).to_be_visible()
     inspector.look("first use")
-    key = make_key(customer)
+    return make_key(customer)
 
+
+def test_events_show_by_themselves_explain_themselves_and_sum_to_the_file(inspector: Inspector) -> None:
+    customer, page = inspector.customer, inspector.customer.page
+    key = begin(inspector)
     customer.visit("/usage")
     for name in ("c-1", "c-2", "=c;3..(a)"):
         thanks = event(customer, name, "customer_confirmed", 300)
@@ -82,7 +87,15 @@ def test_events_show_by_themselves_explain_themselves_and_sum_to_the_file(inspec
     today = page.get_by_role("link", name=re.compile("3 confirmed"))
     today.focus()
     expect(today.locator(".chart-said")).to_be_visible()
+    explain(inspector)
 
+    assert amounts(customer) == Decimal("1.98")
+    assert inspector.found == {}
+
+
+def explain(inspector: Inspector) -> None:
+    """From the list to the evidence of one, and through the filter."""
+    page = inspector.customer.page
     page.get_by_role("link", name="Every resolution").click()
     expect(page.get_by_role("rowheader")).to_have_count(3)
     inspector.look("every resolution")
@@ -99,9 +112,6 @@ def test_events_show_by_themselves_explain_themselves_and_sum_to_the_file(inspec
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_text("No resolution fits")).to_be_visible()
     inspector.look("nothing fits")
-
-    assert amounts(customer) == Decimal("1.98")
-    assert inspector.found == {}
 
 
 def amounts(customer: Customer) -> Decimal:
