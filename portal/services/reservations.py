@@ -92,6 +92,20 @@ WHERE workspace_id = %(workspace)s AND (SELECT count(*) FROM turned) >= 0
 RETURNING true
 """  # noqa: S608 (all of it is ours)
 
+PASSED = f"""
+WITH row AS (
+    SELECT FROM allowance WHERE workspace_id = %(workspace)s FOR UPDATE
+), turned AS (
+    UPDATE reservation SET state = '{SETTLED}', settled_at = %(now)s
+    WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(conversations)s::text[])
+        AND state = '{HELD}' AND EXISTS (SELECT FROM row)
+    RETURNING id
+)
+UPDATE allowance SET held = held - (SELECT count(*) FROM turned), changed_at = %(now)s
+WHERE workspace_id = %(workspace)s
+RETURNING true
+"""  # noqa: S608 (all of it is ours)
+
 
 @dataclass(frozen=True)
 class Held:
@@ -259,6 +273,11 @@ def settled(session: Session, conversation_ids: Collection[str], now: datetime) 
     is counted by ``limits.charge_for``.
     """
     _follow(session, SETTLED_NOW, conversation_ids, now)
+
+
+def passed(session: Session, conversation_ids: Collection[str], now: datetime) -> None:
+    """The AI has answered and the unit is settled, both at once: as ``opened`` and then ``settled``."""
+    _follow(session, PASSED, conversation_ids, now)
 
 
 def _follow(session: Session, statement: str, conversation_ids: Collection[str], now: datetime) -> None:

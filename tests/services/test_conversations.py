@@ -19,8 +19,9 @@ from portal.gateways import Gateways
 from portal.gateways.jobs import Jobs
 from portal.gateways.mail import mail_gateway
 from portal.models import ConversationEvent as Row
+from portal.models import Reservation
 from portal.pricing.outcomes import EVENT_TYPES
-from portal.services import conversations
+from portal.services import conversations, reservations
 from portal.services.conversations import ConversationEvent
 from portal.services.units import unit_of
 from tests import factories
@@ -362,3 +363,30 @@ def test_one_event_sent_twenty_times_at_once_counts_once(busy: Workspace) -> Non
     assert raised == []
     assert (results.count("accepted"), results.count("duplicate"), stored) == (2, 38, 2)
     assert (len(busy.entries()), len(busy.outbox()), busy.balanced()) == (1, 1, True)
+
+
+def test_what_is_held_for_an_answer_is_free_once_its_unit_is_decided(
+    acme: Workspace, clock: HandClock
+) -> None:
+    """Held, answered and confirmed in one batch; held, answered, and decided later; never held."""
+    held = [reservations.hold(acme.gateways, acme.workspace_id, name) for name in ("c1", "c2")]
+    acme.feed(
+        happened("c1", "ai_answered", clock.now()),
+        happened("c1", "customer_confirmed", clock.now()),
+        happened("c2", "ai_answered", clock.now()),
+        happened("c3", "ai_answered", clock.now()),
+    )
+    between = (reserved(acme), acme.balanced())
+    acme.feed(happened("c2", "human_replied", clock.now()))
+    clock.advance(days=1)
+    acme.catch_up()
+
+    assert all(isinstance(each, reservations.Held) for each in held)
+    assert between == ({"c1": "settled", "c2": "answered"}, True)
+    assert (reserved(acme), acme.balanced()) == ({"c1": "settled", "c2": "settled"}, True)
+
+
+def reserved(workspace: Workspace) -> dict[str, str]:
+    with unit_of_work(workspace.workspace_id) as session:
+        rows = session.execute(select(Reservation.conversation_id, Reservation.state))
+        return {row.conversation_id: row.state for row in rows}

@@ -16,8 +16,10 @@ from sqlalchemy import func, select, update
 from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.models import (
+    Allowance,
     BillingDetails,
     MeterEvent,
+    Reservation,
     Resolution,
     Subscription,
     UsageDay,
@@ -215,6 +217,10 @@ class Workspace:
             source_of(u.conversation_id, u.episode, u.times): 1 for u in self.units() if u.counts
         }
         assert set(net.values()) <= {0, 1}
+        with unit_of_work(self.workspace_id) as session:
+            held = session.scalar(select(func.sum(Allowance.held))) or 0
+            reserved = session.scalar(select(func.count()).where(Reservation.state == "held"))
+        assert held == reserved + sum(unit.state == "pending" for unit in self.units())
         return True
 
     def used(self, key: str = "resolution") -> int:
