@@ -9,11 +9,19 @@ from portal import pricing
 from portal.cli.commands import BIGGEST_ID, Commands, Percentage, gateways
 from portal.db import unit_of_work
 from portal.errors import PortalError
-from portal.models import NegotiatedDiscount
-from portal.services import details_changes, factor_resets, negotiated_discounts
+from portal.models import Contest, NegotiatedDiscount
+from portal.pricing import outcomes as rules
+from portal.services import (
+    contests,
+    details_changes,
+    factor_resets,
+    negotiated_discounts,
+    resolution_evidence,
+)
 
 support = Commands("support", help="What is agreed with one customer; every use is in its history.")
 WORKSPACE = click.IntRange(1, BIGGEST_ID)
+EPISODE = click.IntRange(1, 2**31 - 1)
 
 
 @support.group("discount", cls=Commands)
@@ -109,3 +117,68 @@ def refuse_details(workspace_id: int) -> None:
     """Leave everything as it is; the customer is mailed, and the reason is yours to write."""
     done = details_changes.resolve(gateways(), workspace_id, accepted=False)
     click.echo(f"{done.id} is refused.")
+
+
+@support.group("contest", cls=Commands)
+def contest() -> None:
+    """Resolutions that customers contest and whose events do not decide it."""
+
+
+@contest.command("list")
+def list_contests() -> None:
+    """Show what waits for an answer, of all customers, the oldest first."""
+    gateways()
+    with unit_of_work(system=True) as session:
+        for row in contests.unanswered(session):
+            click.echo(_contest_line(row))
+
+
+@contest.command("show")
+@click.argument("workspace_id", type=WORKSPACE)
+@click.argument("conversation")
+@click.argument("episode", type=EPISODE)
+def show_contest(workspace_id: int, conversation: str, episode: int) -> None:
+    """Show a contest with the events of its conversation, in the order in which they count."""
+    gateways()
+    with unit_of_work(workspace_id) as session:
+        found = contests.of_unit(session, conversation, episode)
+        if found is None:
+            raise PortalError(f"Workspace {workspace_id} did not contest {conversation} ({episode}).")
+        evidence = resolution_evidence.find(session, conversation, episode)
+        click.echo(_contest_line(found))
+        click.echo(f"{evidence.unit.state}: {rules.BECAUSE[evidence.unit.because]}")
+        for event in evidence.events:
+            click.echo(f"  {event.occurred_at:%Y-%m-%d %H:%M:%S %Z}  {event.type}")
+
+
+@contest.command("accept")
+@click.argument("workspace_id", type=WORKSPACE)
+@click.argument("conversation")
+@click.argument("episode", type=EPISODE)
+@click.option("--answer", default="", help="what the customer is told beside the decision")
+def accept_contest(workspace_id: int, conversation: str, episode: int, answer: str) -> None:
+    """Take the resolution back; the money follows by itself, and the customer is mailed."""
+    click.echo(_decided(workspace_id, conversation, episode, accepted=True, answer=answer))
+
+
+@contest.command("refuse")
+@click.argument("workspace_id", type=WORKSPACE)
+@click.argument("conversation")
+@click.argument("episode", type=EPISODE)
+@click.option("--answer", required=True, help="why it stays; the customer reads it")
+def refuse_contest(workspace_id: int, conversation: str, episode: int, answer: str) -> None:
+    """Let the resolution stay; the customer is mailed with the reason."""
+    click.echo(_decided(workspace_id, conversation, episode, accepted=False, answer=answer))
+
+
+def _decided(workspace_id: int, conversation: str, episode: int, *, accepted: bool, answer: str) -> str:
+    done = contests.decide(gateways(), workspace_id, conversation, episode, accepted=accepted, answer=answer)
+    return _contest_line(done)
+
+
+def _contest_line(row: Contest) -> str:
+    comment = f"  {row.comment}" if row.comment else ""
+    return (
+        f"{row.workspace_id}  {row.conversation_id} ({row.episode})  {row.state}  {row.reason}"
+        f"  since {row.created_at:%Y-%m-%d}{comment}"
+    )

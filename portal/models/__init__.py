@@ -6,6 +6,7 @@ from portal.models.api_keys import ApiKey
 from portal.models.base import Base, Counted, Isolated, WorkspaceOwned
 from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch, Subscription
 from portal.models.changes import NegotiatedDiscount, PlannedChange
+from portal.models.contests import Contest
 from portal.models.factors import PasskeyChallenge, RecoveryCode
 from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimit
 from portal.models.invitations import Invitation
@@ -34,6 +35,7 @@ __all__ = [
     "Cancellation",
     "CapRaise",
     "CatalogPrice",
+    "Contest",
     "ConversationEvent",
     "Correction",
     "Counted",

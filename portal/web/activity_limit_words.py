@@ -1,4 +1,4 @@
-"""The words of /billing/activity for budgets, caps, alerts and what was allowed on top."""
+"""The words of /billing/activity for usage: limits, alerts, what was allowed on top, what was contested."""
 
 from flask_babel import lazy_gettext as _
 
@@ -6,11 +6,15 @@ LIMIT_SENTENCES: dict[str, object] = {
     "usage_limit.changed": _("Changed the limits of usage"),
     "usage_alert.chosen": _("Changed who is warned of usage, and when"),
     "cap_raise.allowed": _("Allowed the AI %(units)s resolutions more in this period"),
+    "contest.made": _("Contested a resolution of conversation %(conversation)s"),
+    "contest.accepted": _("Took a contested resolution of conversation %(conversation)s back"),
+    "contest.refused": _("Let a contested resolution of conversation %(conversation)s stay"),
 }
 LIMIT_NOUNS = {
     "usage_limit": "usage",
     "usage_alert": "usage",
     "cap_raise": "usage",
+    "contest": "usage",
 }
 LIMIT_LABELS: dict[str, object] = {
     "budget": _("Budget"),

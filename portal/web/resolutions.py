@@ -4,21 +4,32 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext
 from sqlalchemy.orm import Session
+from werkzeug import Response
 
 from portal.db import unit_of_work
 from portal.pricing.outcomes import KINDS
-from portal.services import resolution_evidence, resolutions, usage
+from portal.services import contests, resolution_evidence, resolutions, usage
 from portal.services.resolutions import COUNTED, LISTS, Filter, Page, Place
 from portal.services.usage import Period
-from portal.web import current_user_id, current_workspace_id, gateways, usage_words, workspace_required
+from portal.web import (
+    current_user_id,
+    current_workspace_id,
+    gateways,
+    may,
+    usage_words,
+    workspace_required,
+)
+from portal.web.contest_form import REASONS, ContestForm
 from portal.web.resolution_timeline import timeline
 from portal.web.usage_address import known_or_404, period_text, read_day, read_period
 
 blueprint = Blueprint("resolutions", __name__, url_prefix="/resolutions")
 
 LONGEST_SEARCH = 255
+BIGGEST_EPISODE = 2**31 - 1
 FIELDS = ("period", "state", "kind", "channel", "day", "search")
 
 
@@ -108,8 +119,12 @@ def _further(page: Page) -> str | None:
 @workspace_required()
 def evidence(conversation_id: str, episode: int) -> str:
     """Why one resolution is billed, or is not."""
+    return _evidence(conversation_id, episode, ContestForm(formdata=None))
+
+
+def _evidence(conversation_id: str, episode: int, form: ContestForm) -> str:
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
-        found = resolution_evidence.find(session, conversation_id, min(episode, 2**31 - 1))
+        found = resolution_evidence.find(session, conversation_id, min(episode, BIGGEST_EPISODE))
         return render_template(
             "resolutions/evidence.html",
             found=found,
@@ -117,4 +132,39 @@ def evidence(conversation_id: str, episode: int) -> str:
             timeline=timeline(found),
             words=usage_words,
             period_text=period_text,
+            contest=contests.of_unit(session, conversation_id, found.unit.episode),
+            form=form,
+            may_contest=may(contests.MAY_CONTEST),
+            reasons=REASONS,
         )
+
+
+@blueprint.post("/<conversation:conversation_id>/<int:episode>")
+@workspace_required(contests.MAY_CONTEST)
+def contest(conversation_id: str, episode: int) -> str | Response | tuple[str, int]:
+    """Contest a resolution; what its events prove is taken back at once."""
+    form = ContestForm()
+    if not form.validate_on_submit():
+        return _evidence(conversation_id, episode, form), 422
+    made = contests.contest(
+        gateways(),
+        current_workspace_id(),
+        current_user_id(),
+        conversation_id,
+        min(episode, BIGGEST_EPISODE),
+        reason=form.reason.data,
+        comment=form.comment.data or "",
+    )
+    flash(*_said(made.state))
+    here = url_for("usage.resolutions.evidence", conversation_id=conversation_id, episode=episode)
+    return redirect(f"{here}#contest", code=303)
+
+
+def _said(state: str) -> tuple[str, str]:
+    match state:
+        case contests.OPEN:
+            return gettext("It is contested. We look at it and write to you."), "success"
+        case contests.REFUSED:
+            return gettext("This resolution was contested before, and it stays."), "info"
+        case _:
+            return gettext("It is taken back: it costs you nothing."), "success"

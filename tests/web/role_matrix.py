@@ -187,6 +187,7 @@ GET   /usage                                                  usage.page        
 GET   /usage/resolutions                                      usage.resolutions.listing      member   own
 GET   /usage/resolutions.csv                                  usage.resolution_file          member   own
 GET  /usage/resolutions/<conversation:conversation_id>/<int:episode> usage.resolutions.evidence member nothing
+POST /usage/resolutions/<conversation:conversation_id>/<int:episode> usage.resolutions.contest billing nothing
 GET   /usage/units/<key>.csv                                  usage.unit_file                member   own
 """
 
