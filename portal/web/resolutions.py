@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug import Response
 
 from portal.db import unit_of_work
+from portal.models import Contest
 from portal.pricing.outcomes import KINDS
 from portal.services import contests, resolution_evidence, resolutions, usage
 from portal.services.resolutions import COUNTED, LISTS, Filter, Page, Place
@@ -146,7 +147,14 @@ def contest(conversation_id: str, episode: int) -> str | Response | tuple[str, i
     form = ContestForm()
     if not form.validate_on_submit():
         return _evidence(conversation_id, episode, form), 422
-    made = contests.contest(
+    made = _contested(conversation_id, episode, form)
+    flash(*_said(made.state))
+    here = url_for("usage.resolutions.evidence", conversation_id=conversation_id, episode=episode)
+    return redirect(f"{here}#contest", code=303)
+
+
+def _contested(conversation_id: str, episode: int, form: ContestForm) -> Contest:
+    return contests.contest(
         gateways(),
         current_workspace_id(),
         current_user_id(),
@@ -155,9 +163,6 @@ def contest(conversation_id: str, episode: int) -> str | Response | tuple[str, i
         reason=form.reason.data,
         comment=form.comment.data or "",
     )
-    flash(*_said(made.state))
-    here = url_for("usage.resolutions.evidence", conversation_id=conversation_id, episode=episode)
-    return redirect(f"{here}#contest", code=303)
 
 
 def _said(state: str) -> tuple[str, str]:
