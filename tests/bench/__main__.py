@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import ingestion, pages, pricing, usage, webhooks
+from tests.bench import ingestion, pages, pricing, reservations, usage, webhooks
 from tests.bench.load import NoLoadGeneratorError
 from tests.bench.shop import Shop, open_shop
 from tests.bench.table import Row, keep, markdown
@@ -17,6 +17,7 @@ ON_A_SHOP: dict[str, Callable[[Shop], list[Row]]] = {
     "2": webhooks.applying,
     "3": ingestion.batches,
     "4": ingestion.singles,
+    "5": reservations.holding,
     "7": pages.rendering,
     "12": pages.weight,
     # turns the clock and fills the database, so it is the last

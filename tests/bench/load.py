@@ -47,12 +47,19 @@ class Rate:
     failed: int
 
 
-def rate(url: str, seconds: int, *, script: str | None = None, cookie: str | None = None) -> Rate:
-    """Drive ``url`` as fast as it answers, with 8 connections, after a warm-up of a second."""
+def rate(
+    url: str,
+    seconds: int,
+    *,
+    script: str | None = None,
+    cookie: str | None = None,
+    connections: int = CONNECTIONS,
+) -> Rate:
+    """Drive ``url`` as fast as it answers, after a warm-up of a second where each request is the same."""
     wrk = shutil.which("wrk")
     if wrk is None:
         raise NoLoadGeneratorError("The benchmarks need wrk: install the package 'wrk' of your distribution.")
-    command = [wrk, "-t1", f"-c{CONNECTIONS}", url]
+    command = [wrk, "-t1", f"-c{connections}", url]
     if cookie:
         command += ["-H", f"Cookie: {cookie}"]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
