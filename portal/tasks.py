@@ -16,6 +16,7 @@ from portal.db import PATIENCE
 from portal.gateways import Gateways
 from portal.services import (
     alerts,
+    allowances,
     attempt_states,
     corrections,
     deletion,
@@ -241,6 +242,12 @@ def sweep_reservations(context: JobContext, timestamp: int) -> None:
 @queue.task(name="reservations.prune", pass_context=True, queueing_lock="reservations.prune")
 def prune_reservations(context: JobContext, timestamp: int) -> None:
     reservations.prune(gateways_of(context))
+
+
+@queue.periodic(cron="47 3 * * *")
+@queue.task(name="allowances.repair", pass_context=True, queueing_lock="allowances.repair")
+def repair_allowances(context: JobContext, timestamp: int) -> None:
+    allowances.repair(gateways_of(context))
 
 
 @queue.periodic(cron="* * * * * */20")

@@ -79,7 +79,8 @@ class Reservation(Counted, Base):
             unique=True,
             postgresql_where=text(OPEN),
         ),
-        Index("ix_reservation_lapse", "expires_at", postgresql_where=text("state = 'held'")),
+        # a workspace's that wait for an answer: to be counted, and let go when none came
+        Index("ix_reservation_held", "workspace_id", "expires_at", postgresql_where=text("state = 'held'")),
         Index("ix_reservation_prune", "settled_at", postgresql_where=text("settled_at IS NOT NULL")),
     )
 

@@ -8,7 +8,8 @@ is of the present period; the first who finds that a new one has begun turns it.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, func, select, update
+import structlog
+from sqlalchemy import ScalarSelect, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -18,6 +19,7 @@ from portal.models import (
     Allowance,
     CapRaise,
     Reservation,
+    Resolution,
     Subscription,
     UsageDay,
     UsageEntry,
@@ -27,13 +29,16 @@ from portal.models import (
 from portal.services import subscriptions, usage_periods, usage_prices
 from portal.services.usage_prices import RESOLUTION
 
+log = structlog.get_logger()
+
 HELD, ANSWERED, SETTLED, LAPSED, RELEASED = "held", "answered", "settled", "lapsed", "released"
 STOP, HAND_OVER, ASK_APPROVER = "stop", "hand_over", "ask_approver"
-OVER_CAP = "over_cap"
+PENDING, OVER_CAP = "pending", "over_cap"
 # why the AI may not answer
 CAP_REACHED, LIMITED, NOT_SUBSCRIBED = "cap_reached", "limited", "not_subscribed"
 # with one of these the AI works
 WORKING = (subscriptions.ACTIVE, subscriptions.PAYMENT_PENDING)
+BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ def locked(session: Session, now: datetime) -> Allowance:
     if known is None or is_over(known, now):
         # opened ahead, should Stripe have begun one and not yet told
         usage_periods.locked(session, since=now, until=now, now=now)
-        session.execute(insert(Allowance).values(used=0, held=0).on_conflict_do_nothing())
+        session.execute(insert(Allowance).values(used=0, held=held_now()).on_conflict_do_nothing())
     row = session.scalars(select(Allowance).with_for_update().execution_options(populate_existing=True)).one()
     if is_over(row, now):
         _turn(session, row, now)
@@ -176,6 +181,13 @@ def used_in(session: Session, period_start: datetime) -> int:
     return max(int(total or 0), 0)
 
 
+def held_now() -> ScalarSelect[int]:
+    """What is held, counted anew: reservations without an answer, and units that are pending."""
+    waiting = select(func.count()).select_from(Reservation).where(Reservation.state == HELD)
+    pending = select(func.count()).select_from(Resolution).where(Resolution.state == PENDING)
+    return select(waiting.scalar_subquery() + pending.scalar_subquery()).scalar_subquery()
+
+
 def _has_lapsed(session: Session, now: datetime) -> bool:
     late = select(Reservation.id).where(Reservation.state == HELD, Reservation.expires_at <= now)
     return session.execute(late.limit(1)).first() is not None
@@ -191,6 +203,37 @@ def _let_go(session: Session, row: Allowance, now: datetime) -> None:
     row.held -= len(session.execute(late).all())
     row.changed_at = now
     session.flush()
+
+
+def repair(gateways: Gateways) -> int:
+    """Count what is used and held anew, a workspace at a time; returns how many rows were not right.
+
+    Nothing should ever be wrong; what is, is logged and put right.
+    """
+    now = gateways.clock.now()
+    wrong, last = 0, 0
+    while True:
+        with unit_of_work(system=True) as session:
+            following = select(Allowance.workspace_id).where(Allowance.workspace_id > last)
+            batch = session.scalars(following.order_by(Allowance.workspace_id).limit(BATCH)).all()
+        wrong += sum(_repair_one(workspace_id, now) for workspace_id in batch)
+        if len(batch) < BATCH:
+            return wrong
+        last = batch[-1]
+
+
+def _repair_one(workspace_id: int, now: datetime) -> bool:
+    with unit_of_work(workspace_id) as session:
+        row = locked(session, now)
+        was = (row.used, row.held)
+        used = used_in(session, row.period_start) if row.period_start else 0
+        right = (used, session.scalars(select(held_now())).one())
+        if was != right:
+            log.error("allowance_repaired", workspace=workspace_id, was=was, right=right)
+            row.used, row.held = right
+            row.changed_at = now
+        set_cap(session, row)
+        return was != right
 
 
 # --- the cap -------------------------------------------------------------------------------------------

@@ -33,7 +33,8 @@ PRUNE_BATCH = 5_000
 
 # One statement, and so one transaction: the cap is looked at anew by whoever waited for the row's lock, since
 # PostgreSQL checks the conditions again on the row as the other left it. No row if it was refused, or if
-# something has to be mended first. In plain SQL, since every answer of the AI runs it.
+# something has to be mended first. In plain SQL, since every answer of the AI runs it; || keeps it from
+# looking through all that is pending, by an index that is made for that.
 HOLD = f"""
 WITH known AS (
     SELECT id, state, expires_at FROM reservation
@@ -46,7 +47,8 @@ WITH known AS (
         AND NOT EXISTS (SELECT FROM known)
         AND NOT EXISTS (
             SELECT FROM resolution
-            WHERE workspace_id = %(workspace)s AND conversation_id = %(conversation)s AND state = 'pending'
+            WHERE workspace_id = %(workspace)s AND conversation_id = %(conversation)s
+                AND state || '' = 'pending'
         )
         AND EXISTS (
             SELECT FROM subscription
@@ -210,7 +212,7 @@ def _open_one(conversation_id: str) -> Any:
 def _pending(conversation_id: str) -> Any:
     """The conversation's unit that counts already: another answer in it costs nothing more."""
     return select(Resolution.episode).where(
-        Resolution.conversation_id == conversation_id, Resolution.state == "pending"
+        Resolution.conversation_id == conversation_id, Resolution.state + "" == "pending"
     )
 
 
@@ -236,6 +238,17 @@ def get(session: Session, reservation_id: str) -> Reservation:
     if found is None:
         raise NotFoundError(N_("There is no such reservation."))
     return found
+
+
+def look(gateways: Gateways, workspace_id: int, reservation_id: str) -> Reservation:
+    """The same as it is at this moment: one that nobody answered in time has lapsed. Raises NotFoundError."""
+    now = gateways.clock.now()
+    with unit_of_work(workspace_id) as session:
+        found = get(session, reservation_id)
+        if found.state == HELD and found.expires_at <= now:
+            allowances.locked(session, now)
+            session.refresh(found)
+        return found
 
 
 def release(gateways: Gateways, workspace_id: int, reservation_id: str) -> Reservation:

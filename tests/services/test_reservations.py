@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.app import create_app
 from portal.db import unit_of_work
+from portal.errors import NotFoundError
 from portal.gateways import Gateways
 from portal.gateways.jobs import Jobs
 from portal.gateways.mail import mail_gateway
-from portal.models import Subscription
-from portal.services import reservations, usage_periods
+from portal.models import Allowance, Resolution, Subscription
+from portal.services import allowances, reservations, usage_periods
 from portal.services.allowances import CAP_REACHED, LIMITED, NOT_SUBSCRIBED
 from portal.services.limits import LimitError
 from portal.services.reservations import Held, Refused
@@ -157,6 +158,20 @@ def test_after_an_answer_the_unit_is_held_until_it_is_settled(company: Company, 
     assert (free.pending, free.used, free.left) == (1, 0, 1)
     assert (after.pending, after.used, after.left) == (0, 1, 1)
     assert company.reservation_states() == ["settled", "settled"]
+
+
+def test_who_looks_at_a_lapsed_one_is_told_so_before_the_sweeper_came(
+    company: Company, clock: HandClock
+) -> None:
+    made = company.hold("a")
+    assert isinstance(made, Held)
+    look = [company.gateways, company.workspace_id, made.id]
+    before = reservations.look(*look).state  # type: ignore[arg-type]
+    clock.advance(minutes=15)
+
+    assert (before, reservations.look(*look).state) == ("held", "lapsed")  # type: ignore[arg-type]
+    with pytest.raises(NotFoundError):
+        reservations.look(company.gateways, company.workspace_id, "R-0000000000")
 
 
 def test_asking_again_for_a_conversation_answers_the_same(company: Company, clock: HandClock) -> None:
@@ -341,3 +356,28 @@ def test_what_is_over_is_forgotten_after_a_month(company: Company, clock: HandCl
 
     assert reservations.prune(company.gateways) == 1
     assert company.reservation_states() == ["answered"]
+
+
+def test_units_that_were_there_before_the_row_are_counted_by_it(company: Company) -> None:
+    with unit_of_work(company.workspace_id) as session:
+        # what another way of bringing data in, such as a seeded history, has left
+        for number in range(3):
+            facts = {"state": "pending", "because": "waiting", "channel": "chat"}
+            session.add(Resolution(conversation_id=f"p{number}", episode=1, **facts))
+
+    assert company.state().pending == 3
+    assert company.row() == (0, 3, None)
+
+
+def test_a_row_that_has_drifted_is_found_and_put_right_at_night(company: Company) -> None:
+    company.limit(cap_units=9)
+    company.use(2)
+    company.answer("a")
+    company.hold("b")
+    quiet = allowances.repair(company.gateways)
+    with unit_of_work(company.workspace_id) as session:
+        session.execute(update(Allowance).values(used=7, held=-1))
+
+    assert quiet == 0
+    assert allowances.repair(company.gateways) == 1
+    assert company.row() == (2, 2, 9)

@@ -8,7 +8,6 @@ from pydantic import Field, TypeAdapter
 from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response
 
-from portal.db import unit_of_work
 from portal.errors import N_
 from portal.gateways import Gateways
 from portal.models import Reservation as Row
@@ -150,8 +149,7 @@ def hold() -> Response:
 @needs(WRITE, READ)
 def look(reservation_id: str) -> Response:
     """What became of a reservation."""
-    with unit_of_work(caller().workspace_id) as session:
-        return readable(_told(reservations.get(session, reservation_id)))
+    return readable(_told(reservations.look(_gateways(), caller().workspace_id, reservation_id)))
 
 
 @blueprint.delete("/reservations/<reservation:reservation_id>")
