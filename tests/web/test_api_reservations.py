@@ -7,16 +7,17 @@ from portal.gateways import Gateways
 from portal.services.api_keys import READ, WRITE
 from tests import factories
 from tests.programs import Program, program
-from tests.services.limiting import Company, TurnedClock
+from tests.services.limiting import Company, november
+from tests.services.using import HandClock
 
 
 @pytest.fixture
-def clock() -> TurnedClock:
-    return TurnedClock()
+def clock() -> HandClock:  # type: ignore[override]
+    return november()
 
 
 @pytest.fixture
-def company(gateways: Gateways, workspace: factories.Account, clock: TurnedClock) -> Company:
+def company(gateways: Gateways, workspace: factories.Account, clock: HandClock) -> Company:
     made = Company(gateways, workspace.workspace_id, workspace.user_id, clock)
     made.subscribe()
     return made
@@ -112,7 +113,7 @@ def test_at_the_cap_the_answer_says_what_to_do_instead(company: Company, tool: P
 def test_who_may_not_use_the_product_holds_nothing(
     gateways: Gateways,
     workspace: factories.Account,
-    clock: TurnedClock,
+    clock: HandClock,
     tool: Program,
     access: str,
     reason: str,
@@ -124,7 +125,7 @@ def test_who_may_not_use_the_product_holds_nothing(
 
 
 def test_a_unit_that_nobody_answered_with_lapses_after_a_quarter_of_an_hour(
-    company: Company, clock: TurnedClock, tool: Program
+    company: Company, clock: HandClock, tool: Program
 ) -> None:
     company.limit(cap_units=1)
     first = tool.post("/reservations", {"conversation_id": "c-1"}).json
