@@ -5,6 +5,7 @@ gives the same answer on every page, in every invoice check and in ``python -m p
 integer minor units, rates are Decimal minor units, and every result carries a trace that says why.
 """
 
+from portal.pricing.advice import Advice, Expectation, Option, Outcome, advise
 from portal.pricing.affordable import units_within
 from portal.pricing.catalog import (
     INTERVALS,
@@ -39,7 +40,7 @@ from portal.pricing.forecast import Forecast, Range, forecast
 from portal.pricing.loading import catalog, catalogs, current_catalog
 from portal.pricing.money import Money, decimal_text, line_amount
 from portal.pricing.outcomes import Episode, Event, episodes, resolve
-from portal.pricing.packs import Offer, Pack, offer, pack
+from portal.pricing.packs import Offer, Pack, offer, pack, price_list
 from portal.pricing.proration import BilledItem, Proration, ProrationLine, prorate
 from portal.pricing.quote import Line, Quote, UsageEstimate, UsageLine, quote
 from portal.pricing.replay import Month, Part, Replay, ReplayedMonth, replay
@@ -51,6 +52,7 @@ __all__ = [
     "INTERVALS",
     "SEAT",
     "AddOn",
+    "Advice",
     "Band",
     "Billed",
     "BilledItem",
@@ -65,6 +67,7 @@ __all__ = [
     "DrawDown",
     "Episode",
     "Event",
+    "Expectation",
     "Forecast",
     "Held",
     "Input",
@@ -76,6 +79,8 @@ __all__ = [
     "Money",
     "Month",
     "Offer",
+    "Option",
+    "Outcome",
     "Pack",
     "Part",
     "Price",
@@ -98,6 +103,7 @@ __all__ = [
     "UsageRate",
     "Use",
     "UseDrawn",
+    "advise",
     "catalog",
     "catalogs",
     "change",
@@ -111,6 +117,7 @@ __all__ = [
     "offer",
     "pack",
     "plain",
+    "price_list",
     "prorate",
     "quote",
     "rate",

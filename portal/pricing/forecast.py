@@ -132,7 +132,7 @@ def _by_weekday(today: int) -> list[int]:
 def _pace_of(recent: list[int], back: int) -> _Pace:
     """The pace of one weekday: of its recent days the mean, and the means of the lower and upper half."""
     same = recent[-back::-WEEK]
-    return _Pace(_lower_half(same), Fraction(sum(same), len(same)), _upper_half(same))
+    return _Pace(lower_half(same), Fraction(sum(same), len(same)), upper_half(same))
 
 
 def _pace_of_days(recent: list[int]) -> _Pace:
@@ -142,7 +142,7 @@ def _pace_of_days(recent: list[int]) -> _Pace:
     busiest day in the high.
     """
     unseen = max(WEEK - len(recent), 0)
-    low, high = _lower_half(recent), _upper_half(recent)
+    low, high = lower_half(recent), upper_half(recent)
     seen = len(recent) if unseen else WEEK
     busy = max(0, *recent, 0)
     return _Pace(
@@ -163,12 +163,14 @@ def _pace_of_hours(used: int, elapsed: int) -> _Pace:
     )
 
 
-def _lower_half(counts: list[int]) -> Fraction:
+def lower_half(counts: Sequence[int]) -> Fraction:
+    """Return the mean of the lower half of some counts; the middle one belongs to both halves."""
     half = sorted(counts)[: (len(counts) + 1) // 2]
     return Fraction(sum(half), len(half))
 
 
-def _upper_half(counts: list[int]) -> Fraction:
+def upper_half(counts: Sequence[int]) -> Fraction:
+    """Return the mean of the upper half of some counts; the middle one belongs to both halves."""
     half = sorted(counts)[len(counts) // 2 :]
     return Fraction(sum(half), len(half))
 

@@ -121,6 +121,17 @@ def offer(units: int, *, catalog: Catalog, unit_amount: Decimal | None = None) -
     return Offer(terms.pack(units), terms.pack(terms.best(units)))
 
 
+def price_list(*, catalog: Catalog, unit_amount: Decimal | None = None) -> tuple[Pack, ...]:
+    """Return the packs of a price list, from small to large: the smallest, and the first of each band.
+
+    Raises PricingError like ``pack()``.
+    """
+    least = catalog.credits.minimum if catalog.credits else 0
+    terms = _terms(least, catalog, unit_amount)
+    sizes = [least, *(band.from_units for band in terms.credits.bands if band.from_units > least)]
+    return tuple(terms.pack(size) for size in sizes if line_amount(terms.unit_amount, size) <= MAX_AMOUNT)
+
+
 @dataclass(frozen=True, slots=True)
 class _Terms:
     """What the price of a pack depends on beside its size."""
