@@ -233,7 +233,7 @@ class _Stack:
 
     def __init__(self, lots: Sequence[Lot], period_starts: Sequence[int]) -> None:
         self.left = {lot.id: lot.units - lot.returned for lot in lots}
-        self._lots = sorted(lots, key=_order)
+        self._lots = sorted(lots, key=_order, reverse=True)
         self._coming = sorted(period_starts, reverse=True)
         self._drawn: list[tuple[Lot | None, int]] = []
         self._waiting = 0
@@ -244,6 +244,9 @@ class _Stack:
             self._coming.pop()
             self._drawn.clear()
             self._waiting = 0
+        # the lots that end first stand last; what has ended is not looked at again
+        while self._lots and self._lots[-1].expires_at <= use.at:
+            self._lots.pop()
         return self._draw(use.at, use.units) if use.units >= 0 else self._give_back(use.at, -use.units)
 
     def _draw(self, at: int, units: int) -> Coverage:
@@ -251,7 +254,9 @@ class _Stack:
         self._waiting -= carried
         rest = units - carried
         covered = []
-        for lot in self._lots:
+        for lot in reversed(self._lots):
+            if not rest:
+                break
             taken = min(rest, self.left[lot.id]) if lot.covers(at) else 0
             if taken:
                 rest -= taken
