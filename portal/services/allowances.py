@@ -83,6 +83,15 @@ def current(gateways: Gateways, workspace_id: int) -> State:
         return state(session, row)
 
 
+def stopped(session: Session, now: datetime) -> State | None:
+    """How the allowance stands where a cap keeps the AI from answering; None elsewhere. Only reads."""
+    row = session.scalars(select(Allowance)).first()
+    if row is None or row.cap is None or is_over(row, now) or row.used + row.held < row.cap:
+        return None
+    found = state(session, row)
+    return found if found.reason == CAP_REACHED else None
+
+
 def state(session: Session, row: Allowance) -> State:
     """What ``row``, which is of the present period, comes to."""
     waiting = select(func.count()).select_from(Reservation).where(Reservation.state == HELD)

@@ -7,6 +7,7 @@ from portal.db import unit_of_work
 from portal.models import Quote, QuoteMatch, Subscription
 from portal.pricing import Catalog, PricingError, catalog
 from portal.services import (
+    allowances,
     attempt_states,
     attempts,
     billing_details,
@@ -24,10 +25,11 @@ from portal.web import (
     settings,
     workspace_required,
 )
-from portal.web.billing_attention import attention, may_here
+from portal.web.billing_attention import Notice, attention, may_here
 from portal.web.billing_words import bought_lines, invoice_status, next_charges, payment_method
 from portal.web.holding_words import HeldLines, held_lines, planned_words
 from portal.web.starting import start
+from portal.web.usage_limits_words import cap_notice
 
 blueprint = Blueprint("billing", __name__, url_prefix="/billing")
 
@@ -63,19 +65,28 @@ def _facts(session: Session) -> dict[str, object]:
         "invoice_status": invoice_status(newest) if newest else None,
         "proof": proof,
         "method": payment_method(subscription.default_payment_method) if subscription else None,
-        "attention": attention(
-            subscription,
-            details,
-            newest,
-            proof,
-            _unpaid(session),
-            due,
-            planned=planned,
-            missed=changes.missed(session),
-        ),
+        "attention": [
+            *attention(
+                subscription,
+                details,
+                newest,
+                proof,
+                _unpaid(session),
+                due,
+                planned=planned,
+                missed=changes.missed(session),
+            ),
+            *_cap(session),
+        ],
         "start": None if subscription else start(session),
         "welcome": _welcome(subscription),
     }
+
+
+def _cap(session: Session) -> list[Notice]:
+    """That a cap keeps the AI from answering, if one does."""
+    found = cap_notice(allowances.stopped(session, gateways().clock.now()))
+    return [found] if found else []
 
 
 def _welcome(subscription: Subscription | None) -> bool:

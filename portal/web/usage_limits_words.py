@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from flask import url_for
 from flask_babel import gettext, ngettext
 
 from portal.models import UsageAlert
 from portal.services import allowances
+from portal.services.allowances import State
 from portal.services.limits import Standing, Wanted
+from portal.web.billing_attention import Link, Notice
 from portal.web.presentation import date_text, money, number
 
 
@@ -104,6 +107,28 @@ def _still_open(held: Standing) -> str:
     )
 
 
+def cap_notice(state: State | None) -> Notice | None:
+    """What the overview says while a cap keeps the AI from answering."""
+    if state is None or state.until is None:
+        return None
+    titles = {
+        allowances.HAND_OVER: gettext("The AI hands over to people: its cap is reached"),
+        allowances.ASK_APPROVER: gettext("The AI waits for more: its cap is reached"),
+    }
+    stop = gettext("The AI has stopped: its cap is reached")
+    return Notice(
+        "caution",
+        stop if state.trial_cap else titles.get(state.at_cap, stop),
+        gettext(
+            "%(cap)s count, with what may still be billed. It goes on when some of that becomes free, when"
+            " the cap is higher, or on %(day)s.",
+            cap=resolutions(state.accrued),
+            day=date_text(state.until),
+        ),
+        [Link(url_for("usage_limits.page"), gettext("Look at the limits"))],
+    )
+
+
 # --- before a cap is kept ------------------------------------------------------------------------------
 
 
@@ -193,7 +218,7 @@ def alert_words(alert: UsageAlert, currency: str) -> str:
 def until_words(held: Standing) -> str:
     """Until when the figures of this month count."""
     if held.state.starts_at is None or held.state.until is None:
-        return gettext("The first month begins when you buy.")
+        return gettext("No month of usage is running. One begins when you buy.")
     start, end = date_text(held.state.starts_at), date_text(held.state.until)
     if held.state.trial:
         return gettext("The trial runs from %(start)s to %(end)s.", start=start, end=end)

@@ -180,7 +180,18 @@ def test_who_has_bought_nothing_can_set_limits_before(signed_in: Browser) -> Non
     text = save(signed_in, cap="units", cap_units="10")
 
     assert "Hard cap: the AI stops at 10 resolutions this month." in text
-    assert "The first month begins when you buy." in text
+    assert "No month of usage is running. One begins when you buy." in text
+
+
+def test_the_overview_says_that_a_cap_has_stopped_the_ai(signed_in: Browser, company: Company) -> None:
+    company.use(2)
+    quiet = words(signed_in.get("/billing"))
+    company.limit(cap_units=2, at_cap="hand_over")
+    told = words(signed_in.get("/billing"))
+
+    assert "its cap is reached" not in quiet
+    assert "The AI hands over to people: its cap is reached" in told
+    assert "2 resolutions count, with what may still be billed." in told
 
 
 # --- rights --------------------------------------------------------------------------------------------
