@@ -103,7 +103,8 @@ def leavers(session: Session) -> list[Mapping[str, object]]:
     """Whom the change under way, or the planned one, takes the seats from; they count only when it does."""
     attempt, planned = live(session), holdings.planned_row(session)
     found: object = planned.leavers if planned else None
-    if attempt is not None:
+    # what a change leaves for the renewal is planned while its debit is on its way
+    if attempt is not None and not (planned is not None and attempt.state == states.PROCESSING):
         quote = session.scalars(select(Quote).where(Quote.id == attempt.quote_id)).one()
         found = (quote.terms or {}).get("leavers") or found
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []

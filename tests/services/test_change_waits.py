@@ -1,12 +1,16 @@
 """What waits for the renewal while something else is not settled: a debit, an unpaid invoice, a bank."""
 
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
+from flask import Flask
 
 from portal.db import unit_of_work
+from portal.gateways.stripe_errors import StripeUnknownError
 from portal.models import NegotiatedDiscount
-from portal.services import changes, negotiated_discounts, planned_changes, sweeping
+from portal.services import changes, members, negotiated_discounts, planned_changes, seats, sweeping
+from tests import factories
 from tests.services.buying import Customer
 from tests.services.changing import Changer
 from tests.services.test_attempts import NOW, let_claims_run_out
@@ -94,6 +98,32 @@ def test_a_debit_that_comes_back_after_the_renewal_leaves_what_the_renewal_bille
     assert customer.incidents() == []
 
 
+@pytest.mark.parametrize("kind", ["timeout_before", "timeout_after"])
+@pytest.mark.parametrize("path", ["/release", "/v1/subscriptions/*", "/v1/subscription_schedules"])
+def test_a_silent_stripe_while_a_debit_is_taken_back_leaves_what_was_before(
+    customer: Customer, path: str, kind: str
+) -> None:
+    changer = debit_payer(customer)
+    changer.change(seats=8)
+    pays_with(changer, failing_account(customer))
+    quote_id = changer.change(tier="expert", seats=10)
+    customer.shop.faults.fail(kind, path, times=300)
+    with suppress(StripeUnknownError):
+        later(customer, days=6)
+    during = changer.state(quote_id)
+    customer.shop.faults.mend()
+    let_claims_run_out(customer)
+    sweeping.sweep_attempts(customer.gateways, left_behind_after=NOW)
+    customer.settle()
+
+    # what Stripe did without saying so is seen when it is read again
+    assert during in (("confirming",) if kind == "timeout_before" else ("confirming", "failed"))
+    assert changer.state(quote_id) == "failed"
+    assert (changer.planned().selection["seats"], changer.planned().mirrored) == (8, True)
+    assert changer.at_stripe()["2026-11:seat:advanced:month"] == 12
+    assert customer.incidents() == []
+
+
 def test_undoing_the_plan_while_the_debit_is_on_its_way_holds_when_it_comes_back(customer: Customer) -> None:
     changer = debit_payer(customer)
     changer.change(seats=8)
@@ -137,6 +167,26 @@ def test_seats_are_given_up_for_the_renewal_while_a_debit_is_on_its_way(customer
     assert arrived == ("done", 15, 7)
     assert customer.subscription().seats == 7
     assert customer.incidents() == []
+
+
+def test_whoever_was_chosen_last_gives_up_a_seat_though_an_earlier_debit_is_on_its_way(
+    app: Flask, customer: Customer
+) -> None:
+    changer = debit_payer(customer)
+    until_the_renewal(changer, days=2)
+    people = [factories.member(app, customer.workspace_id) for _ in range(3)]
+    with unit_of_work(customer.workspace_id) as session:
+        ids = [members.of_user(session, each.user_id).id for each in people]
+        seats.assign(session, ids, "full", by=customer.account.user_id)
+    first, second, _third = (changes.Leaver(each, "none") for each in ids)
+    changer.change(tier="expert", seats=2, add_ons={}, leavers=(first,))
+    changer.change(tier="expert", seats=2, add_ons={"copilot": 1}, leavers=(second,))
+    later(customer, days=3)
+    with unit_of_work(customer.workspace_id) as session:
+        after = [members.get(session, each).seat for each in ids]
+
+    assert customer.subscription().seats == 2
+    assert after == ["full", "none", "full"]
 
 
 def test_what_was_given_up_for_the_renewal_stays_so_when_the_debit_comes_back(customer: Customer) -> None:
@@ -298,8 +348,8 @@ def test_a_quote_that_holds_no_longer_takes_nothing_of_an_earlier_change_away(ch
 
 
 def test_of_two_changes_in_one_second_the_later_one_is_given_back(changer: Changer) -> None:
-    for seats in (13, 14, 15, 16):
-        quote_id = changer.change(seats=seats)
+    for wanted in (13, 14, 15, 16):
+        quote_id = changer.change(seats=wanted)
 
         assert changer.proof(quote_id) == [("before_payment", True), ("final", True)]
     assert changer.customer.incidents() == []
