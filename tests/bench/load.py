@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,11 +25,15 @@ end
 """
 POSTED = """
 local file = io.open("{bodies}", "r")
+local keys = {{{keys}}}
+local turn = 0
 wrk.method = "POST"
-{headers}
+wrk.headers["Content-Type"] = "application/json"
 function request()
   local line = file:read("*l")
   if not line then error("more requests than bodies") end
+  turn = turn % #keys + 1
+  wrk.headers["Authorization"] = "Bearer " .. keys[turn]
   return wrk.format(nil, nil, nil, line)
 end
 """
@@ -82,13 +86,12 @@ def signed_script(events: Iterable[tuple[str, str]], folder: Path) -> str:
     return SIGNED.format(events=path)
 
 
-def posted_script(bodies: Iterable[str], headers: Mapping[str, str], folder: Path) -> str:
-    """A wrk script that posts each body once, in order; it fails when there are too few."""
+def posted_script(bodies: Iterable[str], keys: Iterable[str], folder: Path) -> str:
+    """A wrk script that posts each body once, in order, the keys in turn; it fails for lack of bodies."""
     path = folder / "bodies.jsonl"
     with path.open("w") as file:
         file.writelines(f"{body}\n" for body in bodies)
-    lines = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items())
-    return POSTED.format(bodies=path, headers=lines)
+    return POSTED.format(bodies=path, keys=", ".join(f'"{key}"' for key in keys))
 
 
 def paced(url: str, events: Iterable[tuple[str, str]], per_second: float) -> list[float]:

@@ -169,6 +169,7 @@ PLANTED = {
     "password": "correct horse",
     "text": "key sk_live_abcDEF123 and whsec_abcdef, pi_123_secret_abc, card 4242 4242 4242 4242",
     "headers": {"Cookie": "session=abc", "note": "rk_test_123abc"},
+    "body": "Bearer bk_0123456789_planted-key_of-a-program",
 }
 
 
@@ -184,6 +185,7 @@ def test_secrets_do_not_reach_the_log(log: io.StringIO) -> None:
         "4242 4242",
         "session=abc",
         "rk_test",
+        "planted-key",
         "sk_test_abcdef",
     ):
         assert secret not in log.getvalue(), secret
