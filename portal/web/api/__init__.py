@@ -36,6 +36,7 @@ def create_api(gateways: Gateways, settings: Settings, hosts: list[str]) -> Flas
     api.extensions["settings"] = settings
     api.extensions["portal"] = gateways
     api.extensions[keys.WINDOWS] = keys.windows(settings)
+    api.extensions[events.TAKING] = events.combined(gateways)
     api.url_map.converters["reservation"] = reservations.ReservationId
     problems.install(api, settings.base_url)
     _install_frame(api, settings)

@@ -10,23 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from portal.errors import N_
+from portal.services.conversations import BATCH, CHANNEL_LENGTH, CONVERSATION_ID_LENGTH, EVENT_ID_LENGTH
 from portal.web.api.problems import ApiError, Fault, faults
 
-MOST_AT_ONCE = 1_000
+MOST_AT_ONCE = BATCH
 STATUSES = ("accepted", "duplicate", "rejected")
 JSON_TYPE = "application/json"
-ID_LENGTH = 100
-CONVERSATION_ID_LENGTH = 200
-CHANNEL_LENGTH = 40
 CHANNEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
 # visible ASCII but for what addresses and the ledger put between their parts: " # % / ? \
 ID_PATTERN = r"^[!$&-.0-9:->@-\[\]-~]+$"
 
-Id = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=ID_PATTERN)]
+Id = Annotated[str, Field(min_length=1, max_length=EVENT_ID_LENGTH, pattern=ID_PATTERN)]
 ConversationId = Annotated[str, Field(min_length=1, max_length=CONVERSATION_ID_LENGTH, pattern=ID_PATTERN)]
-Channel = Annotated[
-    str, Field(min_length=1, max_length=CHANNEL_LENGTH, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
-]
+Channel = Annotated[str, Field(min_length=1, max_length=CHANNEL_LENGTH, pattern=CHANNEL_PATTERN)]
 Thing = TypeVar("Thing", bound=BaseModel)
 
 
@@ -112,7 +108,7 @@ class Bodies(Generic[Thing]):
 
 def _rejected(thing: Any, error: ErrorDetails) -> Plain:
     named = thing.get("id") if isinstance(thing, dict) else None
-    id = named[:ID_LENGTH] if isinstance(named, str) else None
+    id = named[:EVENT_ID_LENGTH] if isinstance(named, str) else None
     where = ".".join(map(str, error["loc"][1:]))
     return result(id, "rejected", f"{where}: {error['msg']}" if where else str(error["msg"]))
 

@@ -1,5 +1,6 @@
 """POST /v1/events: what happened in conversations, one thing or up to a thousand, in any order."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from flask import Blueprint, current_app
@@ -8,8 +9,11 @@ from werkzeug.wrappers import Response
 
 from portal.db import unit_of_work
 from portal.errors import N_
+from portal.gateways import Gateways
 from portal.services import conversations
 from portal.services.api_keys import WRITE
+from portal.services.conversations import ConversationEvent as Event
+from portal.services.conversations import Taken
 from portal.web.api.answers import json_answer
 from portal.web.api.bodies import (
     Batch,
@@ -24,10 +28,14 @@ from portal.web.api.bodies import (
     json_body,
     result,
 )
+from portal.web.api.combining import Combined
 from portal.web.api.keys import caller, needs
 from portal.web.api.operations import Operation, describe
 
 blueprint = Blueprint("events", __name__)
+
+TAKING = "portal.api.events"
+Taking = Combined[Event, Taken]
 
 
 class ConversationEvent(Sent):
@@ -79,16 +87,23 @@ def take() -> Response:
     return json_answer(answer_batch(batch, _take(batch)))
 
 
+def combined(gateways: Gateways) -> Taking:
+    """What takes events in for all requests of a process."""
+
+    def work(workspace_id: int, events: Sequence[Event]) -> Sequence[Taken]:
+        with unit_of_work(workspace_id) as session:
+            return conversations.take_in(session, gateways, workspace_id, events)
+
+    return Combined(work, most=conversations.BATCH)
+
+
 def _take(batch: Batch[ConversationEvent]) -> list[Plain]:
     if not batch.things:
         return []
-    workspace_id, gateways = caller().workspace_id, current_app.extensions["portal"]
     events = [
-        conversations.ConversationEvent(
-            each.id, each.conversation_id, each.type, each.occurred_at, each.channel, each.test
-        )
+        Event(each.id, each.conversation_id, each.type, each.occurred_at, each.channel, each.test)
         for each in batch.things
     ]
-    with unit_of_work(workspace_id) as session:
-        taken = conversations.take_in(session, gateways, workspace_id, events)
+    taking: Taking = current_app.extensions[TAKING]
+    taken = taking.answers(caller().workspace_id, events)
     return [result(each.id, each.result, each.message) for each in taken]

@@ -96,6 +96,15 @@ class Problem(BaseModel):
     errors: list[Fault] | None = Field(
         default=None, description=N_("What is wrong with the request, part by part.")
     )
+    reason: str | None = Field(
+        default=None, description=N_("Why exactly, as a code, where one kind has several reasons.")
+    )
+    at_cap: str | None = Field(
+        default=None, description=N_("What to do instead of answering: stop, hand_over or ask_approver.")
+    )
+    results: list[dict[str, str | None]] | None = Field(
+        default=None, description=N_("Of a batch of which nothing was taken in: one result for each.")
+    )
 
 
 class ApiError(Exception):
@@ -181,8 +190,10 @@ def _problem(base_url: str, refusal: ApiError) -> Response:
         detail=refusal.detail,
         instance=request_id(),
         errors=list(refusal.errors) or None,
+        **refusal.more,
     )
-    shape = body.model_dump(exclude_none=True) | dict(refusal.more)
+    # what a result has no reason for stays null in it
+    shape = {name: value for name, value in body.model_dump().items() if value is not None}
     answer = json_answer(shape, kind.status, media_type=MEDIA_TYPE)
     answer.headers.update(refusal.headers)
     return answer
