@@ -39,7 +39,17 @@ def conversation(now: datetime) -> list[dict[str, str]]:
     ]
 
 
-def test_a_key_is_made_used_replaced_and_revoked(customer: Customer, new_customer: NewCustomer) -> None:
+def make_key(customer: Customer) -> str:
+    """Fill in the form; the key as the page shows it."""
+    page = customer.page
+    page.get_by_label("Name").fill("Help desk")
+    page.get_by_label("Send events and usage").check()
+    page.get_by_label("Read usage, resolutions and quotes").check()
+    page.get_by_role("button", name="Make the key").click()
+    return page.get_by_label("Key", exact=True).input_value()
+
+
+def test_a_key_is_made_and_a_program_sends_a_conversation_with_it(customer: Customer) -> None:
     page, inspector = customer.page, Inspector(customer)
     customer.buy(ESSENTIAL_MONTH)
     customer.visit("/billing")
@@ -50,38 +60,47 @@ def test_a_key_is_made_used_replaced_and_revoked(customer: Customer, new_custome
     page.get_by_role("button", name="Make the key").click()
     expect(page.locator("#error-summary")).to_be_visible()
     inspector.look("make a key, with errors")
-    page.get_by_label("Name").fill("Help desk")
-    page.get_by_label("Send events and usage").check()
-    page.get_by_label("Read usage, resolutions and quotes").check()
-    page.get_by_role("button", name="Make the key").click()
-    old = page.get_by_label("Key", exact=True).input_value()
+    key = make_key(customer)
     customer.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_text("Copied.")).to_be_visible()
     inspector.look("the new key")
+    sent = ask(customer, key, "POST", "/events", conversation(datetime.now(UTC)))
+    read = ask(customer, key, "GET", "/usage")
 
-    assert page.evaluate("navigator.clipboard.readText()") == old
-    status, answer = ask(customer, old, "POST", "/events", conversation(datetime.now(UTC)))
-    assert (status, answer["accepted"]) == (200, 2), answer
-    status, usage = ask(customer, old, "GET", "/usage")
-    assert (status, usage["kinds"][0]["quantity"], usage["amount"]) == (200, 1, 99)
-
+    assert page.evaluate("navigator.clipboard.readText()") == key
+    assert (sent[0], sent[1]["accepted"]) == (200, 2), sent
+    assert (read[0], read[1]["kinds"][0]["quantity"], read[1]["amount"]) == (200, 1, 99), read
     page.get_by_role("link", name="I have kept it").click()
     expect(page.get_by_text("last used")).to_be_visible()
+    assert inspector.found == {}
+
+
+def test_a_key_is_replaced_and_the_old_one_revoked(customer: Customer) -> None:
+    page, inspector = customer.page, Inspector(customer)
+    customer.sign_up()
+    customer.visit("/developers/keys/new")
+    old = make_key(customer)
+    customer.visit("/developers")
     page.get_by_role("link", name="Replace Help desk").click()
     inspector.look("replace a key")
     page.get_by_role("button", name="Make the new key").click()
     new = page.get_by_label("Key", exact=True).input_value()
-    assert [ask(customer, key, "GET", "/quotes")[0] for key in (old, new)] == [200, 200]
-
+    both = [ask(customer, key, "GET", "/quotes")[0] for key in (old, new)]
     page.get_by_role("link", name="I have kept it").click()
     inspector.look("two keys")
     page.get_by_role("link", name="Revoke Help desk").last.click()
     inspector.look("revoke a key")
     page.get_by_role("button", name="Revoke the key").click()
     expect(page.get_by_text("The key Help desk is revoked")).to_be_visible()
+
+    assert both == [200, 200]
     assert [ask(customer, key, "GET", "/quotes")[0] for key in (old, new)] == [401, 200]
-    inspector.visit("/developers/api")
-    guest = new_customer(viewport={"width": 390, "height": 844})
-    Inspector(guest).visit("/developers/api")
     assert inspector.found == {}
+
+
+def test_the_reference_is_there_for_guests_and_on_a_phone(new_customer: NewCustomer) -> None:
+    for size in ({"width": 1280, "height": 900}, {"width": 390, "height": 844}):
+        inspector = Inspector(new_customer(viewport=size))
+        inspector.visit("/developers/api")
+        assert inspector.found == {}
