@@ -24,11 +24,15 @@ class Cost:
 
 @dataclass(frozen=True)
 class Spent:
-    """What a period costs: all that is metered in it, and its resolutions alone."""
+    """What a period costs: all that is metered in it, and its resolutions alone.
+
+    ``free``: resolutions that were above a hard cap, and are the vendor's cost.
+    """
 
     currency: str
     all: Cost
     resolutions: Cost
+    free: int
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,11 @@ class Expected:
 
 def so_far(session: Session, subscription: Subscription | None, state: State) -> Spent:
     """What the period of ``state`` costs, at the customer's own prices; nothing before there is one."""
-    counted = select(UsageDay.key, func.sum(UsageDay.charged)).where(UsageDay.period_start == state.starts_at)
-    units = {key: int(total) for key, total in session.execute(counted.group_by(UsageDay.key))}
+    sums = (func.sum(UsageDay.charged), func.sum(UsageDay.quantity))
+    counted = select(UsageDay.key, *sums).where(UsageDay.period_start == state.starts_at)
+    found = {row[0]: (int(row[1]), int(row[2])) for row in session.execute(counted.group_by(UsageDay.key))}
+    units = {key: charged for key, (charged, _quantity) in found.items()}
+    all_resolutions = found.get(RESOLUTION, (0, 0))[1]
     billed = max(units.pop(RESOLUTION, 0), 0)
     # in a trial nothing is charged, so nothing can accrue
     pending, held = (0, 0) if state.trial else (state.pending, state.held)
@@ -54,6 +61,7 @@ def so_far(session: Session, subscription: Subscription | None, state: State) ->
         currency=subscription.currency if subscription else usage_prices.catalog_of(None).currency,
         all=Cost(others + resolutions.billed, others + resolutions.likely, others + resolutions.accrued),
         resolutions=resolutions,
+        free=max(all_resolutions - state.used, 0),
     )
 
 

@@ -60,6 +60,15 @@ def _own_cap(held: Standing) -> str:
 
 def _explained(held: Standing) -> list[str]:
     found = []
+    if held.spent.free:
+        found.append(
+            ngettext(
+                "%(count)s more was above the cap. It is free: you do not pay for it.",
+                "%(count)s more were above the cap. They are free: you do not pay for them.",
+                held.spent.free,
+                count=number(held.spent.free),
+            )
+        )
     if held.limit.cap_amount is not None and held.cap is not None:
         found.append(
             gettext(

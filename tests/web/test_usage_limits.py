@@ -183,6 +183,15 @@ def test_who_has_bought_nothing_can_set_limits_before(signed_in: Browser) -> Non
     assert "No month of usage is running. One begins when you buy." in text
 
 
+def test_what_was_above_the_cap_is_said_to_be_free(signed_in: Browser, company: Company) -> None:
+    company.limit(cap_units=5)
+    company.use(7)
+    text = words(signed_in.get(PATH))
+
+    assert "2 more were above the cap. They are free: you do not pay for them." in text
+    assert "No budget: $4.95 of usage so far this month." in text
+
+
 def test_the_overview_says_that_a_cap_has_stopped_the_ai(signed_in: Browser, company: Company) -> None:
     company.use(2)
     quiet = words(signed_in.get("/billing"))
