@@ -4,13 +4,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from portal.errors import N_, NotFoundError
-from portal.models import ConversationEvent, Invoice, MeterEvent, Resolution, UsageEntry, UsagePeriod
+from portal.models import (
+    ConversationEvent,
+    Invoice,
+    MeterEvent,
+    Resolution,
+    UsageCredit,
+    UsageEntry,
+    UsagePeriod,
+)
 from portal.pricing.outcomes import EVENT_TYPES, Episode
-from portal.services import meter_events, resolutions, subscriptions, units, usage, usage_invoices
+from portal.services import (
+    meter_countering,
+    meter_events,
+    resolutions,
+    subscriptions,
+    units,
+    usage,
+    usage_credits,
+    usage_invoices,
+    usage_moves,
+)
 from portal.services.usage import Period
 from portal.services.usage_prices import RESOLUTION
 
@@ -27,7 +45,8 @@ class Evidence:
     ``events`` are the conversation's, in the order in which they count; ``more``: there are others.
     ``prevented_by`` is a code of pricing.outcomes, ``unit_price`` what one costs in minor units, None where
     the price has bands; ``entries`` are the ledger's about the unit, ``sent`` what Stripe was told of them.
-    ``period`` is that in which it stands, ``invoice`` the one that bills it, if it is final.
+    ``period`` is that in which it stands, ``invoice`` the one that bills it, if it is final. ``credit`` gives
+    its price back after that invoice.
     """
 
     unit: Resolution
@@ -40,6 +59,7 @@ class Evidence:
     invoice: Invoice | None
     currency: str
     unit_price: Decimal | None
+    credit: UsageCredit | None = None
 
     @property
     def prevented_by(self) -> str | None:
@@ -47,6 +67,11 @@ class Evidence:
         unit = self.unit
         facts = (unit.episode, unit.state, unit.kind, None, None, None, None, unit.because)
         return Episode(*facts).prevented_by
+
+    @property
+    def crediting(self) -> bool:
+        """Whether its price is owed as a credit note that is not made yet."""
+        return any(row.state == meter_events.CREDITING for row in self.sent.values())
 
     @property
     def charged(self) -> bool:
@@ -78,6 +103,7 @@ def find(session: Session, conversation_id: str, episode: int) -> Evidence:
         invoice=next(iter(billed.values()), None),
         currency=usage.currency_of(subscription),
         unit_price=price.bands[0].unit_amount if price and len(price.bands) == 1 else None,
+        credit=usage_credits.of_unit(session, RESOLUTION, entries[-1].source) if entries else None,
     )
 
 
@@ -106,9 +132,10 @@ def _entries(session: Session, unit: Resolution) -> Sequence[UsageEntry]:
     """What the ledger has of the unit, in the order of its being written."""
     times = range(1, min(unit.times, MOST_TIMES) + 1)
     sources = [units.source_of(unit.conversation_id, unit.episode, each) for each in times]
+    moved = [UsageEntry.source.startswith(f"{each}{usage_moves.MOVED}", autoescape=True) for each in sources]
     statement = (
         select(UsageEntry)
-        .where(UsageEntry.key == RESOLUTION, UsageEntry.source.in_(sources))
+        .where(UsageEntry.key == RESOLUTION, or_(UsageEntry.source.in_(sources), *moved))
         .order_by(UsageEntry.id)
     )
     return session.scalars(statement).all()
@@ -117,10 +144,10 @@ def _entries(session: Session, unit: Resolution) -> Sequence[UsageEntry]:
 def _sent(session: Session, entries: Sequence[UsageEntry]) -> dict[int, MeterEvent]:
     """The entry's id → its meter event, for those that Stripe is told of."""
     workspace_id = session.info["workspace_id"]
-    wanted = [
-        meter_events.identifier(workspace_id, each.source, reversal=each.quantity < 0) for each in entries
-    ]
-    if not wanted:
-        return {}
+    wanted = set()
+    for each in entries:
+        own = meter_events.identifier(workspace_id, usage_moves.base(each.source))
+        back = meter_events.identifier(workspace_id, usage_moves.base(each.source), reversal=True)
+        wanted |= {own, back, own + meter_countering.REVERSAL, usage_moves.next_of(own)}
     rows = session.scalars(select(MeterEvent).where(MeterEvent.identifier.in_(wanted)))
     return {row.entry_id: row for row in rows}

@@ -68,6 +68,9 @@ OF_INVOICE = text(COMPARED.format(which="p.stripe_invoice_id = :invoice"))
 OF_PERIOD = text(COMPARED.format(which="p.starts_at = :period"))
 RECENT = text(COMPARED.format(which="p.closed_at >= :since"))
 
+# a month of all workspaces takes longer than any page may
+PATIENTLY = text("SET LOCAL statement_timeout = '30min'")
+
 # rows that are not where an invoice would have them, by why; those taken back too late count against it
 PARTS = text("""
 SELECT CASE
@@ -112,6 +115,7 @@ def compare_recent(gateways: Gateways) -> tuple[int, int]:
     now = gateways.clock.now()
     facts = {"since": now - COMPARED_FOR, "keys": usage_keys(), "now": now}
     with unit_of_work(system=True) as session:
+        session.execute(PATIENTLY)
         rows = session.execute(RECENT, facts).all()
     return len(rows), sum(row.ledger != row.invoiced for row in rows)
 

@@ -214,7 +214,7 @@ def send_again(session: Session, workspace_id: int, row: MeterEvent, periods: Pe
         place = move(session, workspace_id, entry, periods)
     if place.entry_id is None:
         return None
-    identifier = _next(row.identifier)
+    identifier = next_of(row.identifier)
     statement = insert(MeterEvent).values(
         identifier=identifier,
         key=row.key,
@@ -231,7 +231,7 @@ def send_again(session: Session, workspace_id: int, row: MeterEvent, periods: Pe
     return identifier
 
 
-def _next(identifier: str) -> str:
+def next_of(identifier: str) -> str:
     """The identifier of what is sent in an event's stead: ``…-r2``, ``…-r3``."""
     known = RESENT.fullmatch(identifier)
     base, number = (known[1], int(known[2])) if known else (identifier, 1)

@@ -30,6 +30,7 @@ from portal.web import (
     invoice_filter,
     may,
     next_invoice,
+    usage_match_words,
     workspace_required,
 )
 from portal.web.adjustment_words import told
@@ -155,6 +156,7 @@ def _one(session: Session, invoice: Invoice) -> dict[str, Any]:
     return {
         "invoice": invoice,
         "proof": proof[-1] if proof else None,
+        "usage_proof": usage_match_words.proof(session, invoice.stripe_id),
         "reason": invoice_reason(invoice),
         "status": invoice_status(invoice),
         "tax_rates": tax_rates(invoice),

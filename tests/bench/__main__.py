@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import ingestion, pages, pricing, reservations, usage, webhooks
+from tests.bench import ingestion, pages, pricing, reconciling, reservations, usage, webhooks
 from tests.bench.load import NoLoadGeneratorError
 from tests.bench.shop import Shop, open_shop
 from tests.bench.table import Row, keep, markdown
@@ -26,6 +26,8 @@ ON_A_SHOP: dict[str, Callable[[Shop], list[Row]]] = {
 # too long for a whole run; `make bench-large` asks for it
 LARGE: dict[str, Callable[[Shop], list[Row]]] = {"11": pages.lighthouse, "6-large": usage.large}
 ALONE = {"8": pricing.quoting}
+# with a ledger of millions of rows; asked for by its number
+LARGE_ALONE = {"9": reconciling.closing}
 
 
 def starting() -> list[Row]:
@@ -44,8 +46,8 @@ def main(wanted: list[str]) -> int:
     """0 whatever the figures; 2 when something that measures is missing."""
     rows: list[Row] = []
     load = os.getloadavg()[0]
-    for number, measure in {"10": starting, **ALONE}.items():
-        if not wanted or number in wanted:
+    for number, measure in {"10": starting, **ALONE, **LARGE_ALONE}.items():
+        if number in wanted or (not wanted and number not in LARGE_ALONE):
             rows += measure()
     try:
         chosen = [measure for number, measure in ON_A_SHOP.items() if not wanted or number in wanted]
