@@ -50,7 +50,7 @@ bench: $(VENV)/.installed-dev ## Measure, and print the table that the README ke
 	$(BIN)/python -m tests.bench
 
 bench-large: $(VENV)/.installed-dev ## Measure what takes long: the pages in Lighthouse, ledgers of 5 and 20 million
-	$(BIN)/python -m tests.bench 11 6-large
+	$(BIN)/python -m tests.bench 11 6-large 9
 
 contract: $(VENV)/.installed-dev ## The contract suite against Stripe's test mode (STRIPE_SECRET_KEY=sk_test_…)
 	$(BIN)/python -m tests.contract
