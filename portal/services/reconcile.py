@@ -43,27 +43,33 @@ WITH period AS (
   WHERE ends_at > :since AND (CAST(:workspace AS bigint) IS NULL OR workspace_id = :workspace)
 ), ledger AS (
   SELECT e.workspace_id, e.period_start, e.key, sum(e.quantity)::bigint AS metered
-  FROM usage_entry e JOIN period p ON p.workspace_id = e.workspace_id AND p.starts_at = e.period_start
-  WHERE e.charge = 'meter' GROUP BY 1, 2, 3
+  FROM usage_entry e
+  -- as wide as the periods that are looked at: each row is not looked up, the few sums are
+  WHERE e.charge = 'meter' AND e.period_start >= (SELECT min(starts_at) FROM period)
+  GROUP BY 1, 2, 3
+), kinds AS (
+  SELECT m.workspace_id, m.period_start, m.key, m.state, m.resent_as IS NOT NULL AS resent,
+    m.sent_at IS NOT NULL AS reached, coalesce(m.sent_at > :fresh, false) AS fresh,
+    coalesce(m.error LIKE 'after_end%', false) AS unbilled, m.at < p.first OR m.at >= p.cut AS edge,
+    sum(m.quantity) AS quantity
+  FROM meter_event m JOIN period p ON p.workspace_id = m.workspace_id AND p.starts_at = m.period_start
+  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+), counted AS (
+  SELECT *, reached AND state NOT IN ('cancelled', 'failed') AS counts FROM kinds
 ), outbox AS (
-  SELECT m.workspace_id, m.period_start, m.key,
-    sum(quantity) FILTER (WHERE resent_as IS NULL AND (state IN ('waiting', 'sending', 'sent')
-      OR state = 'failed' AND error NOT LIKE 'after_end%'))::bigint AS owed,
-    sum(quantity) FILTER (WHERE sent_at IS NOT NULL AND state NOT IN ('cancelled', 'failed')
-      AND at >= first AND at < cut)::bigint AS sent,
-    sum(quantity) FILTER (WHERE sent_at IS NOT NULL AND state NOT IN ('cancelled', 'failed')
-      AND (at < first OR at >= cut))::bigint AS edges,
-    sum(quantity) FILTER (WHERE sent_at > :fresh AND state NOT IN ('cancelled', 'failed'))::bigint AS fresh,
+  SELECT workspace_id, period_start, key,
+    sum(quantity) FILTER (WHERE NOT resent AND NOT unbilled
+      AND state IN ('waiting', 'sending', 'sent', 'failed'))::bigint AS owed,
+    sum(quantity) FILTER (WHERE counts AND NOT edge)::bigint AS sent,
+    sum(quantity) FILTER (WHERE counts AND edge)::bigint AS edges,
+    sum(quantity) FILTER (WHERE counts AND fresh)::bigint AS fresh,
     sum(quantity) FILTER (WHERE state = 'waiting')::bigint AS waiting,
     sum(quantity) FILTER (WHERE state = 'sending')::bigint AS sending,
     sum(quantity) FILTER (WHERE state = 'cancelling')::bigint AS cancelling,
-    sum(quantity) FILTER (WHERE state = 'failed' AND resent_as IS NULL)::bigint AS failed,
-    sum(quantity) FILTER (WHERE resent_as IS NOT NULL AND state = 'sent')::bigint AS late,
-    sum(quantity) FILTER (WHERE sent_at IS NOT NULL
-      AND state IN ('crediting', 'credited'))::bigint AS credited,
-    max(stripe_customer_id) AS customer, max(event_name) AS event_name
-  FROM meter_event m JOIN period p ON p.workspace_id = m.workspace_id AND p.starts_at = m.period_start
-  GROUP BY 1, 2, 3
+    sum(quantity) FILTER (WHERE state = 'failed' AND NOT resent)::bigint AS failed,
+    sum(quantity) FILTER (WHERE state = 'sent' AND resent)::bigint AS late,
+    sum(quantity) FILTER (WHERE reached AND state IN ('crediting', 'credited'))::bigint AS credited
+  FROM counted GROUP BY 1, 2, 3
 ), rollup AS (
   SELECT d.workspace_id, d.period_start, d.key, sum(d.charged)::bigint AS charged
   FROM usage_day d JOIN period p ON p.workspace_id = d.workspace_id AND p.starts_at = d.period_start
@@ -76,8 +82,10 @@ WITH period AS (
 SELECT h.workspace_id, h.period_start, p.ends_at, h.key, coalesce(metered, 0) AS metered,
   coalesce(charged, 0) AS charged, coalesce(owed, 0) AS owed, coalesce(sent, 0) AS sent,
   coalesce(edges, 0) AS edges, fresh, waiting, sending, cancelling, failed, late, credited,
-  customer, event_name
+  CASE WHEN owed IS NOT NULL OR sent IS NOT NULL OR edges IS NOT NULL
+    THEN b.stripe_customer_id END AS customer
 FROM held h JOIN period p ON p.workspace_id = h.workspace_id AND p.starts_at = h.period_start
+LEFT JOIN billing_details b ON b.workspace_id = h.workspace_id
 ORDER BY 1, 2, 4
 """)
 # a whole night's sums take longer than any page may
@@ -104,7 +112,6 @@ class Sums:
     edges: int
     parts: dict[str, int]
     customer: str | None
-    event_name: str | None
 
     @property
     def whole(self) -> int:
@@ -169,7 +176,7 @@ def _sums(row: Row[tuple[object, ...]]) -> Sums:
             name: named[name]
             for name in (
                 *("workspace_id", "period_start", "ends_at", "key", "metered", "charged", "owed"),
-                *("sent", "edges", "customer", "event_name"),
+                *("sent", "edges", "customer"),
             )
         },
     )
@@ -186,10 +193,10 @@ def _meters(gateways: Gateways) -> dict[str, str]:
 def _piece(
     gateways: Gateways, rows: Sequence[Sums], meters: dict[str, str], now: datetime, found: Found
 ) -> None:
-    asked = [row for row in rows if row.customer and meters.get(row.event_name or "")]
+    asked = [row for row in rows if row.customer and row.key in meters]
 
     def ask(row: Sums) -> int | None:
-        return _ask(gateways, meters[str(row.event_name)], row, now)
+        return _ask(gateways, meters[row.key], row, now)
 
     answers = dict(zip((_name(row) for row in asked), _together(ask, asked), strict=True))
     found.asked += len(asked)

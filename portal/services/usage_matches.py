@@ -32,10 +32,16 @@ WITH due AS (
   JOIN invoice i ON i.workspace_id = p.workspace_id AND i.stripe_id = p.stripe_invoice_id
     AND i.status <> 'void'
   WHERE p.state = 'closed' AND {which}
-), ledger AS (
+), summed AS (
   SELECT e.workspace_id, e.period_start, e.key, sum(e.quantity)::bigint AS quantity
-  FROM usage_entry e JOIN due d ON d.workspace_id = e.workspace_id AND d.starts_at = e.period_start
-  WHERE e.charge = 'meter' GROUP BY 1, 2, 3
+  FROM usage_entry e
+  -- as wide as the months that are due: each row is not looked up, the few sums are
+  WHERE e.charge = 'meter' AND e.period_start >= (SELECT min(starts_at) FROM due)
+    AND e.period_start <= (SELECT max(starts_at) FROM due)
+  GROUP BY 1, 2, 3
+), ledger AS (
+  SELECT s.* FROM summed s
+  JOIN due d ON d.workspace_id = s.workspace_id AND d.starts_at = s.period_start
 ), billed AS (
   SELECT d.workspace_id, d.starts_at AS period_start, line ->> 'key' AS key,
     sum((line ->> 'quantity')::bigint)::bigint AS quantity
