@@ -96,9 +96,9 @@ def best(work: Callable[[], Any]) -> float:
     return min(took)
 
 
-def _patient(work: Callable[[Any], Any]) -> None:
+def _patient(work: Callable[[Any], Any], settings: Any = reconcile.PATIENTLY) -> None:
     with unit_of_work(system=True) as session:
-        session.execute(text("SET LOCAL statement_timeout = 0"))
+        session.execute(settings)
         work(session)
 
 
@@ -107,7 +107,11 @@ def closing() -> list[Row]:
     facts = {"since": NOW - usage_matches.COMPARED_FOR, "keys": usage_matches.usage_keys(), "now": NOW}
     with month():
         floor = best(lambda: _patient(lambda session: session.execute(FLOOR).all()))
-        closed = best(lambda: _patient(lambda session: session.execute(usage_matches.RECENT, facts).all()))
+        closed = best(
+            lambda: _patient(
+                lambda session: session.execute(usage_matches.RECENT, facts).all(), usage_matches.AS_A_WHOLE
+            )
+        )
         summed = best(lambda: _patient(lambda session: reconcile.read(session, NOW)))
     size = f"{ENTRIES:,} entries"
     return [
