@@ -77,6 +77,17 @@ def test_a_passkey_is_listed_by_its_name_and_ends_the_other_browsers(
     assert str(mailbox.read()[0][1]["Subject"]) == "A passkey was added"
 
 
+def test_a_name_with_markup_is_text_in_the_mail(
+    signed_in: Browser, mailbox: FolderMail, run_jobs: Callable[[], list[str]]
+) -> None:
+    add(signed_in, Authenticator(), "<b>Phone</b>")
+    run_jobs()
+    html = mailbox.read()[0][1].get_body(("html",))
+
+    assert html is not None
+    assert "“&lt;b&gt;Phone&lt;/b&gt;”" in html.get_content()
+
+
 def test_a_passkey_signs_in_without_a_password_and_leads_on(app: Flask, device: Authenticator) -> None:
     guest = another(app)
 
