@@ -155,12 +155,21 @@ class Usage:
         return not self.pending and all(each.count == Count() for each in self.metered)
 
 
-def read(session: Session, now: datetime, starts_at: datetime | None = None) -> Usage | None:
-    """The usage of the present period, or of the one that begins at ``starts_at``; None without one."""
+def read(
+    session: Session,
+    now: datetime,
+    starts_at: datetime | None = None,
+    *,
+    subscription: Subscription | None = None,
+) -> Usage | None:
+    """The usage of the present period, or of the one that begins at ``starts_at``; None without one.
+
+    ``subscription``: the workspace's, where it has been read already.
+    """
     period = find(session, now, starts_at)
     if period is None:
         return None
-    subscription = subscriptions.current(session)
+    subscription = subscription or subscriptions.current(session)
     counted = _counted(session, period)
     billed = usage_invoices.of_period(session, period.invoice_id, period.ends_at)
     past = usage_history.read(session, period.starts_at, now) if period.is_current(now) else None

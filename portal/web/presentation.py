@@ -134,6 +134,18 @@ def _number(value: int | Decimal, locale: Locale) -> str:
     return _real_minus(format_decimal(value, locale=locale))
 
 
+@lru_cache(KEPT_TEXTS)
+def _date(value: date, locale: Locale) -> str:
+    return format_date(value, format=ENGLISH_DATE if locale.language == "en" else "long", locale=locale)
+
+
+@lru_cache(KEPT_TEXTS)
+def _day(value: date, locale: Locale) -> str:
+    if locale.language == "en":
+        return format_date(value, format="d MMM", locale=locale)
+    return format_skeleton("MMMd", value, locale=locale)
+
+
 @blueprint.app_template_filter("percent")
 def percent(value: Decimal | int | str) -> str:
     """Write a percentage given in hundredths ("19" or Decimal("8.875")) as "19%" or "8.875%"."""
@@ -144,8 +156,7 @@ def percent(value: Decimal | int | str) -> str:
 def date_text(value: date | datetime) -> str:
     """Write a day in words, in UTC: "3 March 2027"."""
     day = value.astimezone(UTC).date() if isinstance(value, datetime) else value
-    english = page_locale().language == "en"
-    return format_date(day, format=ENGLISH_DATE if english else "long", locale=page_locale())
+    return _date(day, page_locale())
 
 
 @blueprint.app_template_filter("month")
@@ -157,9 +168,7 @@ def month_text(value: date) -> str:
 @blueprint.app_template_filter("day_month")
 def day_text(value: date) -> str:
     """Write a day without its year, where that is known: "3 Mar"."""
-    if page_locale().language == "en":
-        return format_date(value, format="d MMM", locale=page_locale())
-    return format_skeleton("MMMd", value, locale=page_locale())
+    return _day(value, page_locale())
 
 
 @blueprint.app_template_filter("datetime")

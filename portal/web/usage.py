@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.services import allowances, subscriptions, usage, usage_entries, usage_invoices
+from portal.services import subscriptions, usage, usage_caps, usage_entries, usage_invoices
 from portal.services.usage import Metered, Period, Usage
 from portal.services.usage_prices import RESOLUTION
 from portal.web import (
@@ -56,14 +56,16 @@ class Past:
 @workspace_required()
 def page() -> str:
     """The present period, or the one of ``?period=``; ``?unit=`` shows another kind of usage."""
-    allowance = allowances.current(gateways(), current_workspace_id())
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
-        found = usage.read(session, gateways().clock.now(), read_period(request.args))
+        now, subscription = gateways().clock.now(), subscriptions.current(session)
+        found = usage.read(session, now, read_period(request.args), subscription=subscription)
         if found is None:
             known_or_404(request.args)
-            return render_template("usage/none.html", subscription=subscriptions.current(session))
-        facts = _facts(session, usage.within(found, allowance.cap))
-        return render_template("usage/page.html", **facts, allowance=allowance)
+            return render_template("usage/none.html", subscription=subscription)
+        cap = usage_caps.read(session, now, found.period, subscription) if found.is_current else None
+        facts = _facts(session, usage.within(found, cap.cap if cap else None))
+        older = subscription is not None and subscription.catalog != pricing.current_catalog().version
+        return render_template("usage/page.html", **facts, cap=cap, on_older_prices=older)
 
 
 def _facts(session: Session, found: Usage) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def _facts(session: Session, found: Usage) -> dict[str, Any]:
         "channel": channel,
         "address": _address(found.period, shown.key),
         "limits_page": url_for(LIMITS_PAGE),
-        "replay_page": url_for(REPLAY_PAGE) if _on_older_prices(session) else None,
+        "replay_page": url_for(REPLAY_PAGE),
         "keys_page": url_for(KEYS_PAGE) if may("admin") else None,
     }
 
@@ -114,12 +116,6 @@ def _address(period: Period, unit: str) -> dict[str, str]:
     """The page's own part of an address; the present period and the resolutions go without saying."""
     kept = {"period": period_text(period.starts_at)} if request.args.get("period") else {}
     return kept | ({} if unit == RESOLUTION else {"unit": unit})
-
-
-def _on_older_prices(session: Session) -> bool:
-    """Whether the customer pays by a catalogue that is not sold any more."""
-    subscription = subscriptions.current(session)
-    return subscription is not None and subscription.catalog != pricing.current_catalog().version
 
 
 @blueprint.get("/resolutions.csv")

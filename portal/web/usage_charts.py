@@ -1,10 +1,8 @@
 """The chart of a period day by day: where its bars are, what a day says, what is still expected."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
-from fractions import Fraction
 
 from portal.services.usage import Count, Metered, Period
 
@@ -17,47 +15,28 @@ NICE = (12, 16, 20, 24, 30, 40, 50, 60, 80, 100)
 
 
 @dataclass(frozen=True)
-class Rect:
-    """A part of a bar, in units of the plot; numbers as SVG writes them."""
-
-    x: str
-    y: str
-    width: str
-    height: str
-
-
-@dataclass(frozen=True)
 class Column:
-    """One day. ``count`` is None while it has not come; ``expected`` are units, low to high.
-
-    ``first`` is the lower part of its bar and ``second`` the upper; ``back`` what was reversed; ``ahead`` and
-    ``reach`` are the dashed bar of a day to come and its range.
-    """
+    """One day. ``count`` is None while it has not come; ``expected`` are units: low, expected, high."""
 
     day: date
     labelled: bool
     count: Count | None
     expected: tuple[int, int, int] | None
-    first: Rect | None = None
-    second: Rect | None = None
-    back: Rect | None = None
-    ahead: Rect | None = None
-    reach: Rect | None = None
 
 
 @dataclass(frozen=True)
 class Chart:
-    """All of it. ``ticks`` from the top to 0; ``most_back`` is the height of the strip of reversals."""
+    """All of it. ``ticks`` from the top to 0; ``most_back`` is the height of the strip of reversals.
+
+    ``paths``: what is drawn of all days together, as SVG writes it: ``confirmed`` and ``assumed`` on it,
+    ``back`` what was reversed, ``ahead`` and ``reach`` the bars of days to come and their range.
+    """
 
     columns: Sequence[Column]
     ticks: Sequence[int]
     most_back: int
     width: int
-
-    @property
-    def foreseen(self) -> bool:
-        """Whether days to come are drawn."""
-        return any(column.ahead for column in self.columns)
+    paths: Mapping[str, str]
 
 
 def chart(found: Metered, period: Period, now: datetime) -> Chart:
@@ -65,15 +44,15 @@ def chart(found: Metered, period: Period, now: datetime) -> Chart:
     paces = dict(_paces(found, period, now))
     counts = list(found.days.values())
     highest = max([*map(_up, counts), *(high for _, _, high in paces.values()), 1])
-    top = _nice(highest)
     back = max([count.reversed for count in counts], default=0)
     days = period.days
     every = max(1, -(-len(days) // LABELLED_DAYS))
     columns = [
-        _column(n, day, found.days.get(day), paces.get(day), top, back, labelled=n % every == 0)
-        for n, day in enumerate(days)
+        Column(day, number % every == 0, found.days.get(day), paces.get(day))
+        for number, day in enumerate(days)
     ]
-    return Chart(columns, (top, top // 2, 0), back, COLUMN * len(days))
+    top = _nice(highest)
+    return Chart(columns, (top, top // 2, 0), back, COLUMN * len(days), _paths(columns, top, back))
 
 
 def _up(count: Count) -> int:
@@ -91,49 +70,37 @@ def _nice(highest: int) -> int:
     return next(step * power for step in steps if step * power >= highest)
 
 
-def _column(
-    number: int,
-    day: date,
-    count: Count | None,
-    expected: tuple[int, int, int] | None,
-    top: int,
-    back: int,
-    *,
-    labelled: bool,
-) -> Column:
-    x = number * COLUMN
-    parts: dict[str, Rect | None] = {}
-    if count is not None:
-        lower = count.confirmed if count.confirmed or count.assumed else max(count.quantity, 0)
-        parts["first"] = _rect(x, 0, lower, top)
-        parts["second"] = _rect(x, lower, count.assumed, top)
-        parts["back"] = _hanging(x, count.reversed, back)
-    if expected is not None:
-        base = _up(count) if count else 0
-        low, middle, high = expected
-        parts["ahead"] = _rect(x, base, middle - base, top)
-        parts["reach"] = _rect(x, low, high - low, top)
-    return Column(day, labelled, count, expected, **parts)
+def _paths(columns: Sequence[Column], top: int, back: int) -> dict[str, str]:
+    parts: dict[str, list[str]] = {"confirmed": [], "assumed": [], "back": [], "ahead": [], "reach": []}
+    for number, column in enumerate(columns):
+        x = _text(2 * number * COLUMN + COLUMN - BAR, 2)
+        if column.count is not None:
+            lower = _up(column.count) - column.count.assumed
+            parts["confirmed"].append(_bar(x, 0, lower, top))
+            parts["assumed"].append(_bar(x, lower, column.count.assumed, top))
+            parts["back"].append(_hanging(x, column.count.reversed, back))
+        if column.expected is not None:
+            low, middle, high = column.expected
+            parts["ahead"].append(_bar(x, 0, middle, top))
+            parts["reach"].append(_bar(x, low, high - low, top))
+    return {kind: "".join(bars) for kind, bars in parts.items()}
 
 
-def _rect(x: int, start: int, units: int, top: int) -> Rect | None:
-    """A part of a bar that stands on ``start`` units."""
-    if units <= 0 or top <= 0:
-        return None
-    height = Fraction(HEIGHT * units, top)
-    y = HEIGHT - Fraction(HEIGHT * start, top) - height
-    return Rect(_text(x + Fraction(COLUMN - BAR, 2)), _text(y), _text(BAR), _text(height))
-
-
-def _hanging(x: int, units: int, most: int) -> Rect | None:
+def _bar(x: str, start: int, units: int, top: int) -> str:
+    """A part of a bar that stands on ``start`` units; nothing for none."""
     if units <= 0:
-        return None
-    height = Fraction(HEIGHT * units, most)
-    return Rect(_text(x + Fraction(COLUMN - BAR, 2)), "0", _text(BAR), _text(height))
+        return ""
+    return f"M{x} {_text(HEIGHT * (top - start - units), top)}h{BAR}v{_text(HEIGHT * units, top)}h-{BAR}z"
 
 
-def _text(value: Fraction | int) -> str:
-    return f"{Decimal(round(Fraction(value) * 100)) / 100:f}"
+def _hanging(x: str, units: int, most: int) -> str:
+    return f"M{x} 0h{BAR}v{_text(HEIGHT * units, most)}h-{BAR}z" if units > 0 else ""
+
+
+def _text(numerator: int, denominator: int) -> str:
+    """A quotient to two places, without zeros at its end."""
+    whole, hundredths = divmod((200 * numerator + denominator) // (2 * denominator), 100)
+    return f"{whole}.{hundredths:02d}".rstrip("0").rstrip(".")
 
 
 def _paces(found: Metered, period: Period, now: datetime) -> Iterator[tuple[date, tuple[int, int, int]]]:
@@ -151,5 +118,5 @@ def _paces(found: Metered, period: Period, now: datetime) -> Iterator[tuple[date
             continue
         start = datetime.combine(day, time(), UTC)
         seconds = int((min(start + timedelta(days=1), period.ends_at) - start).total_seconds())
-        low, middle, high = (round(Fraction(each * seconds, left)) for each in to_come)
+        low, middle, high = ((2 * each * seconds + left) // (2 * left) for each in to_come)
         yield day, (low, middle, high)

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from portal.pricing.forecast import Forecast, Range
 from portal.services.usage import Count, Metered, Period
 from portal.web.usage_address import ConversationId, read_period
-from portal.web.usage_charts import Chart, Rect, chart
+from portal.web.usage_charts import Chart, chart
 
 START = datetime(2026, 11, 10, 12, tzinfo=UTC)
 PERIOD = Period(START, START + timedelta(days=30), "open", trial=False, invoice_id=None)
@@ -26,9 +26,8 @@ def test_the_bars_stand_on_each_other_and_the_scale_ends_round() -> None:
     found = drawn(Count(confirmed=30, assumed=50), Count(confirmed=10))
 
     assert found.ticks == (80, 40, 0)
-    assert found.columns[0].first == Rect("1.5", "62.5", "7", "37.5")
-    assert found.columns[0].second == Rect("1.5", "0", "7", "62.5")
-    assert (found.columns[1].first, found.columns[1].second) == (Rect("11.5", "87.5", "7", "12.5"), None)
+    assert found.paths["confirmed"] == "M1.5 62.5h7v37.5h-7zM11.5 87.5h7v12.5h-7z"
+    assert found.paths["assumed"] == "M1.5 0h7v62.5h-7z"
 
 
 @pytest.mark.parametrize(("highest", "top"), [(0, 2), (1, 2), (3, 4), (11, 12), (112, 120), (1_001, 1_200)])
@@ -41,8 +40,7 @@ def test_what_came_back_hangs_in_a_strip_of_its_own() -> None:
     found = drawn(Count(confirmed=8, reversed=2), Count(reversed=4))
 
     assert found.most_back == 4
-    assert found.columns[0].back == Rect("1.5", "0", "7", "50")
-    assert found.columns[1].back == Rect("11.5", "0", "7", "100")
+    assert found.paths["back"] == "M1.5 0h7v50h-7zM11.5 0h7v100h-7z"
 
 
 def test_days_to_come_share_what_is_expected() -> None:
@@ -52,8 +50,8 @@ def test_days_to_come_share_what_is_expected() -> None:
 
     assert (len(found.columns), len(coming)) == (31, 28)
     assert coming[0] == (1, 2, 3)
-    assert coming[-1] == (0, 1, 2)  # half a day
-    assert found.foreseen
+    assert coming[-1] == (1, 1, 2)  # half a day
+    assert found.paths["ahead"].count("M") == 28
 
 
 def test_the_whole_period_is_drawn_with_a_few_labels() -> None:
