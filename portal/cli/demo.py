@@ -15,7 +15,7 @@ from portal.gateways import Gateways
 from portal.gateways.clock import SANDBOX_TIME_GOOD_FOR, SandboxClock
 from portal.services import demo as customers
 from portal.services import demo_months
-from portal.services.demo_months import Turn
+from portal.services.demo_playing import Turn
 from portal.services.demo_usage import Shape
 
 demo = Commands("demo", help="Customers to try things with, in development only.")
@@ -48,8 +48,16 @@ def seed(version: str, size: int, months: int, number: int, events: bool) -> Non
     click.echo(f"Workspace {made.workspace_id} pays for {made.seats} {made.tier} seats of {version}.")
     if size:
         shape = Shape(number, events)
-        for line in demo_months.live(found, made, size, months=months, shape=shape, turn=turned(found)):
+        done = demo_months.live(
+            found, made, size, months=months, shape=shape, turn=turned(found), wait=a_moment
+        )
+        for line in done:
             click.echo(line)
+
+
+def a_moment() -> None:
+    """How long is waited for what other processes do."""
+    time.sleep(1)
 
 
 def in_development() -> Gateways:

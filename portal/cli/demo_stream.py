@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from portal.cli.commands import BIGGEST_ID
-from portal.cli.demo import demo, in_development, turned
+from portal.cli.demo import a_moment, demo, in_development, turned
 from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.gateways import Gateways
@@ -118,7 +117,7 @@ def _tell(found: Gateways, workspace_id: int, sent: Sequence[Sent], before: int)
 
 
 def _tell_invoice(found: Gateways, workspace_id: int) -> bool:
-    closed = demo_playing.close_month(found, workspace_id, turned(found), lambda: time.sleep(1))
+    closed = demo_playing.close_month(found, workspace_id, turned(found), a_moment)
     click.echo(f"Ledger:   {closed.ledger} resolutions")
     click.echo(f"CSV:      {closed.file_units} resolutions, {closed.file_amount} minor units")
     invoiced = f"{closed.invoice_units} resolutions, {closed.invoice_amount} minor units"

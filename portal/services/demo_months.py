@@ -4,7 +4,7 @@ A little usage comes in as events, as a customer's system sends it; much of it i
 is told the sum of each day.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
 from portal.db import unit_of_work
@@ -13,6 +13,7 @@ from portal.models import Subscription
 from portal.services import (
     billing_details,
     conversations,
+    demo_playing,
     demo_stream,
     demo_usage,
     outcomes,
@@ -20,6 +21,7 @@ from portal.services import (
     usage,
 )
 from portal.services.demo import DemoCustomer
+from portal.services.demo_playing import Turn, Wait
 from portal.services.demo_usage import Shape
 from portal.services.usage import Period
 from portal.services.usage_prices import RESOLUTION
@@ -33,15 +35,21 @@ RESOLVED = 74
 # what is used up to shortly before a month's end, and when its invoice is final
 BEFORE_END, AFTER_END = timedelta(minutes=10), timedelta(hours=2)
 
-Turn = Callable[[datetime], None]
-
 
 def live(
-    gateways: Gateways, made: DemoCustomer, size: int, *, months: int, shape: Shape, turn: Turn
+    gateways: Gateways,
+    made: DemoCustomer,
+    size: int,
+    *,
+    months: int,
+    shape: Shape,
+    turn: Turn,
+    wait: Wait,
 ) -> Iterator[str]:
     """Let ``months`` months pass, and some days, with ``size`` resolutions; says what was done on the way.
 
-    ``turn`` turns the clock, which every customer of the sandbox has in common.
+    ``turn`` turns the clock, which every customer of the sandbox has in common; ``wait`` lets a moment pass
+    in which Stripe is told of what waits.
     """
     shares = _shares(size, months)
     for number, share in enumerate(shares):
@@ -52,6 +60,7 @@ def live(
         written = _use(gateways, made, period, until, share, shape)
         yield f"{period.starts_at:%Y-%m-%d} to {until:%Y-%m-%d}: {written} resolutions"
         if whole:
+            demo_playing.tell_stripe(gateways, made.workspace_id, wait)
             turn(period.ends_at + AFTER_END)
             _catch_up(gateways, made)
 

@@ -120,14 +120,19 @@ def close_month(gateways: Gateways, workspace_id: int, turn: Turn, wait: Wait) -
         raise ConflictError("The workspace has no subscription.")
     turn(period.ends_at - timedelta(minutes=5))
     settle(gateways, workspace_id)
-    for _round in range(ROUNDS):
-        meter_sending.report(gateways)
-        if not _underway(workspace_id):
-            break
-        wait()
+    tell_stripe(gateways, workspace_id, wait)
     turn(period.ends_at + FINAL)
     projections.refresh_subscription(gateways, subscription.stripe_id)
     return _closed(workspace_id, period.starts_at)
+
+
+def tell_stripe(gateways: Gateways, workspace_id: int, wait: Wait) -> None:
+    """Send what waits for Stripe's meter, until nothing does; ``wait`` is called between the looks."""
+    for _round in range(ROUNDS):
+        meter_sending.report(gateways)
+        if not _underway(workspace_id):
+            return
+        wait()
 
 
 def _underway(workspace_id: int) -> int:
