@@ -9,14 +9,15 @@ from werkzeug.routing import Rule
 
 from portal.db import unit_of_work
 from portal.models import Attempt, Invoice, Member, Quote, Subscription
-from portal.services import invitations, method_changes
+from portal.services import api_keys, invitations, method_changes
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.services.changing import Changer
+from tests.services.using import Workspace
 
 # arguments that name something of no workspace, or are a test of their own
-ELSEWHERE = {"token", "version", "name", "workspace_id", "handle", "passkey_id"}
+ELSEWHERE = {"token", "version", "name", "workspace_id", "handle", "passkey_id", "key"}
 ADDING = "P-0123456789"
 
 
@@ -27,10 +28,12 @@ def bought(customer: Customer) -> dict[str, str]:
     change_id = Changer(customer).prepare(seats=14)
     by = customer.account.user_id
     method_changes.begin_adding(customer.gateways, customer.workspace_id, by, ADDING, make_default=False)
+    conversation_id = Workspace(customer.gateways, customer.workspace_id).resolve()
     with unit_of_work(customer.workspace_id) as session:
         sent = invitations.invite(
             session, customer.gateways, "ada@oak.example", role="member", seat="full", by=by
         )
+        key = api_keys.make(session, customer.gateways, name="Help desk", scopes=["read"], by=by)
         return {
             "quote_id": quote_id,
             "stripe_id": session.scalars(select(Invoice.stripe_id)).one(),
@@ -39,6 +42,9 @@ def bought(customer: Customer) -> dict[str, str]:
             "action_id": ADDING,
             "method_id": str(customer.shop.subscriptions()[0].default_payment_method),
             "change_id": change_id,
+            "key_id": key.row.id,
+            "conversation_id": conversation_id,
+            "episode": "1",
         }
 
 
@@ -87,6 +93,9 @@ def test_nothing_of_another_workspace_exists_on_any_route(
         "invitation_id": "999999999",
         "action_id": "P-0000000000",
         "method_id": "pm_0000000000",
+        "key_id": "K-0000000000",
+        "conversation_id": "made-up",
+        "episode": "1",
     }
     routes = list(owned_routes(app))
     seen = [answer for rule in routes for answer in asked(app, stranger, rule, bought)]
