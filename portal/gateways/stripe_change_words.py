@@ -55,6 +55,14 @@ class PhaseItem:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """What a subscription has from that second on."""
+
+    at: int
+    items: tuple[PhaseItem, ...]
+
+
+@dataclass(frozen=True)
 class Schedule:
     """A subscription schedule; ``current`` is its present phase as Stripe tells it, to be restated whole."""
 

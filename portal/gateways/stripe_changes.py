@@ -5,12 +5,13 @@ Reached as ``gateways.stripe.changes``. Amounts are integer minor units, times u
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import stripe
 
 from portal.gateways import stripe_reading as reading
-from portal.gateways.stripe_change_words import PhaseItem, Schedule, SubscriptionChange
+from portal.gateways.stripe_change_words import Phase, Schedule, SubscriptionChange
 from portal.gateways.stripe_errors import StripeRefusedError, ask
 from portal.gateways.stripe_words import Invoice, Subscription
 
@@ -108,36 +109,33 @@ class StripeChanges:
     def plan(
         self,
         schedule: Schedule,
-        items: Sequence[PhaseItem],
+        phases: Sequence[Phase],
         *,
-        at: int,
         interval: str,
+        ends_at: int | None,
         method_id: str | None,
         key: str,
         name: str,
     ) -> Schedule:
-        """Let the subscription have ``items`` from ``at`` on, and stay as it is until then.
+        """Let the subscription become what ``phases`` say, in their order, and stay as it is until then.
 
-        The present phase is restated whole: what is left out would be dropped. ``method_id`` pays; a
+        The present phase is restated whole: what is left out would be dropped. It goes on by itself after the
+        last phase, which lasts an ``interval``, or ends with it at ``ends_at``. ``method_id`` pays; a
         schedule would go on with the method of the day on which it was made.
         Source: docs.stripe.com/billing/subscriptions/subscription-schedules
         """
         current = _restated(schedule.current)
-        later: dict[str, Any] = {"discounts": current["discounts"], "metadata": current["metadata"]}
-        later |= {
-            "items": [
-                {"price": item.price_id} | ({} if item.quantity is None else {"quantity": item.quantity})
-                for item in items
-            ],
-            "start_date": at,
-            "duration": {"interval": interval, "interval_count": 1},
-            "proration_behavior": "none",
-        }
+        kept = {name: current[name] for name in ("discounts", "metadata")}
+        later = [kept | _begun(phase) for phase in phases]
+        for before, after in pairwise(later):
+            before["end_date"] = after["start_date"]
+        duration = {"interval": interval, "interval_count": 1}
+        later[-1] |= {"duration": duration} if ends_at is None else {"end_date": ends_at}
         params: Any = {
-            "end_behavior": "release",
+            "end_behavior": "release" if ends_at is None else "cancel",
             "proration_behavior": "none",
             "metadata": {"planned": name},
-            "phases": [current | {"end_date": at}, later],
+            "phases": [current | {"end_date": phases[0].at}, *later],
         }
         if method_id is not None:
             params["default_settings"] = {"default_payment_method": method_id}
@@ -152,11 +150,12 @@ class StripeChanges:
         )
 
     def release_schedule(self, schedule_id: str, *, key: str) -> None:
-        """Let the subscription go on as it is; one that is over already is no error."""
+        """Let the subscription go on as it is, to its end if it has one; one that is over is no error."""
+        params: Any = {"preserve_cancel_date": True}
         try:
             ask(
                 lambda: self._client.v1.subscription_schedules.release(
-                    schedule_id, {}, {"idempotency_key": key}
+                    schedule_id, params, {"idempotency_key": key}
                 )
             )
         except StripeRefusedError as refusal:
@@ -214,6 +213,15 @@ def _schedule(document: reading.Document) -> Schedule:
         metadata=dict(document.get("metadata") or {}),
         current=phases[0] if phases else {},
     )
+
+
+def _begun(phase: Phase) -> dict[str, Any]:
+    """A phase to come, in the form of a request."""
+    items = [
+        {"price": item.price_id} | ({} if item.quantity is None else {"quantity": item.quantity})
+        for item in phase.items
+    ]
+    return {"items": items, "start_date": phase.at, "proration_behavior": "none"}
 
 
 def _restated(phase: reading.Document) -> dict[str, Any]:

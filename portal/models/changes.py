@@ -14,7 +14,8 @@ class PlannedChange(WorkspaceOwned, Base):
 
     States: ``planned`` → ``done`` (it took effect), ``undone``, ``replaced`` (by a further change),
     ``lapsed`` (the subscription ended first) or ``missed`` (the renewal went by without it). While
-    ``mirrored`` is false Stripe does not show it yet (or still shows one that is over).
+    ``mirrored`` is false Stripe does not show it yet (or still shows one that is over). One schedule shows it
+    all, so the metered prices that wait for the end of a month of usage stand in the same row.
     """
 
     __tablename__ = "planned_change"
@@ -35,6 +36,11 @@ class PlannedChange(WorkspaceOwned, Base):
     stripe_subscription_id: Mapped[str]
     selection: Mapped[JSON]
     catalog: Mapped[str]
+    # what metered items are from a month of usage on: line key → Stripe's price id; none: what they are now
+    rates: Mapped[JSON | None]
+    rates_at: Mapped[datetime | None]
+    # nothing is planned but those: until the renewal and after it the selection is what is had anyway
+    rates_only: Mapped[bool] = mapped_column(server_default=text("false"))
     # [{"member_id", "seat"}]: whom a smaller number of seats takes its seat from
     leavers: Mapped[list[JSON]]
     effective_at: Mapped[datetime]

@@ -158,8 +158,7 @@ def _compare(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
         else:
             prices = catalogs.keys_of_prices(session, [line.price_id for line in invoice.lines])
             keys = {price_id: each.key for price_id, each in prices.items()}
-            promised = matches.without_usage(invoice, matches.usage_prices(prices))
-            found = change_matches.differences(change_matches.quoted(quote), promised, keys)
+            found = change_matches.differences(change_matches.quoted(quote), invoice, keys)
             matches.record(session, quote.id, invoice.id, matches.BEFORE_PAYMENT, found)
             if found and invoice.status == "open":
                 states.advance(session, row, states.VOID)

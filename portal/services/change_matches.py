@@ -52,12 +52,7 @@ def quoted(quote: Quote) -> Expected:
         )
         for line in quote.lines
     )
-    return Expected(quote.currency, tuple(lines), quote.tax, max(quote.amount_due - used(quote), 0))
-
-
-def used(quote: Quote) -> int:
-    """What the quote told of usage that is billed with the change, with tax; more may come until then."""
-    return int(str(quote.usage["total"]))
+    return Expected(quote.currency, tuple(lines), quote.tax, quote.amount_due)
 
 
 def side(amount: int) -> str:

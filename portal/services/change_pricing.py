@@ -17,9 +17,10 @@ from portal.gateways.stripe_change_words import (
 )
 from portal.models import CatalogPrice
 from portal.pricing.periods import containing
-from portal.services import catalogs
+from portal.services import catalogs, usage_rates
 from portal.services.change_errors import CatalogNotOfferedError, NothingToChangeError
 from portal.services.holdings import Holding
+from portal.services.usage_rates import NextRates
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,17 @@ class PricedChange:
     now: Target
     later: Target | None
     later_at: datetime | None
+    rates: NextRates | None  # the metered prices from the next month of usage on, if they are others then
     at: int
     change: pricing.Change
     recurring: Mapping[str, pricing.Recurring | None]
     next_charge_at: int
     update: SubscriptionChange | None
+
+    @property
+    def ends(self) -> list[datetime]:
+        """The ends of periods for which something is left."""
+        return [each for each in (self.later_at, self.rates.at if self.rates else None) if each is not None]
 
 
 def price(session: Session, held: Holding, wanted: Wanted, at: datetime, *, offered: str) -> PricedChange:
@@ -97,7 +104,10 @@ def price(session: Session, held: Holding, wanted: Wanted, at: datetime, *, offe
     )
     now = target(session, held, selection, version)
     later = None if rest is None else target(session, held, rest, version)
-    items = item_changes(held, {item.key: (item.price, item.quantity) for item in now.items}, now.metered)
+    # usage is free in a trial; else a month of it has one price
+    rates = None if held.trialing else usage_rates.following(held.rates, now.metered, held.usage_ends)
+    metered = now.metered if held.trialing else usage_rates.until_then(held.rates, now.metered)
+    items = item_changes(held, {item.key: (item.price, item.quantity) for item in now.items}, metered)
     if not items and not _plans(held, later):
         raise NothingToChangeError
     second = int(at.timestamp())
@@ -108,6 +118,7 @@ def price(session: Session, held: Holding, wanted: Wanted, at: datetime, *, offe
         now=now,
         later=later,
         later_at=held.renews_at if later else None,
+        rates=rates,
         at=second,
         change=_change(held, now, second),
         recurring={
@@ -166,8 +177,9 @@ def target(session: Session, held: Holding, selection: pricing.Selection, versio
         if rate.requires is None or rate.requires in chosen
     }
     if version == held.catalog:
-        # a negotiated rate stays
-        metered = {key: held.metered[key][1] if key in held.metered else metered[key] for key in metered}
+        # a negotiated rate stays, unless others are on their way
+        own = held.next_rates.prices if held.next_rates else held.rates
+        metered = {key: own.get(key, metered[key]) for key in metered}
     return Target(selection, version, items, metered)
 
 

@@ -10,13 +10,14 @@ from sqlalchemy.orm import Session
 
 from portal import pricing
 from portal.gateways.stripe_change_words import ItemChange, PhaseItem, SubscriptionChange
-from portal.gateways.stripe_words import Invoice, InvoiceLine
+from portal.gateways.stripe_words import Invoice
 from portal.models import BillingDetails, Quote
 from portal.services import change_matches, holdings, quotes
 from portal.services.change_pricing import PricedChange
 from portal.services.holdings import Holding
 from portal.services.ids import new_id
 from portal.services.quotes import Change, QuoteChangedError
+from portal.services.usage_rates import NextRates
 
 LIFETIME = timedelta(minutes=30)
 
@@ -28,7 +29,6 @@ class Offer:
     priced: PricedChange
     invoice: Invoice | None
     keys: Mapping[str, str]  # Stripe's price id → line key
-    used: tuple[InvoiceLine, ...]  # so far, at rates that end with the change: billed with it
     billing: dict[str, object]
 
 
@@ -36,7 +36,7 @@ def store(session: Session, offer: Offer, *, user_id: int | None, now: datetime)
     """Write the offer as a quote; earlier unconfirmed ones of changes are marked replaced."""
     priced, invoice = offer.priced, offer.invoice
     held = priced.before
-    tax = invoice.tax - sum(line.tax for line in offer.used) if invoice else 0
+    tax = invoice.tax if invoice else 0
     quote = Quote(
         id=new_id("Q"),
         kind=quotes.CHANGE,
@@ -44,7 +44,7 @@ def store(session: Session, offer: Offer, *, user_id: int | None, now: datetime)
         catalog=priced.now.catalog,
         currency=held.currency,
         lines=_lines(offer),
-        usage=_usage(offer.used),
+        usage={"lines": [], "total": 0},
         subtotal=priced.change.total,
         discount=0,
         tax=tax,
@@ -70,11 +70,6 @@ def store(session: Session, offer: Offer, *, user_id: int | None, now: datetime)
     session.add(quote)
     session.flush()
     return quote
-
-
-def _usage(used: tuple[InvoiceLine, ...]) -> dict[str, object]:
-    lines = [{"description": line.description, "amount": line.total} for line in used]
-    return {"lines": lines, "total": sum(line.total + line.tax for line in used)}
 
 
 def _lines(offer: Offer) -> list[dict[str, object]]:
@@ -110,9 +105,10 @@ def _terms(priced: PricedChange) -> dict[str, object]:
         "trialing": held.trialing,
         "update": _stored_update(priced.update),
         "phase": [_stored_item(each) for each in later.phase()] if later else None,
+        "rates": _stored_rates(priced.rates),
         "undo": {
             "items": {key: [each.item.price, each.item.quantity] for key, each in held.items.items()},
-            "metered": {key: price_id for key, (_, price_id) in held.metered.items()},
+            "metered": dict(held.next_rates.prices if held.next_rates else held.rates),
         },
         "latest_invoice": held.latest_invoice_id,
         "facts": held.facts,
@@ -130,6 +126,10 @@ def _stored_update(update: SubscriptionChange | None) -> dict[str, object] | Non
         "proration": update.proration,
         "waits": update.waits,
     }
+
+
+def _stored_rates(rates: NextRates | None) -> dict[str, object] | None:
+    return {"at": int(rates.at.timestamp()), "prices": dict(rates.prices)} if rates else None
 
 
 def _stored_item(item: PhaseItem) -> list[object]:
@@ -171,3 +171,15 @@ def later_at(quote: Quote) -> datetime | None:
     """When the part that waits takes effect."""
     found = (quote.terms or {}).get("later_at")
     return datetime.fromtimestamp(int(str(found)), UTC) if found is not None else None
+
+
+def rates_of(quote: Quote) -> NextRates | None:
+    """The metered prices that the quote leaves for the end of the month of usage."""
+    found: Any = (quote.terms or {}).get("rates")
+    return NextRates(datetime.fromtimestamp(found["at"], UTC), found["prices"]) if found else None
+
+
+def ends_of(quote: Quote) -> list[datetime]:
+    """The ends of periods for which the quote leaves something."""
+    rates = rates_of(quote)
+    return [each for each in (later_at(quote), rates.at if rates else None) if each is not None]

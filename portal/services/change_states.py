@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal.gateways import Gateways
 from portal.gateways.stripe_words import Invoice, Subscription
-from portal.models import Attempt, CatalogPrice, Quote
+from portal.models import Attempt, CatalogPrice, PlannedChange, Quote
 from portal.models import Invoice as StoredInvoice
 from portal.services import attempt_states as states
 from portal.services import (
@@ -59,8 +59,7 @@ def compare(
     if invoice.status == "void":
         return True
     keys = {price_id: row.key for price_id, row in prices.items()}
-    promised = matches.without_usage(invoice, matches.usage_prices(prices))
-    found = change_matches.differences(change_matches.quoted(quote), promised, keys)
+    found = change_matches.differences(change_matches.quoted(quote), invoice, keys)
     if matches.record(session, quote.id, invoice.id, matches.FINAL, found) and found:
         incidents.report(
             session,
@@ -94,9 +93,18 @@ def live(session: Session) -> Attempt | None:
 def keeps_a_plan_waiting(session: Session, attempt: Attempt, now: datetime) -> bool:
     """Whether an unpaid change stands in the way of what is planned for a renewal that is near."""
     quote = session.scalars(select(Quote).where(Quote.id == attempt.quote_id)).one()
-    planned, later_at = holdings.planned_row(session), change_quotes.later_at(quote)
-    renewals = [each for each in (planned.effective_at if planned else None, later_at) if each is not None]
-    return any(now >= each - QUIET_BEFORE_RENEWAL for each in renewals)
+    if is_near(holdings.plan(session), now):
+        return True
+    return any(now >= end - QUIET_BEFORE_RENEWAL for end in change_quotes.ends_of(quote))
+
+
+def is_near(plan: PlannedChange | None, now: datetime) -> bool:
+    """Whether something that is planned takes effect in a moment."""
+    if plan is None:
+        return False
+    rates_at = plan.rates_at or plan.effective_at
+    soon = now + QUIET_BEFORE_RENEWAL
+    return plan.effective_at <= soon or now < rates_at <= soon
 
 
 def leavers(session: Session) -> list[Mapping[str, object]]:
@@ -167,7 +175,7 @@ def _closed(status: str, intent_status: str | None) -> bool:
 def paid(session: Session, gateways: Gateways, attempt: Attempt) -> None:
     """What was to be paid now is paid; the part that waits for the renewal comes next."""
     quote = session.scalars(select(Quote).where(Quote.id == attempt.quote_id)).one()
-    if (quote.terms or {}).get("later") or holdings.planned_row(session):
+    if change_quotes.ends_of(quote) or holdings.plan(session):
         states.move(session, attempt, states.OPEN, actor=audit.STRIPE)
         _go_on(session, gateways, attempt, states.PLAN)
     else:

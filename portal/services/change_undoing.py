@@ -139,11 +139,12 @@ def _take_back(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
             row = states.locked(session, attempt.id)
             row.error = (row.error or {}) | {RENEWED: True}
             return
-        planned_changes.take_back(session, quote)
+        planned_changes.take_back(session, quote, held)
     # a schedule would take the items back to what it was made with
     planned_changes.release(gateways, quote.workspace_id)
     wanted = {key: (str(price_id), int(count)) for key, (price_id, count) in terms["undo"]["items"].items()}
-    items = change_pricing.item_changes(held, wanted, terms["undo"]["metered"])
+    # what is counted is billed with its month, whatever becomes of the change
+    items = change_pricing.item_changes(held, wanted, held.rates)
     if items:
         gateways.stripe.changes.update(
             SubscriptionChange(update.subscription_id, items, None, proration=NONE, waits=False),

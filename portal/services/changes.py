@@ -4,7 +4,7 @@ Each verb opens its own units of work and speaks to Stripe between them; call no
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.exc import IntegrityError
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
-from portal.gateways.stripe_words import Invoice, InvoiceLine
+from portal.gateways.stripe_words import Invoice
 from portal.models import Attempt, PlannedChange
 from portal.pricing.change import Change as PriceOfChange
 from portal.services import (
@@ -127,11 +127,15 @@ def prepare(gateways: Gateways, workspace_id: int, user_id: int | None, wanted: 
         offered = change_catalogs.offered(session, gateways, held, now)
         priced = change_pricing.price(session, held, wanted, now, offered=offered)
         _see_that_it_can_be_paid(
-            session, held, now, pays=priced.update is not None, plans=priced.later is not None
+            session,
+            held,
+            now,
+            pays=priced.update is not None,
+            plans=priced.ends,
         )
-    invoice, keys, used = _previewed(gateways, workspace_id, priced)
+    invoice, keys = _previewed(gateways, workspace_id, priced)
     with unit_of_work(workspace_id) as session:
-        offer = change_quotes.Offer(priced, invoice, keys, used, billing)
+        offer = change_quotes.Offer(priced, invoice, keys, billing)
         quote = change_quotes.store(session, offer, user_id=user_id, now=now)
         after: dict[str, object] = {"total": quote.total, "currency": quote.currency, "digest": quote.digest}
         audit.record(session, "quote.made", user_id=user_id, after=after, quote_id=quote.id)
@@ -164,11 +168,11 @@ def _changeable(session: Session) -> Holding:
 
 
 def _see_that_it_can_be_paid(
-    session: Session, held: Holding, now: datetime, *, pays: bool, plans: bool
+    session: Session, held: Holding, now: datetime, *, pays: bool, plans: Sequence[datetime]
 ) -> None:
     """Whether a change that takes effect now may begin; what only waits for the renewal always may.
 
-    ``pays``: something is changed now; ``plans``: something is left for the renewal.
+    ``pays``: something is changed now; ``plans``: when what is left for the end of a period takes effect.
     """
     if not pays:
         return
@@ -179,29 +183,29 @@ def _see_that_it_can_be_paid(
         raise PaymentUnderWayError
     if held.status in ("past_due", "unpaid") or subscriptions.owed_since(session, held.subscription_id):
         raise UnpaidInvoiceError
-    waits = plans or held.planned is not None
-    if waits and not held.trialing and now >= held.renews_at - change_states.QUIET_BEFORE_RENEWAL:
+    near = any(now >= end - change_states.QUIET_BEFORE_RENEWAL for end in plans)
+    if not held.trialing and (near or change_states.is_near(held.plan, now)):
         raise RenewalNearError
 
 
 def _previewed(
     gateways: Gateways, workspace_id: int, priced: PricedChange
-) -> tuple[Invoice | None, Mapping[str, str], tuple[InvoiceLine, ...]]:
-    """Stripe's invoice of the change, which says what ours says, and its lines of usage; None: none comes."""
+) -> tuple[Invoice | None, Mapping[str, str]]:
+    """Stripe's invoice of the change, which says what ours says; None when nothing is charged now."""
     if priced.update is None or priced.before.trialing:
-        return None, {}, ()
+        return None, {}
     invoice = gateways.stripe.changes.preview(priced.update)
     if invoice.tax_status == "requires_location_inputs":
         raise DetailsMissingError
     with unit_of_work(workspace_id) as session:
         rows = catalogs.keys_of_prices(session, [line.price_id for line in invoice.lines])
     keys = {price_id: row.key for price_id, row in rows.items()}
-    metered = matches.usage_prices(rows)
-    promised = matches.without_usage(invoice, metered)
-    ours = change_matches.priced(priced.change, priced.before.currency)
-    if found := change_matches.differences(ours, promised, keys):
+    found = change_matches.differences(
+        change_matches.priced(priced.change, priced.before.currency), invoice, keys
+    )
+    if found:
         _report_mismatch(gateways, workspace_id, priced.change, invoice, found)
-    return invoice, keys, tuple(line for line in invoice.lines if line.price_id in metered and line.total)
+    return invoice, keys
 
 
 def _report_mismatch(
@@ -281,7 +285,7 @@ def _checked(session: Session, gateways: Gateways, quote_id: str) -> None:
     # what somebody else has changed is told first: it may be why nothing can be changed now
     now = gateways.clock.now()
     change_quotes.check(quote, holding(session), details=details, now=now)
-    pays, plans = change_quotes.update_of(quote) is not None, change_quotes.later_at(quote) is not None
+    pays, plans = change_quotes.update_of(quote) is not None, change_quotes.ends_of(quote)
     _see_that_it_can_be_paid(session, _changeable(session), now, pays=pays, plans=plans)
 
 
@@ -296,7 +300,6 @@ def _check_with_stripe(gateways: Gateways, workspace_id: int, quote_id: str) -> 
     with unit_of_work(workspace_id) as session:
         rows = catalogs.keys_of_prices(session, [line.price_id for line in invoice.lines])
     keys = {price_id: row.key for price_id, row in rows.items()}
-    invoice = matches.without_usage(invoice, matches.usage_prices(rows))
     found = change_matches.differences(change_matches.quoted(quote), invoice, keys)
     if found:
         raise QuoteChangedError([Change(each.what, each.quoted, each.invoiced) for each in found])

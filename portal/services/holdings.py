@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session
 from portal import pricing
 from portal.models import Invoice, PaymentMethod, PlannedChange, Subscription
 from portal.pricing import plain
-from portal.services import catalogs, subscriptions
+from portal.services import catalogs, subscriptions, usage_rates
 from portal.services.quotes import Change
+from portal.services.usage_rates import NextRates
 
 PLANNED = "planned"
 
@@ -51,7 +52,24 @@ class Holding:
     cancel_at: datetime | None
     payer: str | None
     latest_invoice_id: str | None
-    planned: PlannedChange | None
+    usage_ends: datetime | None
+    plan: PlannedChange | None
+
+    @property
+    def planned(self) -> PlannedChange | None:
+        """The change that waits for the renewal, which the customer knows of and can undo."""
+        return None if self.plan is None or self.plan.rates_only else self.plan
+
+    @property
+    def rates(self) -> dict[str, str]:
+        """The metered prices by key, as usage is counted by now."""
+        return {key: price_id for key, (_, price_id) in self.metered.items()}
+
+    @property
+    def next_rates(self) -> NextRates | None:
+        """What they are going to be, and when, if they are going to be others."""
+        found = usage_rates.of(self.plan)
+        return None if found is None or found.prices == self.rates else found
 
     @property
     def trialing(self) -> bool:
@@ -76,6 +94,7 @@ class Holding:
             "prices": {key: each.item.price for key, each in sorted(self.items.items())},
             "discounts": [str(each["id"]) for each in self.discounts],
             "planned": self.planned.id if self.planned else None,
+            "rates": self.plan.id if self.plan and self.plan.rates_only else None,
             "cancel_at": int(self.cancel_at.timestamp()) if self.cancel_at else None,
             "trialing": self.trialing,
             # a debit is waited for in another way than a card, and is charged by another call
@@ -135,12 +154,19 @@ def holding(session: Session) -> Holding | None:
         cancel_at=row.cancel_at,
         payer=_payer(session, row),
         latest_invoice_id=row.latest_invoice_id,
-        planned=planned_row(session),
+        usage_ends=row.usage_period_end,
+        plan=plan(session),
     )
 
 
 def planned_row(session: Session) -> PlannedChange | None:
     """The wanted state at the renewal, if any."""
+    found = plan(session)
+    return None if found is None or found.rates_only else found
+
+
+def plan(session: Session) -> PlannedChange | None:
+    """All that waits for the end of a period: the wanted state at the renewal, or metered prices alone."""
     return session.scalars(select(PlannedChange).where(PlannedChange.state == PLANNED)).first()
 
 

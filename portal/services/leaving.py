@@ -230,6 +230,8 @@ def _carry_out(gateways: Gateways, workspace_id: int, cancellation_id: str) -> N
 def _asked(gateways: Gateways, row: Cancellation) -> AtStripe:
     door, key = gateways.stripe.leaving, f"{row.id}:{ASK}"
     if row.kind == KEEP:
+        # a schedule may hold the end
+        planned_changes.release(gateways, row.workspace_id)
         return door.keep(row.stripe_subscription_id, key=key)
     end = door.end_at_period_end if row.kind == AT_PERIOD_END else door.end_now
     return end(row.stripe_subscription_id, feedback=row.feedback, comment=row.comment, key=key)
@@ -257,7 +259,8 @@ def _undo_planned(gateways: Gateways, row: Cancellation) -> None:
         planned_changes.undo(gateways, row.workspace_id, row.created_by)
     except NotPlannedError:
         # none, or undone by an earlier try that died before Stripe had heard of it
-        planned_changes.mirror_all(gateways, row.workspace_id)
+        log.info("nothing_planned", cancellation=row.id)
+    planned_changes.release(gateways, row.workspace_id)
 
 
 def _load(workspace_id: int, cancellation_id: str) -> Cancellation:
@@ -284,6 +287,8 @@ def _close(gateways: Gateways, row: Cancellation, state: str, error: dict[str, o
         if state == FINISHED and locked.kind != KEEP:
             locked.ends_at = subscription.ended_at or subscription.cancel_at
         audit.record(session, f"cancellation.{state}", user_id=locked.created_by, after=_facts(locked))
+        # metered prices of a month to come are planned whether it ends later or goes on
+        gateways.jobs.defer(session, planned_changes.MIRROR, workspace_id=row.workspace_id)
         if state != FINISHED:
             return
         if locked.kind == NOW and locked.ends_at is not None:

@@ -103,7 +103,7 @@ def usage_prices(rows: Mapping[str, CatalogPrice]) -> frozenset[str]:
 def without_usage(invoice: Invoice, metered: Collection[str]) -> Invoice:
     """The invoice as it would be without its metered lines, which no quote promises.
 
-    ``metered``: Stripe's price ids. A change that ends a rate bills what was used at it, on its own invoice.
+    ``metered``: Stripe's price ids. The first invoice after a trial bills the usage during the trial as well.
     """
     usage = [line for line in invoice.lines if line.price_id in metered]
     amount, discount, tax = (
@@ -116,8 +116,7 @@ def without_usage(invoice: Invoice, metered: Collection[str]) -> Invoice:
         discount=invoice.discount - discount,
         tax=invoice.tax - tax,
         total=invoice.total - (amount - discount + tax),
-        # a credit that is larger than the usage leaves nothing due, with or without it
-        amount_due=max(invoice.amount_due - (amount - discount + tax), 0),
+        amount_due=invoice.amount_due - (amount - discount + tax),
     )
 
 

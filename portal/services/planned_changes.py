@@ -5,25 +5,25 @@ a change is made there is no schedule; while its debit is on its way there is on
 not wait for the bank.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, and_, exists, func, not_, select
+from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select
 from sqlalchemy.orm import Session
 
-from portal import pricing
 from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.gateways import Gateways
-from portal.gateways.stripe_change_words import PhaseItem
 from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
-from portal.models import Attempt, PlannedChange, Quote, Subscription
+from portal.models import Attempt, Cancellation, PlannedChange, Quote
 from portal.services import attempt_states as states
-from portal.services import audit, catalogs, change_quotes, incidents, notices, quotes, subscriptions
+from portal.services import audit, change_quotes, incidents, plan_phases, quotes, subscriptions, usage_rates
 from portal.services.change_errors import NotPlannedError
-from portal.services.holdings import PLANNED, planned_row
+from portal.services.holdings import PLANNED, Holding, plan
 from portal.services.ids import new_id
+from portal.services.usage_rates import NextRates
 
 DONE = "done"
 UNDONE = "undone"
@@ -31,7 +31,6 @@ REPLACED = "replaced"
 LAPSED = "lapsed"
 MISSED = "missed"
 MIRROR = "changes.mirror"
-MISSED_AFTER = timedelta(hours=2)
 BATCH = 100
 LEFT_BEHIND_AFTER = timedelta(seconds=30)
 
@@ -43,73 +42,129 @@ def replace(session: Session, quote: Quote, *, user_id: int | None) -> PlannedCh
 
     Done once for a quote; what was decided after it was confirmed stands.
     """
-    known = planned_row(session)
+    known = plan(session)
     done = select(PlannedChange.id).where(PlannedChange.quote_id == quote.id)
     if session.scalars(done.limit(1)).first() is not None:
         return known
     if known is not None and known.id != _planned_before(quote):
         return known
     if known is not None:
-        _settle(session, known, REPLACED, user_id=user_id)
+        settle(session, known, REPLACED, user_id=user_id)
         session.flush()
-    terms = quote.terms or {}
-    later, at = terms.get("later"), change_quotes.later_at(quote)
-    if not isinstance(later, dict) or at is None:
-        return None
-    leavers = terms.get("leavers")
+    at, rates = change_quotes.later_at(quote), change_quotes.rates_of(quote)
+    if at is None:
+        return _plan_rates(session, quote, rates, user_id=user_id) if rates else None
+    terms: Any = quote.terms or {}
     row = PlannedChange(
-        id=new_id("C"),
-        quote_id=quote.id,
-        state=PLANNED,
-        stripe_subscription_id=str(terms["subscription"]),
-        selection=later,
-        catalog=str(terms["catalog"]),
-        leavers=leavers if isinstance(leavers, list) else [],
+        selection=terms["later"],
+        leavers=terms.get("leavers") or [],
         effective_at=at,
-        mirrored=False,
-        version=1,
-        created_by=user_id,
+        rates=dict(rates.prices) if rates else None,
+        rates_at=rates.at if rates else None,
+        **_of(quote, user_id=user_id),
     )
     session.add(row)
+    _record_plan(session, row, {"selection": terms["now"]})
+    session.flush()
+    return row
+
+
+def _of(quote: Quote, *, user_id: int | None) -> dict[str, Any]:
+    """What every new row says of the quote that it comes from."""
+    terms = quote.terms or {}
+    return {
+        "id": new_id("C"),
+        "quote_id": quote.id,
+        "state": PLANNED,
+        "stripe_subscription_id": str(terms["subscription"]),
+        "catalog": str(terms["catalog"]),
+        "mirrored": False,
+        "version": 1,
+        "created_by": user_id,
+    }
+
+
+def _record_plan(session: Session, row: PlannedChange, before: dict[str, object]) -> None:
     audit.record(
         session,
         "change.planned",
-        user_id=user_id,
-        before={"selection": terms["now"]},
-        after={"selection": later, "at": at.isoformat(), "planned": row.id},
-        quote_id=quote.id,
+        user_id=row.created_by,
+        before=before,
+        after={"selection": row.selection, "at": row.effective_at.isoformat(), "planned": row.id},
+        quote_id=row.quote_id,
     )
+
+
+def _plan_rates(session: Session, quote: Quote, rates: NextRates, *, user_id: int | None) -> PlannedChange:
+    """Plan metered prices alone, for the end of a month of usage."""
+    row = PlannedChange(
+        selection=(quote.terms or {})["now"],
+        leavers=[],
+        effective_at=rates.at,
+        rates=dict(rates.prices),
+        rates_at=rates.at,
+        rates_only=True,
+        **_of(quote, user_id=user_id),
+    )
+    session.add(row)
     session.flush()
     return row
+
+
+def keep_rates(session: Session, row: PlannedChange) -> None:
+    """A change that was planned is not any more: metered prices that were planned beside it stay so."""
+    rates = usage_rates.of(row)
+    if rates is not None and not row.rates_only:
+        session.flush()
+        quote = session.scalars(select(Quote).where(Quote.id == row.quote_id)).one()
+        _plan_rates(session, quote, rates, user_id=row.created_by)
 
 
 def _planned_before(quote: Quote) -> object:
     """The id of what was planned when the quote was confirmed."""
     facts: Any = (quote.terms or {}).get("facts") or {}
-    return facts.get("planned")
+    return facts.get("planned") or facts.get("rates")
 
 
-def take_back(session: Session, quote: Quote) -> None:
+def take_back(session: Session, quote: Quote, held: Holding) -> None:
     """The change of ``quote`` failed: what it planned is not wanted, and what it replaced is again.
 
-    Nothing that was decided since is touched.
+    Nothing that was decided since is touched. ``held`` is what the change has made of the subscription: its
+    metered prices stay to the end of their month, and are then what they were going to be before.
     """
-    own = session.scalars(select(PlannedChange).where(PlannedChange.quote_id == quote.id)).first()
-    if own is not None and own.state == PLANNED:
-        _settle(session, own, UNDONE)
+    _take_back_plan(session, quote)
+    session.flush()
+    known = plan(session)
+    wanted: Mapping[str, str] = (quote.terms or {})["undo"]["metered"]  # type: ignore[index]
+    if held.usage_ends is None or held.rates == wanted:
+        return
+    if known is None:
+        _plan_rates(session, quote, NextRates(held.usage_ends, wanted), user_id=quote.created_by)
+    elif known.rates is None:
+        known.rates, known.rates_at = dict(wanted), held.usage_ends
+
+
+def _take_back_plan(session: Session, quote: Quote) -> None:
+    mine = list(session.scalars(select(PlannedChange).where(PlannedChange.quote_id == quote.id)))
+    own, known = next((row for row in mine if not row.rates_only), None), plan(session)
+    if known is not None and known in mine:
+        settle(session, known, UNDONE)
         session.flush()
-    elif own is not None or planned_row(session) is not None:
+    if known is not None and known not in mine:
+        return
+    if own is not None and own is not known:
         return
     before = session.scalars(select(PlannedChange).where(PlannedChange.id == _planned_before(quote))).first()
-    if before is None or before.state != REPLACED:
+    if before is None or before.state != REPLACED or before.rates_only:
         return
-    if own is not None or before is _last_settled(session):
+    if mine or before is _last_settled(session):
         _plan_again(session, before)
 
 
 def _last_settled(session: Session) -> PlannedChange | None:
     settled = select(PlannedChange).where(PlannedChange.settled_at.is_not(None))
-    return session.scalars(settled.order_by(PlannedChange.settled_at.desc()).limit(1)).first()
+    own = settled.where(PlannedChange.rates_only.is_(False))
+    return session.scalars(own.order_by(PlannedChange.settled_at.desc()).limit(1)).first()
 
 
 def _plan_again(session: Session, before: PlannedChange) -> None:
@@ -122,22 +177,17 @@ def _plan_again(session: Session, before: PlannedChange) -> None:
         catalog=before.catalog,
         leavers=before.leavers,
         effective_at=before.effective_at,
+        rates=before.rates,
+        rates_at=before.rates_at,
         mirrored=False,
         version=1,
         created_by=before.created_by,
     )
     session.add(row)
-    audit.record(
-        session,
-        "change.planned",
-        user_id=before.created_by,
-        before={"planned": before.id},
-        after={"selection": row.selection, "at": row.effective_at.isoformat(), "planned": row.id},
-        quote_id=row.quote_id,
-    )
+    _record_plan(session, row, {"planned": before.id})
 
 
-def _settle(
+def settle(
     session: Session,
     row: PlannedChange,
     state: str,
@@ -145,12 +195,15 @@ def _settle(
     user_id: int | None = None,
     actor: str = audit.SYSTEM,
 ) -> None:
+    """What is planned in ``row`` is over, for a reason that is one of the states."""
     row.state = state
     row.mirrored = row.stripe_schedule_id is None
     row.settled_at = row.updated_at = states.database_time(session)
+    if row.rates_only and state != DONE:
+        return
     audit.record(
         session,
-        f"change.{state}",
+        "rates.done" if row.rates_only else f"change.{state}",
         user_id=user_id,
         actor=actor,
         before={"planned": row.id, "selection": row.selection},
@@ -160,14 +213,15 @@ def _settle(
 
 
 def undo(gateways: Gateways, workspace_id: int, user_id: int | None) -> None:
-    """What is planned will not happen. Raises NotPlannedError."""
+    """The change that is planned for the renewal will not happen. Raises NotPlannedError."""
     with unit_of_work(workspace_id) as session:
-        row = session.scalars(
-            select(PlannedChange).where(PlannedChange.state == PLANNED).with_for_update()
-        ).first()
-        if row is None or row.effective_at <= gateways.clock.now():
+        known = plan(session)
+        row = _locked(session, known.id) if known else None
+        if row is None or row.rates_only or row.state != PLANNED or row.effective_at <= gateways.clock.now():
             raise NotPlannedError
-        _settle(session, row, UNDONE, user_id=user_id)
+        settle(session, row, UNDONE, user_id=user_id)
+        keep_rates(session, row)
+        gateways.jobs.defer(session, MIRROR, workspace_id=workspace_id)
         row_id = row.id
     try:
         mirror(gateways, workspace_id, row_id)
@@ -179,16 +233,18 @@ def undo(gateways: Gateways, workspace_id: int, user_id: int | None) -> None:
 def release(gateways: Gateways, workspace_id: int) -> None:
     """Take the schedule off, so that the subscription can be changed; the wanted state stays wanted."""
     with unit_of_work(workspace_id) as session:
-        row = planned_row(session)
+        row = plan(session)
         over = select(PlannedChange.id).where(
             PlannedChange.mirrored.is_(False), PlannedChange.state != PLANNED
         )
         left_behind = list(session.scalars(over))
     for row_id in left_behind:
         mirror(gateways, workspace_id, row_id)
-    if row is None or row.stripe_schedule_id is None:
+    if row is None or (row.stripe_schedule_id is None and not row.mirrored):
         return
-    gateways.stripe.changes.release_schedule(row.stripe_schedule_id, key=f"{row.id}:{row.version}:release")
+    if row.stripe_schedule_id is not None:
+        key = f"{row.id}:{row.version}:release"
+        gateways.stripe.changes.release_schedule(row.stripe_schedule_id, key=key)
     with unit_of_work(workspace_id) as session:
         known = _locked(session, row.id)
         if known.version == row.version:
@@ -212,7 +268,7 @@ def mirror_all(gateways: Gateways, workspace_id: int) -> None:
 def catch_up(gateways: Gateways, workspace_id: int) -> None:
     """As ``mirror_all``, unless a change under way keeps the subscription free of a schedule."""
     with unit_of_work(workspace_id) as session:
-        waits = session.scalar(select(exists().where(_keeps_it_free())))
+        waits = session.scalar(select(or_(exists().where(_keeps_it_free()), exists().where(_ending()))))
     if not waits:
         mirror_or_report(gateways, workspace_id)
 
@@ -223,7 +279,7 @@ def mirror_or_report(gateways: Gateways, workspace_id: int) -> None:
         mirror_all(gateways, workspace_id)
     except StripeRefusedError as refusal:
         with unit_of_work(workspace_id) as session:
-            row = planned_row(session)
+            row = plan(session)
             incidents.report(
                 session,
                 gateways,
@@ -260,13 +316,16 @@ def _release(gateways: Gateways, row: PlannedChange, schedule_id: str) -> None:
 
 
 def _make(gateways: Gateways, row: PlannedChange, quote: Quote) -> None:
-    """The schedule of a wanted state: made from the subscription, then given its second phase."""
+    """The schedule of a wanted state: made from the subscription, then given the phases that are to come."""
     key = f"{row.id}:{row.version}"
     subscription = gateways.stripe.subscription(row.stripe_subscription_id)
     changes = gateways.stripe.changes
-    if subscription.cancel_at is not None or subscription.status in subscriptions.ENDED:
+    if subscription.status in subscriptions.ENDED or (subscription.cancel_at and not row.rates_only):
         # there is no renewal any more, and a schedule would take the end back
         _lapse(row)
+        return
+    phases = plan_phases.to_come(row, quote, subscription, now=gateways.clock.now())
+    if not phases:
         return
     if subscription.schedule_id is not None:
         # made before a crash, or one that was left there: it is told anew what it stands for
@@ -275,12 +334,11 @@ def _make(gateways: Gateways, row: PlannedChange, quote: Quote) -> None:
         schedule = changes.create_schedule(row.stripe_subscription_id, key=f"{key}:create")
     with unit_of_work(row.workspace_id) as session:
         _locked(session, row.id).stripe_schedule_id = schedule.id
-    phase: Any = (quote.terms or {}).get("phase") or []
     changes.plan(
         schedule,
-        [PhaseItem(*each) for each in phase],
-        at=int(row.effective_at.timestamp()),
-        interval=str(row.selection["interval"]),
+        phases,
+        interval="month" if row.rates_only else str(row.selection["interval"]),
+        ends_at=subscription.cancel_at,
         method_id=subscription.method.id if subscription.method else None,
         key=f"{key}:{schedule.id}:phases",
         name=row.id,
@@ -291,81 +349,19 @@ def _lapse(row: PlannedChange) -> None:
     with unit_of_work(row.workspace_id) as session:
         known = _locked(session, row.id)
         if known.state == PLANNED:
-            _settle(session, known, LAPSED)
+            settle(session, known, LAPSED)
+            keep_rates(session, known)
 
 
 def _locked(session: Session, row_id: str) -> PlannedChange:
     return session.scalars(select(PlannedChange).where(PlannedChange.id == row_id).with_for_update()).one()
 
 
-def follow(
-    session: Session, gateways: Gateways, row: Subscription, *, paid_by: object = None
-) -> PlannedChange | None:
-    """Notice that what was planned has taken effect, or never will; the row that did, if one did.
-
-    The projection of the subscription has just been written; ``paid_by`` is the id of the method that stood
-    there before.
-    """
-    planned = planned_row(session)
-    if planned is None or planned.stripe_subscription_id != row.stripe_id:
-        return None
-    if planned.mirrored and paid_by != (row.default_payment_method or {}).get("id"):
-        # the schedule would take the next payments from the old one
-        planned.mirrored = False
-        planned.version += 1
-        gateways.jobs.defer(session, MIRROR, workspace_id=planned.workspace_id)
-    if row.status in subscriptions.ENDED:
-        _settle(session, planned, LAPSED, actor=audit.STRIPE)
-        planned.mirrored = True
-        return None
-    if planned.effective_at > gateways.clock.now():
-        return None
-    if _has(session, row, planned):
-        _settle(session, planned, DONE, actor=audit.STRIPE)
-        # the schedule has done its work
-        gateways.jobs.defer(session, MIRROR, workspace_id=planned.workspace_id)
-        return planned
-    if planned.effective_at + MISSED_AFTER < gateways.clock.now():
-        _missed(session, gateways, row, planned)
-    return None
-
-
-def _missed(session: Session, gateways: Gateways, row: Subscription, planned: PlannedChange) -> None:
-    """The renewal is over and what was planned is not so: a person looks at it, the customer is told."""
-    _settle(session, planned, MISSED, actor=audit.STRIPE)
-    notices.about_missed_change(session, gateways, planned.id, planned.effective_at)
-    incidents.report(
-        session,
-        gateways,
-        "planned_change_missed",
-        dedupe_key=f"planned_change_missed:{planned.id}",
-        workspace_id=planned.workspace_id,
-        summary=f"The change {planned.id} that was planned for the renewal did not take effect",
-        details={"planned": planned.id, "wanted": planned.selection, "seats": row.seats, "tier": row.tier},
-    )
-
-
 def missed(session: Session) -> PlannedChange | None:
     """The last planned change, if the renewal went by without it and nothing was planned since."""
-    last = _last_settled(session) if planned_row(session) is None else None
+    known = plan(session)
+    last = _last_settled(session) if known is None or known.rates_only else None
     return last if last is not None and last.state == MISSED else None
-
-
-def _has(session: Session, row: Subscription, planned: PlannedChange) -> bool:
-    """Whether the subscription is what was planned; seats that a debit holds back count as its items."""
-    wanted = pricing.plain(pricing.Selection.from_dict(planned.selection))
-    licensed = [each for each in row.items if not each["metered"]]
-    counts = {str(each["key"]): each["quantity"] for each in licensed}
-    seats = counts.pop(pricing.SEAT, None)
-    billed = catalogs.keys_of_prices(session, [str(each["stripe_price_id"]) for each in licensed])
-    tier = next((each.tier for each in billed.values() if each.tier), row.tier)
-    return (row.catalog, tier, row.interval, seats, counts) == (
-        planned.catalog,
-        wanted.tier,
-        wanted.interval,
-        wanted.seats,
-        dict(wanted.add_ons),
-    )
 
 
 def _keeps_it_free() -> ColumnElement[bool]:
@@ -374,10 +370,16 @@ def _keeps_it_free() -> ColumnElement[bool]:
     return and_(Attempt.kind == quotes.CHANGE, Attempt.state.in_(states.LIVE), not_(on_its_way))
 
 
+def _ending() -> ColumnElement[bool]:
+    """Whether an end is being told to Stripe, or taken back, which no schedule may hold meanwhile."""
+    return Cancellation.state == "open"
+
+
 def sweep(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTER) -> int:
     """Bring to Stripe what a crash left behind; how many. Not while a change is made."""
     now = func.clock_timestamp()
     under_way = exists().where(Attempt.workspace_id == PlannedChange.workspace_id, _keeps_it_free())
+    ending = exists().where(Cancellation.workspace_id == PlannedChange.workspace_id, _ending())
     with unit_of_work(system=True) as session:
         due = session.execute(
             select(PlannedChange.workspace_id, PlannedChange.id)
@@ -385,6 +387,7 @@ def sweep(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTE
                 PlannedChange.mirrored.is_(False),
                 PlannedChange.updated_at <= now - left_behind_after,
                 ~under_way,
+                ~ending,
             )
             .order_by(PlannedChange.state == PLANNED, PlannedChange.created_at)
             .limit(BATCH)

@@ -29,7 +29,7 @@ from portal.services import (
     matches,
     notices,
     payment_actions,
-    planned_changes,
+    plan_effects,
     seats,
     subscriptions,
     usage_matches,
@@ -335,7 +335,7 @@ def _follow_changes(
     """Seats are what is paid; then the change that made them so is finished."""
     seats.follow(session, leavers=change_states.leavers(session))
     change_states.follow(session, gateways, subscription)
-    planned_changes.follow(session, gateways, stored, paid_by=paid_by)
+    plan_effects.follow(session, gateways, stored, paid_by=paid_by)
 
 
 def _details(session: Session) -> BillingDetails:

@@ -11,7 +11,6 @@ from portal import pricing
 from portal.errors import N_, NotFoundError
 from portal.models import Quote
 from portal.pricing import Selection
-from portal.services import change_matches
 from portal.services.quotes import CHANGE
 from portal.web.explanations import line_title
 from portal.web.presentation import date_text, money
@@ -138,13 +137,12 @@ class Sum:
 
 def sums(quote: Quote) -> list[Sum]:
     """From the total to what is charged or credited now."""
-    used = change_matches.used(quote)
-    found = [Sum(gettext("Total"), quote.total), Sum(gettext("Used so far"), used)] if used else []
-    if quote.total + used < 0:
-        return [*found, Sum(gettext("Credited now"), quote.total + used, grand=True)]
-    rest = quote.amount_due - quote.total - used
+    if quote.total < 0:
+        return [Sum(gettext("Credited now"), quote.total, grand=True)]
+    found = []
+    rest = quote.amount_due - quote.total
     if rest:
-        found = [*(found or [Sum(gettext("Total"), quote.total)]), Sum(_balance(quote, rest), rest)]
+        found = [Sum(gettext("Total"), quote.total), Sum(_balance(quote, rest), rest)]
     return [*found, Sum(gettext("Charged now"), quote.amount_due, grand=True)]
 
 
@@ -159,14 +157,7 @@ def _balance(quote: Quote, rest: int) -> str:
 def what_comes_next(quote: Quote, terms: Terms) -> list[str]:
     """Where a credit goes, what is charged at the renewal and when, and what becomes of usage."""
     found = []
-    if change_matches.used(quote):
-        found.append(
-            gettext(
-                "What was used so far is charged with this change, at the prices until now. "
-                "What is used until you confirm comes on top."
-            )
-        )
-    if quote.total + change_matches.used(quote) < 0:
+    if quote.total < 0:
         found.append(
             gettext("The credit goes to the balance of your account, and pays your next invoices first.")
         )

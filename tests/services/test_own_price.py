@@ -54,48 +54,26 @@ def test_what_the_own_catalogue_does_not_sell_is_not_sold_at_list_prices(old: Ch
         old.prepare(tier="advanced")
 
 
-def test_moving_to_the_current_catalogue_is_a_quote_of_its_own_and_brings_its_usage_prices(
+def test_moving_to_the_current_catalogue_is_a_quote_of_its_own_and_brings_usage_prices_with_the_next_month(
     old: Changer,
 ) -> None:
     quote_id = old.change(tier="advanced", catalog="2026-11")
     quote = old.quote(quote_id)
     row = old.customer.subscription()
+    old.customer.shop.advance(
+        seconds=int((row.usage_period_end - old.customer.gateways.clock.now()).total_seconds())
+    )
+    old.customer.settle()
+    then = old.customer.subscription()
 
     assert (quote.terms["catalog_before"], quote.terms["catalog"]) == ("2023-05", "2026-11")
     assert quote.terms["recurring"]["before"]["amount"] == 59_200
     assert quote.terms["recurring"]["now"]["amount"] == 79_200
     assert (row.catalog, row.tier, row.seats) == ("2026-11", "advanced", 8)
-    assert {item["lookup_key"] for item in row.items if item["metered"]} == {
+    assert {item["lookup_key"] for item in then.items if item["metered"]} == {
         f"2026-11:{key}:month" for key in ("resolution", "sms", "whatsapp", "phone_minute", "bulk_email")
     }
     assert old.proof(quote_id) == [("before_payment", True), ("final", True)]
-
-
-def resolved(changer: Changer, count: int) -> None:
-    """Usage that Stripe's meter has counted."""
-    shop = changer.customer.shop
-    [subscription] = shop.subscriptions()
-    payload = {"stripe_customer_id": str(subscription.customer), "value": str(count)}
-    shop.client.v1.billing.meter_events.create({"event_name": "resolution", "payload": payload})
-    shop.advance(seconds=60)
-
-
-def test_a_move_charges_what_was_used_so_far_at_the_old_price_and_its_quote_says_so(old: Changer) -> None:
-    resolved(old, 10)
-    quote_id = old.prepare(tier="advanced", catalog="2026-11")
-    told = old.quote(quote_id)
-    resolved(old, 3)  # meanwhile
-    old.confirm(quote_id)
-    old.customer.settle()
-    with unit_of_work(old.customer.workspace_id) as session:
-        invoice = invoices.listing(session, limit=1)[0]
-
-    assert told.usage["total"] == 1900
-    assert told.amount_due == told.total + 1900
-    assert invoice.total == told.total + 2470
-    assert [line["amount"] for line in invoice.lines if line["key"] == "resolution"] == [2470]
-    assert old.proof(quote_id) == [("before_payment", True), ("final", True)]
-    assert old.customer.incidents() == []
 
 
 def test_a_move_can_be_taken_back_on_the_same_day_and_not_on_the_next(old: Changer) -> None:
