@@ -100,7 +100,7 @@ def billed_months(session: Session, *, now: datetime, most: int) -> list[BilledM
 def _spans(lines: Sequence[Line], now: int) -> list[tuple[int, int]]:
     """The months in which usage was billed up to the end, in their order.
 
-    A change of catalogue bills the usage until then by itself, so pieces of a month are put together.
+    Usage that was billed before its month was over has a line of its own: pieces of a month are put together.
     """
     metered = {_span(line) for line in lines if _metered(line)}
     whole = {_span(line) for line in lines if not _metered(line) and _by_the_month(line)}

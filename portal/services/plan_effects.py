@@ -93,10 +93,16 @@ def _rates(row: Subscription) -> dict[str, str]:
 
 
 def _look_at_rates(session: Session, gateways: Gateways, row: Subscription, planned: PlannedChange) -> None:
-    """Metered prices come before the change that they are planned with: a person hears if they did not."""
-    if planned.rates is None or planned.rates_at is None or _rates(row) == planned.rates:
+    """Metered prices may come before the change that they are planned with: then they are planned no more.
+
+    A person hears if they did not come.
+    """
+    if planned.rates is None or planned.rates_at is None or planned.rates_at > gateways.clock.now():
         return
-    if planned.rates_at + MISSED_AFTER < gateways.clock.now():
+    if _rates(row) == planned.rates:
+        planned_changes.record_rates(session, planned)
+        planned.rates = planned.rates_at = None
+    elif planned.rates_at + MISSED_AFTER < gateways.clock.now():
         incidents.report(
             session,
             gateways,

@@ -31,6 +31,11 @@ REPLACED = "replaced"
 LAPSED = "lapsed"
 MISSED = "missed"
 MIRROR = "changes.mirror"
+# what a row that is planned once more has of the one before it
+REPEATED = (
+    "quote_id", "stripe_subscription_id", "selection", "catalog", "leavers", "effective_at", "rates",
+    "rates_at", "created_by",
+)  # fmt: skip
 BATCH = 100
 LEFT_BEHIND_AFTER = timedelta(seconds=30)
 
@@ -168,21 +173,8 @@ def _last_settled(session: Session) -> PlannedChange | None:
 
 
 def _plan_again(session: Session, before: PlannedChange) -> None:
-    row = PlannedChange(
-        id=new_id("C"),
-        quote_id=before.quote_id,
-        state=PLANNED,
-        stripe_subscription_id=before.stripe_subscription_id,
-        selection=before.selection,
-        catalog=before.catalog,
-        leavers=before.leavers,
-        effective_at=before.effective_at,
-        rates=before.rates,
-        rates_at=before.rates_at,
-        mirrored=False,
-        version=1,
-        created_by=before.created_by,
-    )
+    same = {name: getattr(before, name) for name in REPEATED}
+    row = PlannedChange(id=new_id("C"), state=PLANNED, mirrored=False, version=1, **same)
     session.add(row)
     _record_plan(session, row, {"planned": before.id})
 
@@ -199,25 +191,32 @@ def settle(
     row.state = state
     row.mirrored = row.stripe_schedule_id is None
     row.settled_at = row.updated_at = states.database_time(session)
-    if row.rates_only and state != DONE:
-        return
-    audit.record(
-        session,
-        "rates.done" if row.rates_only else f"change.{state}",
-        user_id=user_id,
-        actor=actor,
-        before={"planned": row.id, "selection": row.selection},
-        after={"state": state},
-        quote_id=row.quote_id,
-    )
+    if not row.rates_only:
+        audit.record(
+            session,
+            f"change.{state}",
+            user_id=user_id,
+            actor=actor,
+            before={"planned": row.id, "selection": row.selection},
+            after={"state": state},
+            quote_id=row.quote_id,
+        )
+    elif state == DONE:
+        record_rates(session, row)
+
+
+def record_rates(session: Session, row: PlannedChange) -> None:
+    """The metered prices that were planned in ``row`` have taken effect."""
+    rates: dict[str, object] = {"prices": dict(row.rates or {})}
+    audit.record(session, "rates.done", actor=audit.STRIPE, after=rates, quote_id=row.quote_id)
 
 
 def undo(gateways: Gateways, workspace_id: int, user_id: int | None) -> None:
     """The change that is planned for the renewal will not happen. Raises NotPlannedError."""
     with unit_of_work(workspace_id) as session:
-        known = plan(session)
-        row = _locked(session, known.id) if known else None
-        if row is None or row.rates_only or row.state != PLANNED or row.effective_at <= gateways.clock.now():
+        wanted = (PlannedChange.state == PLANNED, PlannedChange.rates_only.is_(False))
+        row = session.scalars(select(PlannedChange).where(*wanted).with_for_update()).first()
+        if row is None or row.effective_at <= gateways.clock.now():
             raise NotPlannedError
         settle(session, row, UNDONE, user_id=user_id)
         keep_rates(session, row)
@@ -340,7 +339,7 @@ def _make(gateways: Gateways, row: PlannedChange, quote: Quote) -> None:
         interval="month" if row.rates_only else str(row.selection["interval"]),
         ends_at=subscription.cancel_at,
         method_id=subscription.method.id if subscription.method else None,
-        key=f"{key}:{schedule.id}:phases",
+        key=f"{key}:{schedule.id}:phases:{len(phases)}",
         name=row.id,
     )
 

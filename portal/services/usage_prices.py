@@ -1,7 +1,7 @@
 """What a workspace pays for what it uses: its own subscription's prices, never the list's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -45,6 +45,21 @@ def of_key(subscription: Subscription | None, key: str) -> UsagePrice | None:
         bands = (pricing.Band(None, Decimal(str(item["unit_amount"]))),)
         return UsagePrice(key, currency, bands)
     return UsagePrice(key, currency, usage.bands, usage.included)
+
+
+def rates(subscription: Subscription | None) -> dict[str, pricing.UsageRate]:
+    """Each kind of usage with its present price: that by which it is counted, else its catalogue's."""
+    sold = {**catalog_of(subscription).usage}
+    for item in subscription.items if subscription else []:
+        if item.get("metered"):
+            sold |= {
+                key: rate for key, rate in catalog_of(subscription, item).usage.items() if key == item["key"]
+            }
+    found = {}
+    for key, rate in sold.items():
+        price = of_key(subscription, key)
+        found[key] = replace(rate, bands=price.bands, included=price.included) if price else rate
+    return found
 
 
 def _item(subscription: Subscription | None, key: str) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from portal.services import (
     quotes,
     subscriptions,
     usage,
+    usage_prices,
 )
 from portal.web import (
     current_user_id,
@@ -28,6 +29,7 @@ from portal.web import (
 from portal.web.billing_attention import Notice, attention, may_here
 from portal.web.billing_words import bought_lines, invoice_status, next_charges, payment_method
 from portal.web.holding_words import HeldLines, held_lines, planned_words
+from portal.web.rate_words import next_rates
 from portal.web.starting import start
 from portal.web.usage_limits_words import cap_notice
 
@@ -57,6 +59,8 @@ def _facts(session: Session) -> dict[str, object]:
         "subscription": subscription,
         "details": details,
         "catalog": sold,
+        "rates": usage_prices.rates(subscription) if sold else {},
+        "next_rates": next_rates(holding, subscription) if holding and subscription else None,
         "held": held,
         "buyer": may_here("billing") and holding is not None and holding.cancel_at is None,
         "charges": next_charges(subscription, held.total, planned, used) if subscription else [],

@@ -7,7 +7,7 @@ from flask_babel import gettext
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.services import next_invoice
+from portal.services import next_invoice, usage_prices
 from portal.services.next_invoice import Outlook, Preview
 from portal.web import current_user_id, current_workspace_id, gateways, usage_words, workspace_required
 from portal.web.billing_words import item_lines
@@ -30,11 +30,12 @@ def _facts(outlook: Outlook) -> dict[str, Any]:
     subscription, preview = outlook.subscription, outlook.preview
     sold = _catalog(subscription.catalog)
     lines = item_lines(outlook.due, outlook.tier, sold)
+    rates = usage_prices.rates(subscription)
     return {
         "outlook": outlook,
         "currency": subscription.currency,
         "lines": lines,
-        "usage": [sold.usage[key] for key in outlook.metered if key in sold.usage] if sold else [],
+        "usage": [rates[key] for key in outlook.metered if key in rates] if sold else [],
         "used": _used(outlook),
         "preview": preview,
         "tax": _tax(preview) if preview else None,

@@ -25,6 +25,7 @@ from portal.web.holding_words import (
     state_of,
 )
 from portal.web.pricing import offered_catalog, year_saving
+from portal.web.rate_words import next_rates
 from portal.web.subscription_form import WHOLE, ChangeForm, change_form
 from portal.web.subscription_prices import price_changes
 from portal.web.subscription_words import Comparison, State, compare, differences, price_list
@@ -153,6 +154,7 @@ def _context(read: Facts) -> dict[str, object]:
         "one_more": read.one_more,
         "preview": preview(read),
         "planned": planned_words(read.holding),
+        "next_rates": next_rates(read.holding, read.subscription),
         "missed": missed_notice(read.missed),
         "held": held,
         "own_prices": price_list(read.holding.catalog),

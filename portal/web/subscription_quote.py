@@ -38,7 +38,7 @@ OVER = ("expired", "abandoned", "failed")
 # what a quote of a change goes by, said in words of their own
 FACTS = {
     "subscription", "catalog", "tier", "interval", "seats", "add_ons", "prices", "discounts", "planned",
-    "cancel_at", "trialing", "payer",
+    "cancel_at", "trialing", "payer", "rates",
 }  # fmt: skip
 # states in which the browser may still have to do something for the payment
 TO_PAY = ("awaiting_payment", "requires_action", "declined")
@@ -157,6 +157,7 @@ def _meanwhile(holding: Holding | None, terms: Terms) -> list[str]:
         return [gettext("The subscription has ended.")]
     words = {
         "planned": gettext("A change at the renewal was planned or undone."),
+        "rates": gettext("What usage is going to cost changed."),
         "discounts": gettext("Your discounts changed."),
         "cancel_at": gettext("The subscription was cancelled, or kept after all."),
         "trialing": gettext("The trial ended."),

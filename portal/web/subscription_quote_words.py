@@ -14,6 +14,7 @@ from portal.pricing import Selection
 from portal.services.quotes import CHANGE
 from portal.web.explanations import line_title
 from portal.web.presentation import date_text, money
+from portal.web.rate_words import rate_changes, sold_with
 from portal.web.subscription_words import Comparison, State, compare, differences, recurring
 
 
@@ -25,6 +26,7 @@ class Terms:
     now: State
     later: State | None
     later_at: datetime | None
+    rates_at: datetime | None  # when usage begins to cost what it costs then
     next_charge_at: datetime | None
     all_now: bool
     trialing: bool
@@ -59,6 +61,13 @@ class Terms:
         return differences(self.before, self.now)
 
     @property
+    def at_month_end(self) -> list[str]:
+        """What usage costs instead when its month ends."""
+        if self.rates_at is None:
+            return []
+        return rate_changes(sold_with(self.before), sold_with(self.now), self.now.catalog.currency)
+
+    @property
     def at_renewal(self) -> list[str]:
         """What is different from the renewal on."""
         return differences(self.now, self.later) if self.later else []
@@ -76,6 +85,7 @@ def terms_of(quote: Quote) -> Terms:
         now=State(Selection.from_dict(given["now"]), after),
         later=State(Selection.from_dict(later), after) if later else None,
         later_at=_moment(given.get("later_at")),
+        rates_at=_moment((given.get("rates") or {}).get("at")),
         next_charge_at=_moment(given.get("next_charge_at")),
         all_now=bool(given.get("all_now")),
         trialing=bool(given.get("trialing")),
@@ -162,6 +172,13 @@ def what_comes_next(quote: Quote, terms: Terms) -> list[str]:
             gettext("The credit goes to the balance of your account, and pays your next invoices first.")
         )
     found.append(_renewal(quote, terms))
+    if terms.rates_at is not None and terms.at_month_end:
+        found.append(
+            gettext(
+                "What is used until %(date)s is charged on that day, at the prices that you have now.",
+                date=date_text(terms.rates_at),
+            )
+        )
     if terms.final.selection.interval == "year":
         found.append(gettext("Usage is charged every month, as before."))
     return found

@@ -193,6 +193,20 @@ def test_fewer_seats_for_next_year_and_new_prices_for_next_month_are_one_schedul
     settled(older)
 
 
+def test_prices_that_came_are_planned_no_more_while_seats_wait_for_the_year(older: Changer) -> None:
+    confirm(older, tier="advanced", interval="year", catalog="2026-11")
+    older.change(seats=4)
+    month_ends(older)
+    planned = older.planned()
+    confirm(older, add_ons={"proactive_support": 1})
+    days_pass(older, 1)
+
+    assert planned is not None
+    assert (planned.rates, planned.rates_at) == (None, None)
+    assert "2026-11:proactive_message:month" in metered(older)
+    assert older.customer.incidents() == []
+
+
 def test_who_undoes_a_plan_keeps_the_prices_that_were_to_come_with_it(older: Changer) -> None:
     confirm(older, tier="advanced", catalog="2026-11")
     older.change(seats=4)

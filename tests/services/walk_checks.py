@@ -1,11 +1,13 @@
 """What must be so after each step of a walk: quotes, invoices, seats, plans, and our copy of Stripe."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import func, select
 
+from portal import pricing
 from portal.db import unit_of_work
 from portal.models import Invoice, Member, Subscription
 from portal.services import change_states, invoices, quotes, seats
@@ -18,6 +20,7 @@ class Standing:
 
     changer: Changer
     trail: list[str] = field(default_factory=list, kw_only=True)
+    used: Counter[str] = field(default_factory=Counter, kw_only=True)
 
     @property
     def customer(self) -> Any:
@@ -58,16 +61,24 @@ class Standing:
 
     def check_plan(self, subscription: Any) -> None:
         """The schedule at Stripe is what is planned here, and nothing is planned where there is none."""
-        planned = self.changer.planned()
-        assert (planned is None) == (subscription.schedule is None), self.story()
-        if planned is None:
+        plan, end = self.changer.held().plan, subscription.cancel_at
+        shown = plan is not None and (end is None or int(plan.effective_at.timestamp()) < end)
+        assert shown == (subscription.schedule is not None), self.story()
+        if plan is None or not shown:
             return
         schedule = self.customer.shop.client.v1.subscription_schedules.retrieve(str(subscription.schedule))
-        last = schedule.phases[-1]
-        phase = (self.changer.quote(planned.quote_id).terms or {})["phase"]
+        [*_, before, last] = schedule.phases
         theirs = {item.price: getattr(item, "quantity", None) for item in last["items"]}
-        assert theirs == dict(phase), self.story()
-        assert last.start_date == int(planned.effective_at.timestamp()), self.story()
+        if plan.rates_only:
+            licensed = {each.item.price: each.item.quantity for each in self.changer.held().items.values()}
+            assert theirs == licensed | dict.fromkeys(plan.rates.values()), self.story()
+        else:
+            assert theirs == dict((self.changer.quote(plan.quote_id).terms or {})["phase"]), self.story()
+        rates = self.changer.held().next_rates
+        if rates is not None and rates.at < plan.effective_at:
+            counted = {item.price for item in before["items"] if getattr(item, "quantity", None) is None}
+            assert counted == set(rates.prices.values()), self.story()
+        assert last.start_date == int(plan.effective_at.timestamp()), self.story()
         assert schedule.default_settings.default_payment_method == subscription.default_payment_method
         coupons = [self.coupon_of(each) for each in subscription.discounts]
         assert [self.coupon_of(each.discount) for each in last.discounts or []] == coupons, self.story()
@@ -105,6 +116,23 @@ class Standing:
             assert min(never) >= 0, self.story()
             # only what is given back makes an invoice less than nothing
             assert invoice.total >= 0 or any(line["amount"] < 0 for line in invoice.lines), self.story()
+        billed = self.billed(stored)
+        assert all(billed[key] <= self.used[key] for key in billed), self.story()
         if last is not None:
             sums = [each["amount"] for each in (last.terms or {})["recurring"].values() if each]
             assert min([last.amount_due, last.discount, *sums]) >= 0, self.story()
+
+    def billed(self, stored: list[Invoice]) -> Counter[str]:
+        """How much of each kind of usage has been invoiced."""
+        found: Counter[str] = Counter()
+        for invoice in stored:
+            for line in invoice.lines if invoice.status != "void" else ():
+                if line["key"] in pricing.current_catalog().usage:
+                    found[line["key"]] += line["quantity"] or 0
+        return found
+
+    def check_usage(self) -> None:
+        """All that was used is invoiced once, when nothing of it is open any more."""
+        with unit_of_work(self.customer.workspace_id) as session:
+            billed = self.billed(invoices.listing(session, limit=1000))
+        assert +billed == +self.used, self.story()

@@ -56,8 +56,8 @@ class Walk(Standing):
         if not self.crew:
             self.hire()
         name = self.chance.choices(
-            ("change", "decline", "authenticate", "debit", "undo", "time", "discount", "sit", "leave"),
-            (10, 2, 2, 2, 2, 5, 2, 4, 1),
+            ("change", "decline", "authenticate", "debit", "undo", "time", "discount", "sit", "leave", "use"),
+            (10, 2, 2, 2, 2, 5, 2, 4, 1, 6),
         )[0]
         try:
             getattr(self, name)()
@@ -234,6 +234,24 @@ class Walk(Standing):
         self.check()
         assert self.customer.subscription().cancel_at is not None, self.story()
         leaving.ask(*self.changer.place, leaving.KEEP)
+
+    def use(self) -> None:
+        """Something is used that is sold now."""
+        [subscription] = self.customer.shop.subscriptions()
+        for key in self.chance.choices(sorted(self.changer.held().metered), k=2):
+            count = self.chance.choice((1, 40, 700))
+            self.trail.append(f"{count} {key}")
+            payload = {"stripe_customer_id": str(subscription.customer), "value": str(count)}
+            create = self.customer.shop.client.v1.billing.meter_events.create
+            create({"event_name": key, "payload": payload})
+            self.used[key] += count
+
+    def finish(self) -> None:
+        """It ends at once, and all that was used is on an invoice."""
+        leaving.ask(*self.changer.place, leaving.NOW)
+        self.customer.shop.advance(hours=2)
+        self.come_to_rest()
+        self.check_usage()
 
     def undo(self) -> None:
         self.trail.append("undo")

@@ -31,6 +31,7 @@ def test_whatever_is_changed_the_quote_is_the_invoice(customer: Customer, seed: 
     walk = Walk(Changer(begun(customer, seed)), random.Random(seed))
     for _ in range(STEPS):
         walk.step()
+    walk.finish()
     print(walk.seen)
 
     assert sum(walk.seen.values()) == STEPS

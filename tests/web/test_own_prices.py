@@ -72,6 +72,37 @@ def test_moving_to_the_current_prices_says_what_rises_and_falls_and_can_be_taken
     assert "Pro seat × 10 $740.00" in words(buyer.get(PAGE))
 
 
+def test_after_a_move_every_page_says_what_usage_costs_until_its_month_ends_and_from_then_on(
+    buyer: Browser, older: Customer
+) -> None:
+    prices = words(buyer.get(f"{PAGE}/prices"))
+    moved = buyer.get(buyer.submit(f"{PAGE}/prices", FORM | {"tier": "advanced", "seats": "10"}).location)
+    confirm(buyer, moved)
+    older.settle()
+    places = (PAGE, "/billing", "/billing/invoices/next", "/billing/activity")
+    pages = [words(buyer.get(each)) for each in places]
+    left = older.subscription().usage_period_end - older.gateways.clock.now()
+    older.shop.advance(seconds=int(left.total_seconds()))
+    older.settle()
+    then = [
+        words(buyer.get(each)) for each in (PAGE, "/billing", "/billing/invoices/next", "/billing/activity")
+    ]
+
+    change = "Resolutions: $0.99 per resolution, until then $1.90 per resolution"
+    assert "What usage costs changes on 1 April 2027, when the open month of usage ends" in prices
+    assert f"On 1 April 2027, when the month of usage ends {change}" in words(moved)
+    assert (
+        "What is used until 1 April 2027 is charged on that day, at the prices that you have now."
+        in words(moved)
+    )
+    assert f"On 1 April 2027 usage begins to cost something else\n{change}" in pages[0]
+    assert f"From 1 April 2027:\n{change}" in pages[1]
+    assert all("Resolutions: $1.90 per resolution" in page for page in pages[1:3])
+    assert all("Resolutions: $0.99 per resolution" in page for page in then[1:3])
+    assert not any("$1.90" in page for page in then[:3])
+    assert "Usage began to cost what a change had brought" in then[3]
+
+
 def test_a_negotiated_discount_stands_at_its_line_everywhere(
     shop: Shop, buyer: Browser, customer: Customer
 ) -> None:

@@ -142,6 +142,26 @@ def test_fewer_seats_now_are_credited_to_the_balance_to_the_cent(
     assert customer.subscription().seats == 10
 
 
+def test_an_add_on_that_goes_now_says_when_what_was_used_of_it_is_charged(
+    shop: Shop, subscriber: Browser, customer: Customer
+) -> None:
+    """700 messages, 500 of them included: the others are on the invoice of their month."""
+    [subscription] = shop.subscriptions()
+    payload = {"stripe_customer_id": str(subscription.customer), "value": "700"}
+    event = {"event_name": "proactive_message", "payload": payload, "timestamp": shop.sandbox.now() - 3600}
+    shop.client.v1.billing.meter_events.create(event)  # type: ignore[arg-type]
+    page = ask(subscriber, proactive_support="", when="now")
+    text = words(page)
+    confirm(subscriber, page)
+    customer.settle()
+    done = words(subscriber.get(f"{page.request.path}/done"))
+
+    assert "when the month of usage ends Proactive messages: not sold any more" in text
+    assert "What is used until 1 April 2027 is charged on that day, at the prices that you have now." in text
+    assert "Credited now −$49.50" in text
+    assert f"Quote {quote_of(page)} matched to the cent" in done
+
+
 def test_the_same_change_at_the_other_time_is_one_click_away(subscriber: Browser) -> None:
     page = ask(subscriber, seats="10")
     hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.text))
