@@ -19,6 +19,7 @@ from portal.services import (
     usage,
     usage_prices,
 )
+from portal.services.holdings import Holding
 from portal.web import (
     current_user_id,
     current_workspace_id,
@@ -59,8 +60,7 @@ def _facts(session: Session) -> dict[str, object]:
         "subscription": subscription,
         "details": details,
         "catalog": sold,
-        "rates": usage_prices.rates(subscription) if sold else {},
-        "next_rates": next_rates(holding, subscription) if holding and subscription else None,
+        **_usage_costs(subscription if sold else None, holding),
         "held": held,
         "buyer": may_here("billing") and holding is not None and holding.cancel_at is None,
         "charges": next_charges(subscription, held.total, planned, used) if subscription else [],
@@ -97,6 +97,14 @@ def _welcome(subscription: Subscription | None) -> bool:
     """Whether the page is what follows the purchase that its address names."""
     named = request.args.get("welcome")
     return subscription is not None and named is not None and named == subscription.quote_id
+
+
+def _usage_costs(subscription: Subscription | None, holding: Holding | None) -> dict[str, object]:
+    """What usage costs now, and what from the end of its month on if that is something else."""
+    if subscription is None:
+        return {"rates": {}, "next_rates": None}
+    coming = next_rates(holding, subscription) if holding else None
+    return {"rates": usage_prices.rates(subscription), "next_rates": coming}
 
 
 def _bought(subscription: Subscription | None, sold: Catalog | None) -> HeldLines:
