@@ -5,7 +5,7 @@ Rows are written in the commit of the ledger entry that they are about and carri
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,8 +49,13 @@ def identifier(workspace_id: int, source: str, *, key: str = "resolution", rever
 
 @dataclass(frozen=True)
 class TakenBack:
-    """What became of a unit's meter event: it is dropped or being cancelled, or it must be countered."""
+    """What became of a unit's meter event: it is dropped or being cancelled, or it must be countered.
 
+    ``period_start`` and ``entry_id`` name the ledger's entry that it was about.
+    """
+
+    period_start: datetime
+    entry_id: int
     dropped: bool = False
     cancelling: bool = False
     counter: bool = False
@@ -79,7 +84,7 @@ def take_back(
     done: dict[str, TakenBack] = {}
     moved: dict[str, list[str]] = {DROPPED: [], CANCELLING: []}
     for row in rows:
-        taken = _decide(row.state, row.first_tried_at, row.sent_at, now, row.period_start in final_periods)
+        taken = _decide(row, now, final=row.period_start in final_periods)
         done[by_identifier[row.identifier]] = taken
         if taken.dropped:
             moved[DROPPED].append(row.identifier)
@@ -102,6 +107,7 @@ def _locked(session: Session, identifiers: Collection[str]) -> list[Row[Any]]:
                 MeterEvent.first_tried_at,
                 MeterEvent.sent_at,
                 MeterEvent.period_start,
+                MeterEvent.entry_id,
                 MeterEvent.resent_as,
             )
             .where(MeterEvent.identifier.in_(identifiers))
@@ -111,15 +117,14 @@ def _locked(session: Session, identifiers: Collection[str]) -> list[Row[Any]]:
     )
 
 
-def _decide(
-    state: str, first_tried_at: datetime | None, sent_at: datetime | None, now: datetime, final: bool
-) -> TakenBack:
+def _decide(row: Row[Any], now: datetime, *, final: bool) -> TakenBack:
     """A try whose result is unknown counts as sent: cancelling what is not there does no harm."""
-    if state in (DROPPED, CANCELLING, CANCELLED, CREDITING, CREDITED):
-        return TakenBack()
-    if state == FAILED or (state == WAITING and first_tried_at is None):
-        return TakenBack(dropped=True)
-    reached = sent_at or first_tried_at
+    taken = TakenBack(row.period_start, row.entry_id)
+    if row.state in (DROPPED, CANCELLING, CANCELLED, CREDITING, CREDITED):
+        return taken
+    if row.state == FAILED or (row.state == WAITING and row.first_tried_at is None):
+        return replace(taken, dropped=True)
+    reached = row.sent_at or row.first_tried_at
     if not final and (reached is None or now - reached < CANCEL_WITHIN):
-        return TakenBack(cancelling=True)
-    return TakenBack(counter=True)
+        return replace(taken, cancelling=True)
+    return replace(taken, counter=True)

@@ -15,9 +15,19 @@ from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
-from portal.models import Resolution
+from portal.models import Resolution, UsageEntry
 from portal.pricing import outcomes as rules
-from portal.services import limits, meter_events, reservations, units, usage_ledger, usage_periods
+from portal.services import (
+    limits,
+    meter_events,
+    reservations,
+    units,
+    usage_invoices,
+    usage_ledger,
+    usage_moves,
+    usage_periods,
+)
+from portal.services.meter_events import TakenBack
 from portal.services.units import Happened, Unit
 from portal.services.usage_ledger import Entry
 from portal.services.usage_periods import Period, Periods
@@ -217,11 +227,14 @@ class _Booking:
     def _reverse(self, unit: Unit, *, fresh: bool = False, note: str | None = None) -> None:
         at = unit.reversed_at if unit.reversed_at and note is None else self.periods.now
         place = self.periods.place(at)
-        if place is not None:
+        own = self.periods.starting(unit.period_start) if unit.period_start else None
+        if place is not None and own is not None and own.ends_at <= at and own.takes(self.periods.now):
+            # the month that has just ended can still be billed without it, and Stripe's meter will be
+            entry = self._add(unit, usage_ledger.REVERSAL, own, own.last_instant, note)
+        elif place is not None:
             late = usage_ledger.LATE if place.late else None
             entry = self._add(unit, usage_ledger.REVERSAL, place.period, place.at, note or late)
         else:
-            own = self.periods.starting(unit.period_start) if unit.period_start else None
             assert own is not None
             entry = self._add(unit, usage_ledger.REVERSAL, own, at, usage_ledger.AFTER_END)
         unit.counts = False
@@ -261,13 +274,32 @@ class _Booking:
         taken = meter_events.take_back(
             self.session, self.workspace_id, list(metered), now=self.periods.now, final_periods=final
         )
-        countered = [entry for source, entry in metered.items() if source in taken and taken[source].counter]
-        for entry in countered:
-            entry.identifier = meter_events.identifier(self.workspace_id, entry.source, reversal=True)
-            # for the sum that is counted next
-            entry.outbox = meter_events.WAITING
-        for start in {entry.period_start for entry in countered}:
+        for source, back in taken.items():
+            entry = metered[source]
+            if back.counter:
+                entry.identifier = meter_events.identifier(self.workspace_id, source, reversal=True)
+                # for the sum that is counted next
+                entry.outbox = meter_events.WAITING
+            elif back.dropped and back.period_start != entry.period_start:
+                self._move_unsent(back, entry)
+        countered = [(metered[source], back.period_start) for source, back in taken.items() if back.counter]
+        self._credit_at_own_price(countered)
+        for start in {entry.period_start for entry, _billed in countered}:
             self._keep_above_zero(start)
+
+    def _credit_at_own_price(self, countered: Sequence[tuple[Entry, datetime]]) -> None:
+        """What was billed at another price than the open month's comes back by a credit note, as it was."""
+        before = {billed for entry, billed in countered if billed != entry.period_start}
+        repriced = {start for start in before if usage_invoices.is_repriced(self.session, start, RESOLUTION)}
+        for entry, billed in countered:
+            if billed in repriced and billed != entry.period_start:
+                entry.outbox, entry.charge = meter_events.CREDITING, usage_ledger.CREDITED
+
+    def _move_unsent(self, back: TakenBack, entry: Entry) -> None:
+        """Book what its month's invoice lacks out of that month and into the one that takes it back."""
+        put = self.session.get_one(UsageEntry, (self.workspace_id, back.period_start, back.entry_id))
+        moved = usage_moves.move(self.session, self.workspace_id, put, self.periods)
+        entry.charge = usage_ledger.OVER_CAP if moved.free else entry.charge
 
     def _keep_above_zero(self, start: datetime) -> None:
         """Negative events while a month's sum stays above zero; beyond that a credit note is owed."""

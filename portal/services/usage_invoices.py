@@ -10,9 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import pricing
-from portal.models import Invoice
+from portal.models import Invoice, UsagePeriod
 from portal.pricing.difference import METERED
-from portal.services import comparisons
+from portal.services import comparisons, subscriptions, usage_prices
 from portal.services.usage_prices import UsagePrice
 
 Line = Mapping[str, Any]
@@ -82,6 +82,17 @@ def price_of(billed: Billed | None, currency: str) -> UsagePrice | None:
         bands = (pricing.Band(None, Decimal(str(line["unit_amount"]))),)
         return UsagePrice(billed.key, currency, bands)
     return UsagePrice(billed.key, currency, sold.bands, sold.included)
+
+
+def is_repriced(session: Session, starts_at: datetime, key: str) -> bool:
+    """Whether the invoice of the period that begins then billed ``key`` at another price than is paid now."""
+    row = session.get(UsagePeriod, (session.info["workspace_id"], starts_at))
+    subscription = subscriptions.current(session)
+    if row is None or subscription is None:
+        return False
+    then = of_period(session, row.stripe_invoice_id, row.ends_at).get(key)
+    price = price_of(then, subscription.currency)
+    return price is not None and price != usage_prices.of_key(subscription, key)
 
 
 def _sold(version: object, key: str) -> pricing.UsageRate | None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import structlog
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -15,11 +16,13 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.models import MeterEvent, Resolution, UsageEntry, UsagePeriod
-from portal.services import incidents, units, usage_ledger, usage_periods
-from portal.services.meter_events import CREDITING, FAILED, WAITING
+from portal.services import incidents, limits, units, usage_ledger, usage_periods
+from portal.services.meter_events import CREDITING, DROPPED, FAILED, WAITING
 from portal.services.meter_sending import OLDEST
 from portal.services.usage_ledger import Entry
 from portal.services.usage_periods import RESOLUTION, Period, Periods
+
+log = structlog.get_logger()
 
 BATCH = 500
 RESENT = re.compile(r"(.+)-r(\d+)")
@@ -30,17 +33,21 @@ ENDING = re.compile(rf"(?:{MOVED}\d+-(?:in|out|credit|uncharged))+$")
 
 @dataclass(frozen=True)
 class Moved:
-    """Where an entry stands now; ``entry_id`` None: no month is open, so it is billed nowhere."""
+    """Where an entry stands now; ``entry_id`` None: no month is open, so it is billed nowhere.
+
+    ``free``: the open month's hard cap is reached, so Stripe is not to be told of it.
+    """
 
     entry_id: int | None
     period_start: datetime
     at: datetime
+    free: bool = False
 
 
 def sweep(gateways: Gateways) -> int:
     """Move what waits to be sent and can no longer be billed with its month; how many rows.
 
-    A batch at a time, a workspace at a time.
+    A batch at a time, a workspace at a time; one that fails is logged and does not keep the others from it.
     """
     now = gateways.clock.now()
     closed = (
@@ -55,14 +62,20 @@ def sweep(gateways: Gateways) -> int:
     late = (MeterEvent.state == WAITING, or_(MeterEvent.at <= now - OLDEST, closed))
     with unit_of_work(system=True) as session:
         due = session.execute(
-            select(MeterEvent.workspace_id, MeterEvent.identifier).where(*late).limit(BATCH)
+            select(MeterEvent.workspace_id, MeterEvent.identifier)
+            .where(*late)
+            .order_by(func.random())
+            .limit(BATCH)
         ).all()
     by_workspace: dict[int, list[str]] = {}
     for workspace_id, identifier in due:
         by_workspace.setdefault(workspace_id, []).append(identifier)
     for workspace_id, identifiers in by_workspace.items():
-        with unit_of_work(workspace_id) as session:
-            _move_events(session, gateways, workspace_id, identifiers)
+        try:
+            with unit_of_work(workspace_id) as session:
+                _move_events(session, gateways, workspace_id, identifiers)
+        except Exception:
+            log.exception("moving_failed", workspace=workspace_id)
     return len(due)
 
 
@@ -83,7 +96,9 @@ def _move_events(session: Session, gateways: Gateways, workspace_id: int, identi
         row.period_start, row.at = moved.period_start, moved.at
         if moved.entry_id is not None:
             row.entry_id = moved.entry_id
-            if row.quantity < 0:
+            if moved.free:
+                row.state = DROPPED
+            elif row.quantity < 0:
                 keep_above_zero(session, workspace_id, row, periods)
         elif row.quantity < 0:
             row.state = CREDITING
@@ -133,10 +148,29 @@ def move(session: Session, workspace_id: int, entry: UsageEntry, periods: Period
             usage_ledger.write(session, workspace_id, [given], customer_id=periods.customer_id)
         return Moved(None, entry.period_start, entry.at)
     new = replace(_copy(entry, at=now, quantity=entry.quantity, ending="in"), period_start=target.starts_at)
+    new = replace(new, charge=_charge_in(session, entry, new, target, now))
     usage_ledger.write(session, workspace_id, [own, new], customer_id=periods.customer_id)
     if entry.key == RESOLUTION and entry.quantity > 0:
-        _follow_unit(session, entry, target)
-    return Moved(_id_of(session, new), target.starts_at, now)
+        _follow_unit(session, entry, target, new.charge)
+    return Moved(_id_of(session, new), target.starts_at, now, new.charge == usage_ledger.OVER_CAP)
+
+
+def _charge_in(session: Session, entry: UsageEntry, new: Entry, target: Period, now: datetime) -> str:
+    """How an entry is charged in the month that it comes into, whose cap counts it; once."""
+    if entry.key != RESOLUTION or entry.charge != usage_ledger.METER:
+        return entry.charge
+    known = session.scalar(
+        select(UsageEntry.charge).where(
+            UsageEntry.key == new.key, UsageEntry.source == new.source, UsageEntry.kind == new.kind
+        )
+    )
+    if known is not None:
+        return known
+    if entry.quantity < 0:
+        limits.taken_back(session, target, -entry.quantity, now)
+        return entry.charge
+    [charge] = limits.charge_for(session, target, entry.quantity, now)
+    return charge
 
 
 def base(source: str) -> str:
@@ -160,7 +194,7 @@ def _copy(entry: UsageEntry, *, at: datetime, quantity: int, ending: str) -> Ent
     )
 
 
-def _follow_unit(session: Session, entry: UsageEntry, target: Period) -> None:
+def _follow_unit(session: Session, entry: UsageEntry, target: Period, charge: str) -> None:
     conversation_id, episode = units.unit_of(entry.source)
     session.execute(
         update(Resolution)
@@ -169,7 +203,7 @@ def _follow_unit(session: Session, entry: UsageEntry, target: Period) -> None:
             Resolution.episode == episode,
             Resolution.period_start == entry.period_start,
         )
-        .values(period_start=target.starts_at)
+        .values(period_start=target.starts_at, charge=charge)
     )
 
 
@@ -224,6 +258,7 @@ def send_again(session: Session, workspace_id: int, row: MeterEvent, periods: Pe
         at=place.at,
         period_start=place.period_start,
         entry_id=place.entry_id,
+        state=DROPPED if place.free else WAITING,
     )
     session.execute(statement.on_conflict_do_nothing())
     row.resent_as = identifier

@@ -24,6 +24,7 @@ LAST_CALL = timedelta(minutes=30)
 # a month without usage may have no invoice at all
 CLOSED_WITHOUT_INVOICE_AFTER = timedelta(days=3)
 SECOND = timedelta(seconds=1)
+INSTANT = timedelta(microseconds=1)
 BATCH = 500
 
 
@@ -36,6 +37,11 @@ class Period:
     state: str
     trial: bool
     used: int
+
+    @property
+    def last_instant(self) -> datetime:
+        """The last one that it holds."""
+        return self.ends_at - INSTANT
 
     def takes(self, now: datetime) -> bool:
         """Whether what happened in it can still be billed with it."""
