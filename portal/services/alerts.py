@@ -31,6 +31,7 @@ TOLD = ("owner", "admin", "billing")
 MOST_RECIPIENTS = 50
 LOOK_AGAIN = timedelta(hours=1)
 BATCH = 200
+ROUNDS = 20  # of batches, in one run
 
 
 class RecipientsError(PortalError):
@@ -201,7 +202,7 @@ def _tell(
 ) -> list[str]:
     new = [each for each in reached if _note(session, held, each, now)]
     # whoever has passed several shares at once hears of the last one
-    last = {each.about: each for each in new}
+    last = {each.about: each for each in new if each.share is not None}
     for each in new:
         if each.share is None or last[each.about] is each:
             _mail(session, gateways, held, each, now)
@@ -269,18 +270,24 @@ def _mail_facts(session: Session, gateways: Gateways, held: Standing, reached: R
 def sweep(gateways: Gateways) -> int:
     """Look at the workspaces with a limit whose usage has changed, or that were not looked at for an hour.
 
-    A batch at a time, those that wait longest first; one that fails is logged and tried again. Returns how
-    many were looked at.
+    A batch at a time, those that wait longest first, until nobody waits; one that fails is logged and tried
+    again. Returns how many were looked at.
     """
     now = gateways.clock.now()
-    with unit_of_work(system=True) as session:
-        due = session.scalars(_due(now)).all()
-    for workspace_id in due:
-        try:
-            look(gateways, workspace_id)
-        except Exception:
-            log.exception("alerts_failed", workspace=workspace_id)
-    return len(due)
+    looked, failed = 0, set[int]()
+    for _round in range(ROUNDS):
+        with unit_of_work(system=True) as session:
+            due = session.scalars(_due(now).where(Allowance.workspace_id.not_in(failed))).all()
+        for workspace_id in due:
+            try:
+                look(gateways, workspace_id)
+            except Exception:
+                log.exception("alerts_failed", workspace=workspace_id)
+                failed.add(workspace_id)
+        looked += len(due)
+        if len(due) < BATCH:
+            break
+    return looked
 
 
 def _due(now: datetime) -> Select[int]:

@@ -286,6 +286,19 @@ def test_the_forecast_warns_before_a_budget_or_a_cap_is_passed(company: Company)
     assert "will have used $292.05 by 1 December 2026" in texts(company)[0].text_body
 
 
+def test_a_share_and_the_forecast_that_come_together_are_two_mails(company: Company) -> None:
+    choose(company, shares=frozenset({80}))
+    days(company, 10)
+    company.limit(budget=11_000)
+
+    # 90 so far cost 89.10, which is 81 % of 110.00; at the end it will be more than all of it
+    assert look(company) == ["budget_80", "budget_forecast"]
+    assert [subject for _, subject in mails(company)] == [
+        "80% of your usage budget is used",
+        "Your usage will probably pass your budget of $110.00",
+    ]
+
+
 def test_a_hard_cap_keeps_the_forecast_of_the_cost_below_it(company: Company) -> None:
     choose(company)
     company.limit(budget=29_000, cap_units=290)
