@@ -264,12 +264,32 @@ def report_usage(context: JobContext, timestamp: int) -> None:
 
 
 @queue.periodic(cron="* * * * *")
+@queue.task(name="usage_moves.sweep", pass_context=True, queueing_lock="usage_moves.sweep")
+def move_usage(context: JobContext, timestamp: int) -> None:
+    usage_moves.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * *")
 @queue.task(name="meter_events.settle", pass_context=True, queueing_lock="meter_events.settle")
 def settle_usage(context: JobContext, timestamp: int) -> None:
-    usage_moves.sweep(gateways_of(context))
     meter_settling.settle(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * *")
+@queue.task(name="meter_errors.examine", pass_context=True, queueing_lock="meter_errors.examine")
+def examine_meter_errors(context: JobContext, timestamp: int) -> None:
     meter_errors.examine(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * *")
+@queue.task(name="usage_credits.sweep", pass_context=True, queueing_lock="usage_credits.sweep")
+def credit_usage(context: JobContext, timestamp: int) -> None:
     usage_credits.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * *")
+@queue.task(name="usage_matches.sweep", pass_context=True, queueing_lock="usage_matches.sweep")
+def match_usage(context: JobContext, timestamp: int) -> None:
     usage_matches.sweep(gateways_of(context))
 
 
