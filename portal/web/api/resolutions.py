@@ -23,6 +23,9 @@ from portal.web.api.paging import Paged, after, link, next_cursor
 
 blueprint = Blueprint("resolutions", __name__)
 
+# a day that has a next one, in every time zone
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9998, 12, 31)
+
 
 class Wanted(Paged):
     """Which resolutions are wanted."""
@@ -39,7 +42,9 @@ class Wanted(Paged):
         default=None, description=N_("Only those that were confirmed, or assumed after 24 hours.")
     )
     channel: Channel | None = Field(default=None, description=N_("Only those of one channel."))
-    day: date | None = Field(default=None, description=N_("Only those of one day, in UTC."))
+    day: date | None = Field(
+        default=None, ge=FIRST_DAY, le=LAST_DAY, description=N_("Only those of one day, in UTC.")
+    )
     conversation_id: ConversationId | None = Field(
         default=None,
         description=N_("Only conversations whose id begins so, of all periods; ordered by it."),
