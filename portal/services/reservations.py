@@ -169,6 +169,8 @@ def _hold_slowly(gateways: Gateways, workspace_id: int, values: dict[str, Any]) 
         row = session.scalars(select(Allowance)).first()
         if _surely_refused(session, row, values):
             return Refused(allowances.state(session, row))  # type: ignore[arg-type]
+        # whoever settles the unit waits until its reservation is made, or has it settled before
+        session.execute(_pending(values["conversation"]).with_for_update())
         row = allowances.locked(session, now)
         reservation = session.scalars(_open_one(values["conversation"])).first()
         repeated = reservation is not None
