@@ -118,8 +118,10 @@ def follow(session: Session, subscription: Subscription) -> None:
 def _follow(session: Session, subscription: Subscription) -> None:
     if subscription.status in subscriptions.ENDED:
         if subscription.ended_at is not None:
-            _drop(session, UsagePeriod.starts_at >= subscription.ended_at)
-            _cut(session, subscription.ended_at)
+            # another may have begun since, or a purchase that came to nothing ends beside the one that did
+            own = UsagePeriod.stripe_subscription_id == subscription.stripe_id
+            _drop(session, own, UsagePeriod.starts_at >= subscription.ended_at)
+            _cut(session, subscription.ended_at, own)
         return
     span = _span(subscription)
     if subscription.access == subscriptions.NONE or span is None:
@@ -213,11 +215,11 @@ def _open(session: Session, subscription: Subscription, start: datetime, end: da
     )
 
 
-def _cut(session: Session, end: datetime) -> None:
+def _cut(session: Session, end: datetime, *which: ColumnElement[bool]) -> None:
     """The period around ``end`` stops there."""
     session.execute(
         update(UsagePeriod)
-        .where(UsagePeriod.starts_at < end, UsagePeriod.ends_at > end)
+        .where(UsagePeriod.starts_at < end, UsagePeriod.ends_at > end, *which)
         .values(ends_at=end)
         .execution_options(synchronize_session=False)
     )

@@ -80,6 +80,53 @@ def test_a_subscription_that_ends_at_once_takes_its_month_with_it(customer: Cust
     assert states(customer) == [("closed", False, newest_invoice(customer))]
 
 
+def test_who_buys_anew_keeps_the_new_month_whatever_comes_of_the_old_subscription(customer: Customer) -> None:
+    """The last invoice of the old one becomes final an hour after its end, and five minutes after the new."""
+    customer.buy(TWELVE_BY_THE_MONTH)
+    renew(customer, days=10)
+    using(customer).resolve()
+    leaving.ask(customer.gateways, customer.workspace_id, customer.account.user_id, leaving.NOW)
+    customer.settle()
+    renew(customer, minutes=55)
+    customer.buy(TWELVE_BY_THE_MONTH)
+    renew(customer, minutes=30)
+    [old, new] = using(customer).periods()
+    using(customer).resolve()
+
+    assert (old.state, new.state, new.stripe_subscription_id) == (
+        "closed",
+        "open",
+        customer.subscription().stripe_id,
+    )
+    assert [period.used for period in using(customer).periods()] == [1, 1]
+
+
+def test_a_purchase_that_came_to_nothing_ends_no_month_of_the_one_that_did(customer: Customer) -> None:
+    """A card was declined, the next try worked, and a day later Stripe gives the first one up."""
+    customer.buy(TWELVE_BY_THE_MONTH)
+    [before] = using(customer).periods()
+    renew(customer, days=1)
+    now = customer.gateways.clock.now()
+    given_up = Subscription(
+        stripe_id="sub_given_up",
+        status="incomplete_expired",
+        access="none",
+        currency="usd",
+        items=[],
+        discounts=[],
+        started_at=before.starts_at,
+        ended_at=now,
+        synced_at=now,
+    )
+    with unit_of_work(customer.workspace_id) as session:
+        session.add(given_up)
+        session.flush()
+        usage_periods.follow(session, given_up)
+    [after] = using(customer).periods()
+
+    assert (after.starts_at, after.ends_at) == (before.starts_at, before.ends_at)
+
+
 def test_what_happens_before_stripe_tells_of_the_new_month_opens_it_ahead(customer: Customer) -> None:
     """Stripe is silent for two days after the month's end; then it tells the same."""
     customer.buy(TWELVE_BY_THE_MONTH)
