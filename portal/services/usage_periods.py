@@ -240,7 +240,9 @@ def _open_ahead(session: Session, until: datetime) -> bool:
         return False
     last = _last(session, subscription)
     if last is None:
-        return False
+        # whatever became of it: a live subscription's usage has a month
+        _follow(session, subscription)
+        return _last(session, subscription) is not None
     end = subscription.cancel_at
     return _fill(session, subscription, last, until if end is None else min(until, end - SECOND))
 

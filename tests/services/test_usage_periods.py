@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from portal.db import unit_of_work
 from portal.models import Invoice, Subscription, UsagePeriod
@@ -125,6 +125,16 @@ def test_a_purchase_that_came_to_nothing_ends_no_month_of_the_one_that_did(custo
     [after] = using(customer).periods()
 
     assert (after.starts_at, after.ends_at) == (before.starts_at, before.ends_at)
+
+
+def test_a_live_subscription_without_a_month_gets_it_with_its_first_use(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    before = [(p.starts_at, p.ends_at) for p in using(customer).periods()]
+    with unit_of_work(customer.workspace_id) as session:
+        session.execute(delete(UsagePeriod))
+    using(customer).resolve()
+
+    assert [(p.starts_at, p.ends_at, p.used) for p in using(customer).periods()] == [(*before[0], 1)]
 
 
 def test_what_happens_before_stripe_tells_of_the_new_month_opens_it_ahead(customer: Customer) -> None:
