@@ -302,6 +302,9 @@ def _check_with_stripe(gateways: Gateways, workspace_id: int, quote_id: str) -> 
     keys = {price_id: row.key for price_id, row in rows.items()}
     found = change_matches.differences(change_matches.quoted(quote), invoice, keys)
     if found:
+        # what somebody else has changed in this very moment is why, and says more
+        _refresh(gateways, workspace_id)
+        _check(gateways, workspace_id, quote_id)
         raise QuoteChangedError([Change(each.what, each.quoted, each.invoiced) for each in found])
 
 

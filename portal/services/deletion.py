@@ -19,6 +19,7 @@ from portal.models import (
     ApiKey,
     BillingDetails,
     Cancellation,
+    Contest,
     DeletionRequest,
     DetailsRequest,
     Invitation,
@@ -57,6 +58,7 @@ DECIDED = {
     "billing_details": "emptied but for the link to Stripe's customer",
     "cancellation": "kept without the comment",
     "cap_raise": "kept: why a line is above the cap",
+    "contest": "kept without the comment: why a unit was taken back",
     "conversation_event": "kept: the evidence for what was billed; it names no person",
     "correction": "kept: belongs to an invoice",
     "deletion_request": "kept: the proof that the wish was carried out",
@@ -75,9 +77,12 @@ DECIDED = {
     "resolution": "kept: what an invoice line is made of",
     "subscription": "kept without the payment method",
     "usage_alert": "kept: it names no person",
+    "usage_credit": "kept: belongs to an invoice",
     "usage_day": "kept: sums of the ledger",
+    "usage_difference": "kept: it names no person",
     "usage_entry": "kept: what an invoice line is made of",
     "usage_limit": "kept: why a line is not above the cap",
+    "usage_match": "kept: the proof of an invoice",
     "usage_period": "kept: which invoice billed which usage",
 }
 # what a login says of its person
@@ -269,6 +274,7 @@ def erase(session: Session, workspace_id: int) -> None:
         session.execute(delete(table))
     session.execute(update(Workspace).values(name=f"Deleted workspace {workspace_id}"))
     session.execute(update(Cancellation).values(comment=None))
+    session.execute(update(Contest).values(comment=None))
     session.execute(update(Subscription).values(default_payment_method=None))
     session.execute(
         update(BillingDetails).values(

@@ -22,6 +22,7 @@ from portal.models import (
     BillingDetails,
     Cancellation,
     CapRaise,
+    Contest,
     ConversationEvent,
     Invitation,
     Invoice,
@@ -32,8 +33,10 @@ from portal.models import (
     Resolution,
     Subscription,
     UsageAlert,
+    UsageCredit,
     UsageEntry,
     UsageLimit,
+    UsageMatch,
     UsagePeriod,
     User,
     Workspace,
@@ -45,8 +48,8 @@ PAGE = 500
 LEFT_OUT = {
     *("attempt", "correction", "deletion_request", "details_request", "negotiated_discount"),
     *("payment_action", "planned_change"),
-    # what Stripe was told of the ledger, and sums of it
-    *("allowance", "meter_event", "usage_day"),
+    # what Stripe was told of the ledger, sums of it, and where they differ for a night
+    *("allowance", "meter_event", "usage_day", "usage_difference"),
     # forgotten after a month; what was answered is in the resolutions
     "reservation",
 }
@@ -92,6 +95,9 @@ def _sheets() -> tuple[Sheet, ...]:
         _sheet("usage", UsageEntry, USAGE_ENTRY, ("period_start", "id")),
         _sheet("resolutions", Resolution, RESOLUTION, ("conversation_id", "episode")),
         _sheet("conversation_events", ConversationEvent, CONVERSATION_EVENT, ("id",)),
+        _sheet("contests", Contest, CONTEST, ("conversation_id", "episode")),
+        _sheet("usage_matches", UsageMatch, USAGE_MATCH, ("period_start", "key")),
+        _sheet("usage_credits", UsageCredit, USAGE_CREDIT, ("identifier",)),
         _sheet("usage_limits", UsageLimit, USAGE_LIMIT, ("workspace_id",)),
         _sheet("cap_raises", CapRaise, CAP_RAISE, ("id",)),
         _sheet("usage_alerts", UsageAlert, USAGE_ALERT, ("period_start", "name")),
@@ -156,6 +162,17 @@ RESOLUTION = (
     *("billable_at", "reversed_at", "period_start", "charge", "contest"),
 )
 CONVERSATION_EVENT = ("id", "conversation_id", "type", "occurred_at", "channel", "test", "received_at")
+CONTEST = (
+    *("conversation_id", "episode", "reason", "comment", "state", "by_rule", "created_at", "decided_at"),
+    "answer",
+)
+USAGE_MATCH = (
+    *("period_start", "key", "stripe_invoice_id", "ledger", "invoiced", "state", "parts", "compared_at"),
+)
+USAGE_CREDIT = (
+    *("key", "source", "quantity", "state", "stripe_invoice_id", "currency", "amount", "total", "refunded"),
+    *("balance", "credit_note_id", "created_at"),
+)
 USAGE_LIMIT = (
     *("budget", "cap_units", "cap_amount", "hard", "at_cap", "approver_id", "warn_50", "warn_80", "warn_100"),
     *("warn_forecast", "recipients", "updated_at"),
