@@ -65,7 +65,9 @@ def test_a_key_is_made_and_a_program_sends_a_conversation_with_it(customer: Cust
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_text("Copied.")).to_be_visible()
     inspector.look("the new key")
-    sent = ask(customer, key, "POST", "/events", conversation(datetime.now(UTC)))
+    # other journeys have turned the clock
+    now = datetime.fromtimestamp(customer.stack.sandbox("clock")["now"], UTC)
+    sent = ask(customer, key, "POST", "/events", conversation(now))
     read = ask(customer, key, "GET", "/usage")
 
     assert page.evaluate("navigator.clipboard.readText()") == key
