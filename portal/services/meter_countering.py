@@ -181,7 +181,8 @@ def counter(session: Session, row: MeterEvent, periods: Periods) -> None:
 
 def _taken_back(session: Session, row: MeterEvent) -> UsageEntry | None:
     """The ledger's entry that took the row's unit back."""
-    source = usage_moves.entry_of(session, row).source
+    # of a unit that was moved into its month the entry has another name than the unit
+    source = usage_moves.base(usage_moves.entry_of(session, row).source)
     kinds = (usage_ledger.REVERSAL, usage_ledger.CORRECTION)
     return session.scalars(
         select(UsageEntry)

@@ -209,3 +209,18 @@ def test_a_moved_unit_that_comes_back_is_taken_back_where_it_stands(acme: Metere
     cancel(acme)
 
     assert (sorted(acme.outbox_states()), acme.counted(), acme.used()) == (["cancelled", "sent"], 1, 1)
+
+
+def test_a_moved_unit_whose_cancel_is_refused_is_countered_too(acme: Metered) -> None:
+    [unit, *_others] = acme.use(3)
+    acme.advance(days=33)
+    usage_moves.sweep(acme.gateways)
+    acme.report()
+    acme.customer.shop.advance(hours=22)
+    returns(acme, unit)
+    acme.customer.shop.advance(hours=3)
+    cancel(acme)
+    acme.report()
+
+    assert [row.quantity for row in acme.outbox()] == [1, 1, 1, -1]
+    assert (acme.outbox_states(), acme.counted(), acme.used()) == (["sent"] * 4, 2, 2)
