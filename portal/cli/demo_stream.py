@@ -84,7 +84,8 @@ def stream(
     since = found.clock.now().replace(microsecond=0)
     until = since + timedelta(hours=hours)
     sent = demo_stream.stream(seed, size, since, until)
-    before = demo_playing.settle(found, workspace_id)
+    # what was answered before the stream matures while it is played
+    before = demo_playing.settle(found, workspace_id) + demo_playing.undecided(workspace_id)
     player = Player(url or found.settings.base_url, _key(found, workspace_id))
     chance = random.Random(seed)  # noqa: S311 (nothing secret)
     for end, ready in demo_playing.hours(sent, since, timedelta(hours=1)):

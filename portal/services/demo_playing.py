@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.errors import ConflictError
 from portal.gateways import Gateways
-from portal.models import Member, MeterEvent, UsagePeriod
+from portal.models import Member, MeterEvent, UsageDay, UsagePeriod
 from portal.pricing import outcomes as rules
 from portal.services import (
     members,
@@ -101,11 +101,17 @@ def owner_of(session: Session) -> int:
 
 
 def settle(gateways: Gateways, workspace_id: int) -> int:
-    """Let everything become billable that is due; the net units of the present period."""
+    """Let everything become billable that is due; the net units of all periods."""
     outcomes.catch_up(gateways, workspace_id)
+    counted = select(func.coalesce(func.sum(UsageDay.quantity), 0)).where(UsageDay.key == RESOLUTION)
     with unit_of_work(workspace_id) as session:
-        found = usage.read(session, gateways.clock.now())
-    return found.resolutions.count.quantity if found else 0
+        return int(session.scalar(counted) or 0)
+
+
+def undecided(workspace_id: int) -> int:
+    """Units that become billable by themselves, unless their customers come back."""
+    with unit_of_work(workspace_id) as session:
+        return usage.pending(session)
 
 
 def close_month(gateways: Gateways, workspace_id: int, turn: Turn, wait: Wait) -> Closed:
