@@ -31,8 +31,6 @@ CONTESTABLE = timedelta(days=60)
 MAY_CONTEST = "billing"
 LISTED = 200
 TEST_CHANNELS = ("test", "sandbox", "preview")
-# all that a customer can do in a conversation
-BY_CUSTOMER = rules.RETURNS | {rules.CUSTOMER_CONFIRMED}
 WRITING = text("SELECT pg_advisory_xact_lock(hashtextextended('contests:' || app_workspace_id()::text, 0))")
 
 
@@ -119,15 +117,18 @@ def is_proved(reason: str, unit: Resolution, events: Iterable[ConversationEvent]
     """Whether the conversation's own events show what the customer says, so that nobody need look.
 
     A person's reply also counts long after the unit became billable, when by the rules alone it changes
-    nothing.
+    nothing; a greeting is one that was sent as an answer as well, at the same instant.
     """
     known = list(events)
     since = [event for event in known if unit.answered_at is None or event.occurred_at >= unit.answered_at]
-    said = {event.type for event in known}
+    answered, greeted = (
+        {event.occurred_at for event in known if event.type == each}
+        for each in (rules.AI_ANSWERED, rules.AI_GREETED)
+    )
     proofs = {
         CAME_BACK: any(event.type in rules.RETURNS for event in since),
         HUMAN_REPLIED: any(event.type == rules.HUMAN_REPLIED for event in since),
-        GREETING: rules.AI_GREETED in said and not said & BY_CUSTOMER,
+        GREETING: bool(answered) and answered <= greeted,
         TEST: any(event.test or event.channel.lower() in TEST_CHANNELS for event in known),
     }
     return proofs.get(reason, False)

@@ -29,11 +29,11 @@ def ask(acme: Metered, conversation_id: str, reason: str, comment: str = "") -> 
     )
 
 
-def assumed(acme: Metered, *before: str, after: str | None = None, channel: str = "chat") -> str:
-    """A unit that nobody confirmed: answered two days ago, something ``before``, and ``after`` its day."""
+def assumed(acme: Metered, *also: str, after: str | None = None, channel: str = "chat") -> str:
+    """A unit that nobody confirmed: answered two days ago, ``also`` sent then, and ``after`` its day."""
     answered = acme.gateways.clock.now() - timedelta(hours=48)
-    name = f"c-{'-'.join(before)}-{after}-{channel}"
-    events = [happened(name, each, answered - timedelta(minutes=1), channel=channel) for each in before]
+    name = f"c-{'-'.join(also)}-{after}-{channel}"
+    events = [happened(name, each, answered, channel=channel) for each in also]
     events.append(happened(name, "ai_answered", answered, channel=channel))
     if after:
         events.append(happened(name, after, answered + timedelta(hours=30), channel=channel))
@@ -91,8 +91,11 @@ def test_what_they_do_not_prove_waits_for_support_and_stays_billed(acme: Metered
     assert acme.customer.incidents() == ["contest"]
 
 
-def test_a_customer_who_said_something_was_not_only_greeted(acme: Metered) -> None:
-    conversation = assumed(acme, "ai_greeted", "customer_asked")
+def test_a_silent_customer_whom_the_ai_greeted_and_then_answered_was_not_only_greeted(acme: Metered) -> None:
+    conversation = assumed(acme)
+    answered = acme.units(conversation)[0].answered_at
+    assert answered is not None
+    acme.feed(happened(conversation, "ai_greeted", answered - timedelta(minutes=1)))
 
     assert ask(acme, conversation, "greeting").state == "open"
 
