@@ -149,7 +149,7 @@ def why_amount(found: Metered, period: Period, currency: str) -> list[str]:
         said.append(
             gettext("%(units)s are free in the trial.", units=free)
             if period.trial
-            else gettext("%(units)s are free: they are over your cap.", units=free)
+            else gettext("%(units)s are free: over your cap, or of the trial before.", units=free)
         )
     if found.count.charged < 0:
         said.append(gettext("More was taken back than counted; the rest comes back as a credit note."))

@@ -65,7 +65,7 @@ def begin(inspector: Inspector) -> str:
     customer.stack.advance(HOUR)
     page.get_by_role("link", name="Usage", exact=True).click()
     expect(page.get_by_role("heading", name="0 resolutions so far, $0.00")).to_be_visible()
-    expect(page.get_by_text("No conversation yet")).to_be_visible()
+    expect(page.get_by_text("No conversation in this period yet")).to_be_visible()
     inspector.look("first use")
     return make_key(customer)
 

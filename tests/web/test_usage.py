@@ -42,7 +42,7 @@ def test_a_fresh_period_says_how_to_send_conversations(buyer: Browser, acme: Wor
     text = words(page)
 
     assert "0 resolutions so far, $0.00" in text
-    assert "No conversation yet" in text
+    assert "No conversation in this period yet" in text
     assert 'href="/developers"' in page.text
     assert "http://localhost/v1/events" in text
 
