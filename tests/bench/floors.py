@@ -23,6 +23,8 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 app = Flask(__name__)
 pool = ConnectionPool(os.environ["FLOOR_DATABASE"], min_size=1, max_size=8, open=True)
 with pool.connection() as connection:
+    # two processes begin at the same moment
+    connection.execute("SELECT pg_advisory_xact_lock(1)")
     connection.execute("CREATE TABLE IF NOT EXISTS floor_event (id text PRIMARY KEY, payload jsonb NOT NULL)")
 
 
