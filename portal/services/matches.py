@@ -210,7 +210,9 @@ def record(session: Session, quote_id: str, invoice_id: str, stage: str, found: 
 def of_invoice(session: Session, invoice_id: str) -> list[QuoteMatch]:
     """The comparisons of an invoice with its quote: before payment, and when it was final."""
     statement = (
-        select(QuoteMatch).where(QuoteMatch.stripe_invoice_id == invoice_id).order_by(QuoteMatch.compared_at)
+        select(QuoteMatch)
+        .where(QuoteMatch.stripe_invoice_id == invoice_id)
+        .order_by(QuoteMatch.compared_at, QuoteMatch.stage)
     )
     return list(session.scalars(statement))
 
@@ -221,6 +223,6 @@ def of_invoices(session: Session, invoice_ids: Sequence[str]) -> dict[str, Quote
     statement = (
         select(QuoteMatch)
         .where(QuoteMatch.stripe_invoice_id.in_(invoice_ids), QuoteMatch.stripe_invoice_id.not_in(void))
-        .order_by(QuoteMatch.compared_at)
+        .order_by(QuoteMatch.compared_at, QuoteMatch.stage)
     )
     return {row.stripe_invoice_id: row for row in session.scalars(statement)}
