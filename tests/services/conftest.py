@@ -19,6 +19,7 @@ from portal.services import checkout, inbox
 from tests import factories
 from tests.database import TestDatabase
 from tests.services.buying import Customer
+from tests.services.using import Workspace, subscribe
 from tests.shop import CALIFORNIA, Shop, ShopClock
 
 
@@ -53,6 +54,13 @@ def buyer(selling: Gateways, workspace: factories.Account) -> factories.Account:
     """A company that has given its details and may buy, where no tax is collected."""
     checkout.save_details(selling, workspace.workspace_id, workspace.user_id, CALIFORNIA)
     return workspace
+
+
+@pytest.fixture
+def acme(gateways: Gateways, workspace: factories.Account) -> Workspace:
+    """A workspace with a live subscription, ten days into its month, that has no side at Stripe."""
+    subscribe(gateways, workspace.workspace_id)
+    return Workspace(gateways, workspace.workspace_id)
 
 
 @pytest.fixture

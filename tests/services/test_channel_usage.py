@@ -25,13 +25,6 @@ def clock() -> HandClock:  # type: ignore[override]
     return HandClock(START)
 
 
-@pytest.fixture
-def acme(gateways: Gateways, workspace: factories.Account, clock: HandClock) -> Workspace:
-    """A workspace with a live subscription."""
-    subscribe(gateways, workspace.workspace_id)
-    return Workspace(gateways, workspace.workspace_id)
-
-
 def send(workspace: Workspace, *sendings: ChannelUsage) -> list[Taken]:
     with unit_of_work(workspace.workspace_id) as session:
         return channel_usage.take_in(session, workspace.gateways, workspace.workspace_id, list(sendings))

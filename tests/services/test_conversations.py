@@ -39,13 +39,6 @@ def clock() -> HandClock:  # type: ignore[override]
     return HandClock(START)
 
 
-@pytest.fixture
-def acme(gateways: Gateways, workspace: factories.Account, clock: HandClock) -> Workspace:
-    """A workspace with a live subscription."""
-    subscribe(gateways, workspace.workspace_id)
-    return Workspace(gateways, workspace.workspace_id)
-
-
 def facts(workspace: Workspace, conversation_id: str) -> list[tuple[Any, ...]]:
     """What the events of a conversation decide."""
     return [

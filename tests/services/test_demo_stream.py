@@ -5,10 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from portal.gateways import Gateways
 from portal.services import demo_playing, demo_stream
-from tests import factories
-from tests.services.using import HandClock, Workspace, subscribe
+from tests.services.using import HandClock, Workspace
 
 SINCE = datetime(2026, 11, 19, 12, tzinfo=UTC)
 UNTIL = SINCE + timedelta(days=1)
@@ -18,13 +16,6 @@ UNTIL = SINCE + timedelta(days=1)
 def clock() -> HandClock:  # type: ignore[override]
     """A clock turned by hand: 20 November 2026, noon."""
     return HandClock()
-
-
-@pytest.fixture
-def acme(gateways: Gateways, workspace: factories.Account) -> Workspace:
-    """A workspace whose month began on 10 November at noon."""
-    subscribe(gateways, workspace.workspace_id)
-    return Workspace(gateways, workspace.workspace_id)
 
 
 def test_a_seed_makes_the_same_stream_again() -> None:

@@ -6,11 +6,9 @@ import pytest
 from sqlalchemy import update
 
 from portal.db import unit_of_work
-from portal.gateways import Gateways
 from portal.models import UsagePeriod
 from portal.services.units import source_of, unit_of
-from tests import factories
-from tests.services.using import DAY, HOUR, HandClock, Workspace, happened, ledger, outbox, sent, subscribe
+from tests.services.using import DAY, HOUR, HandClock, Workspace, happened, ledger, outbox, sent
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 # ten days before, and a month after that
@@ -21,13 +19,6 @@ BEGAN, ENDS = datetime(2026, 11, 10, 12, tzinfo=UTC), datetime(2026, 12, 10, 12,
 def clock() -> HandClock:  # type: ignore[override]
     """A clock turned by hand."""
     return HandClock(START)
-
-
-@pytest.fixture
-def acme(gateways: Gateways, workspace: factories.Account, clock: HandClock) -> Workspace:
-    """A workspace with a live subscription, ten days into its month."""
-    subscribe(gateways, workspace.workspace_id)
-    return Workspace(gateways, workspace.workspace_id)
 
 
 def test_a_late_event_corrects_the_day_on_which_the_unit_was_counted(

@@ -24,13 +24,6 @@ def clock() -> HandClock:  # type: ignore[override]
     return HandClock(START)
 
 
-@pytest.fixture
-def acme(gateways: Gateways, workspace: factories.Account, clock: HandClock) -> Workspace:
-    """A workspace with a live subscription, ten days into its month."""
-    subscribe(gateways, workspace.workspace_id)
-    return Workspace(gateways, workspace.workspace_id)
-
-
 def end_subscription(workspace: Workspace, at: datetime) -> None:
     with unit_of_work(workspace.workspace_id) as session:
         row = session.scalars(select(Subscription)).one()

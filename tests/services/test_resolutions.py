@@ -24,13 +24,6 @@ def clock() -> HandClock:  # type: ignore[override]
     return HandClock()
 
 
-@pytest.fixture
-def acme(gateways: Gateways, workspace: factories.Account) -> Workspace:
-    """A workspace whose month began on 10 November at noon."""
-    subscribe(gateways, workspace.workspace_id)
-    return Workspace(gateways, workspace.workspace_id)
-
-
 def listed(acme: Workspace, *, scanned: int = 2_000, **wanted: object) -> list[str]:
     """The conversations of a list, all pages of it."""
     found, after = [], None

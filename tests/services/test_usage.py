@@ -24,13 +24,6 @@ def clock() -> HandClock:  # type: ignore[override]
     return HandClock()
 
 
-@pytest.fixture
-def acme(gateways: Gateways, workspace: factories.Account) -> Workspace:
-    """A workspace whose month began on 10 November at noon."""
-    subscribe(gateways, workspace.workspace_id)
-    return Workspace(gateways, workspace.workspace_id)
-
-
 def read(acme: Workspace, starts_at: datetime | None = None) -> Usage:
     with unit_of_work(acme.workspace_id) as session:
         found = usage.read(session, acme.gateways.clock.now(), starts_at)

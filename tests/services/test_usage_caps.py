@@ -17,13 +17,6 @@ def clock() -> HandClock:  # type: ignore[override]
     return HandClock()
 
 
-@pytest.fixture
-def acme(gateways: Gateways, workspace: factories.Account) -> Workspace:
-    """A workspace with a live subscription."""
-    subscribe(gateways, workspace.workspace_id)
-    return Workspace(gateways, workspace.workspace_id)
-
-
 def seen(acme: Workspace) -> Cap:
     now = acme.gateways.clock.now()
     with unit_of_work(acme.workspace_id) as session:
