@@ -12,6 +12,7 @@ from portal.services import (
     incidents,
     meter_errors,
     method_changes,
+    notices,
     payment_actions,
     payment_methods,
     projections,
@@ -32,6 +33,14 @@ Handler = Callable[[Gateways, str], Handled]
 
 def _subscription(gateways: Gateways, subscription_id: str) -> Handled:
     return _handled(projections.refresh_subscription(gateways, subscription_id))
+
+
+def _trial(gateways: Gateways, subscription_id: str) -> Handled:
+    """Stripe's word that a trial ends soon counts, whatever a clock of ours says of the same second."""
+    handled = _subscription(gateways, subscription_id)
+    if handled.workspace_id is not None:
+        notices.remind_one(gateways, handled.workspace_id, subscription_id)
+    return handled
 
 
 def _invoice(gateways: Gateways, invoice_id: str) -> Handled:
@@ -121,7 +130,7 @@ SNAPSHOT_HANDLERS: dict[str, Handler] = {
     "customer.subscription.deleted": _subscription,
     "customer.subscription.paused": _subscription,
     "customer.subscription.resumed": _subscription,
-    "customer.subscription.trial_will_end": _subscription,
+    "customer.subscription.trial_will_end": _trial,
     "invoice.finalized": _invoice,
     "invoice.finalization_failed": _not_finalized,
     "invoice.paid": _invoice,

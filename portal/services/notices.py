@@ -161,15 +161,16 @@ def sweep_trials(gateways: Gateways) -> int:
             .order_by(func.random())  # none that always fails can stand in the way of the others
             .limit(BATCH)
         ).all()
-    return sum(_remind_one(gateways, workspace_id, stripe_id) for workspace_id, stripe_id in due)
+    return sum(remind_one(gateways, workspace_id, stripe_id) for workspace_id, stripe_id in due)
 
 
-def _remind_one(gateways: Gateways, workspace_id: int, stripe_id: str) -> bool:
+def remind_one(gateways: Gateways, workspace_id: int, stripe_id: str) -> bool:
+    """Remind of one trial that runs and has a way to pay; False if it was done before or cannot be."""
     try:
         with unit_of_work(workspace_id) as session:
             row = session.scalars(select(Subscription).where(Subscription.stripe_id == stripe_id)).one()
             details = session.scalars(select(BillingDetails)).one()
-            return remind(session, gateways, details, row)
+            return _trial_runs(row) and remind(session, gateways, details, row)
     except Exception:
         log.exception("reminder_failed", subscription=stripe_id)
         return False
@@ -177,8 +178,11 @@ def _remind_one(gateways: Gateways, workspace_id: int, stripe_id: str) -> bool:
 
 def _trial_ends_soon(subscription: Subscription, now: datetime) -> bool:
     end = subscription.trial_end
-    active = subscription.status == "trialing" and subscription.access == subscriptions.ACTIVE
-    return active and end is not None and now < end <= now + TRIAL_REMINDER
+    return _trial_runs(subscription) and end is not None and now < end <= now + TRIAL_REMINDER
+
+
+def _trial_runs(subscription: Subscription) -> bool:
+    return subscription.status == "trialing" and subscription.access == subscriptions.ACTIVE
 
 
 def _send(

@@ -6,6 +6,7 @@ from sqlalchemy import delete, func, select, update
 from portal.db import unit_of_work
 from portal.models import BillingDetails, InboxEvent, Mail
 from portal.services import inbox, notices, sweeping
+from portal.services.event_handlers import HANDLERS
 from tests.services.buying import Customer
 from tests.shop import TWELVE_BY_THE_MONTH, TWELVE_BY_THE_YEAR
 
@@ -121,6 +122,19 @@ def test_the_trials_reminder_is_sent_once_even_if_stripes_word_was_lost(customer
     sent = [notices.sweep_trials(customer.gateways), notices.sweep_trials(customer.gateways)]
 
     assert sent == [1, 0]
+    assert customer.mails("trial_reminder") == 1
+
+
+def test_stripes_word_that_a_trial_ends_soon_counts_even_if_a_clock_of_ours_is_behind(
+    customer: Customer,
+) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH, trial=True)
+    customer.shop.sandbox.clock.offset += 10 * 24 * 3600
+    told = HANDLERS["customer.subscription.trial_will_end"](
+        customer.gateways, customer.subscription().stripe_id
+    )
+
+    assert told.ours
     assert customer.mails("trial_reminder") == 1
 
 
