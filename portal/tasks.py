@@ -3,11 +3,15 @@
 Services defer by name (``gateways.jobs.defer(session, "mails.deliver", mail_id=…)``); they run here.
 """
 
+import asyncio
+import signal
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import structlog
 from procrastinate import App, JobContext, PsycopgConnector, RetryStrategy, SyncPsycopgConnector
+from procrastinate.exceptions import ConnectorException
 from procrastinate.middleware import AsyncCallNext
 from procrastinate.worker import Worker
 
@@ -46,11 +50,15 @@ from portal.services import (
     usage_periods,
 )
 
+# what its connections are called at the database
+APPLICATION = "portal worker"
 CONCURRENCY = 4
 CONNECTIONS = 4
 POLL_SECONDS = 1.0
 GRACEFUL_SECONDS = 20.0
 STALLED_SECONDS = 30
+AGAIN_SECONDS = 1.0
+STOPS = (signal.SIGTERM, signal.SIGINT)
 
 # tries again after 2, 4, 8 … seconds; what still fails is found by the sweepers, which go by our rows
 RETRY = RetryStrategy(max_attempts=4, exponential_wait=2)
@@ -70,20 +78,44 @@ def run_worker(settings: Settings, gateways: Gateways, *, until_idle: bool = Fal
         conninfo=conninfo(settings.database_url),
         min_size=1,
         max_size=CONNECTIONS,
-        kwargs=PATIENCE.arguments(),
+        kwargs=PATIENCE.arguments() | {"application_name": APPLICATION},
     )
+    options: dict[str, Any] = {
+        "concurrency": CONCURRENCY,
+        "fetch_job_polling_interval": POLL_SECONDS,
+        "shutdown_graceful_timeout": GRACEFUL_SECONDS,
+        "delete_jobs": "successful",
+        "additional_context": {"gateways": gateways},
+        "worker_middleware": [_logged],
+        "wait": not until_idle,
+        "listen_notify": not until_idle,
+        # ours are for all the workers that follow one another
+        "install_signal_handlers": False,
+    }
     with queue.replace_connector(connector) as app:
-        app.run_worker(
-            concurrency=CONCURRENCY,
-            fetch_job_polling_interval=POLL_SECONDS,
-            shutdown_graceful_timeout=GRACEFUL_SECONDS,
-            delete_jobs="successful",
-            additional_context={"gateways": gateways},
-            worker_middleware=[_logged],
-            wait=not until_idle,
-            listen_notify=not until_idle,
-            install_signal_handlers=not until_idle,
-        )
+        app.run_worker(**options) if until_idle else asyncio.run(_work(app, options))
+
+
+async def _work(app: App, options: dict[str, Any]) -> None:
+    """Run workers one after the other until a signal asks to stop.
+
+    The queue's worker ends when it loses the database, be it for the second that a restart takes.
+    """
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in STOPS:
+        loop.add_signal_handler(number, asked.set)
+    stopping = asyncio.create_task(asked.wait())
+    async with app.open_async():
+        while not asked.is_set():
+            working = asyncio.create_task(app.run_worker_async(**options))
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            working.cancel()
+            with suppress(asyncio.CancelledError, ConnectorException):
+                await working
+            if not asked.is_set():
+                log.error("worker_ended", again_after_seconds=AGAIN_SECONDS)
+                await asyncio.wait({stopping}, timeout=AGAIN_SECONDS)
 
 
 async def _logged(call_next: AsyncCallNext, context: JobContext, worker: Worker) -> Any:

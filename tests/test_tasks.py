@@ -1,7 +1,12 @@
 """A real worker on a real queue."""
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -15,9 +20,13 @@ from portal.gateways.mail import FolderMail, mail_gateway
 from portal.gateways.stripe import connect_stripe
 from portal.services import mails
 from tests import factories
-from tests.database import TestDatabase
+from tests.database import TestDatabase, TestServer
 
 LEFT = text("SELECT task_name, status FROM procrastinate_jobs WHERE task_name = 'mails.deliver'")
+TERMINATED = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = :name AND application_name = :worker AND wait_event_type = 'Lock'"
+)
 KILLED = text(
     "WITH gone AS (INSERT INTO procrastinate_workers (last_heartbeat)"
     " VALUES (now() - interval '1 hour') RETURNING id)"
@@ -62,6 +71,33 @@ def test_a_job_of_a_killed_worker_is_done_by_another(settings: Settings, gateway
 
     assert isinstance(gateways.mail, FolderMail)
     assert len(gateways.mail.read()) == 1
+
+
+def test_a_worker_that_lost_the_database_goes_on_until_it_is_asked_to_stop(
+    settings: Settings, gateways: Gateways, committing: TestDatabase, server: TestServer
+) -> None:
+    assert isinstance(gateways.mail, FolderMail)
+    read, owner = gateways.mail.read, tasks.conninfo(committing.owner_url)
+
+    def disturb() -> None:
+        """End what the worker has just asked the database, as a restart does; then one job; then the end."""
+        try:
+            with server.admin.connect() as admin, psycopg.connect(owner) as holding:
+                holding.execute("LOCK procrastinate_periodic_defers")
+                while not admin.scalar(TERMINATED, {"name": committing.name, "worker": tasks.APPLICATION}):
+                    time.sleep(0.05)
+            queue_mail(gateways)
+            while not read():
+                time.sleep(0.05)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    disturbing = threading.Thread(target=disturb)
+    disturbing.start()
+    tasks.run_worker(settings, gateways)
+    disturbing.join()
+
+    assert len(read()) == 1
 
 
 def test_a_task_of_the_timetable_never_waits_twice() -> None:
