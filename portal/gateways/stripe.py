@@ -17,6 +17,7 @@ from portal.gateways import stripe_reading as reading
 from portal.gateways import stripe_thin_events
 from portal.gateways.stripe_catalog import StripeAccount
 from portal.gateways.stripe_changes import StripeChanges
+from portal.gateways.stripe_credits import StripeCredits
 from portal.gateways.stripe_demo import StripeDemo
 from portal.gateways.stripe_errors import StripeRefusedError, ask
 from portal.gateways.stripe_invoices import StripeInvoices
@@ -65,6 +66,7 @@ class StripeGateway:
         )
         self.payments = StripePayments(self._client)
         self.leaving = StripeLeaving(self._client)
+        self.credits = StripeCredits(self._client)
         livemode = "_live_" in secret_key
         # Stripe has its stream in live mode alone, and the sandbox always
         self.meters = StripeMeters(

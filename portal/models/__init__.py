@@ -7,6 +7,7 @@ from portal.models.base import Base, Counted, Isolated, WorkspaceOwned
 from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch, Subscription
 from portal.models.changes import NegotiatedDiscount, PlannedChange
 from portal.models.contests import Contest
+from portal.models.credit_purchases import CreditPurchase, CreditRefund, CreditTopUp
 from portal.models.factors import PasskeyChallenge, RecoveryCode
 from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimit
 from portal.models.invitations import Invitation
@@ -39,6 +40,9 @@ __all__ = [
     "ConversationEvent",
     "Correction",
     "Counted",
+    "CreditPurchase",
+    "CreditRefund",
+    "CreditTopUp",
     "DeletionRequest",
     "DetailsRequest",
     "InboxEvent",
