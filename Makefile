@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 UV := uv~=0.9
+# tests wait for a browser now and then, so one more than there are cores keeps them all busy
+PROCESSES := $(shell echo $$(($$(nproc) + 1)))
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -26,7 +28,7 @@ flask: install ## A command with the settings of 'make run', such as: make flask
 
 test: $(VENV)/.installed-dev ## Check everything, browser journeys included
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint browser pricing
-	$(BIN)/python -m pytest tests --ignore=tests/pricing --quiet --numprocesses=2 --dist=loadgroup
+	$(BIN)/python -m pytest tests --ignore=tests/pricing --quiet --numprocesses=$(PROCESSES) --dist=loadgroup
 
 browser: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.chromium
@@ -41,7 +43,7 @@ lint: $(VENV)/.installed-dev ## Style, types, and the direction of imports
 	$(BIN)/lint-imports
 
 fast: $(VENV)/.installed-dev ## The tests without browsers, for while you write
-	$(BIN)/python -m pytest tests --ignore=tests/journeys --ignore=tests/typings --quiet --numprocesses=2
+	$(BIN)/python -m pytest tests --ignore=tests/journeys --ignore=tests/typings --quiet --numprocesses=$(PROCESSES)
 
 soak: $(VENV)/.installed-dev ## Long runs: processes killed at work, equal timings, 2,000 changes
 	$(BIN)/python -m pytest tests/soak --override-ini=python_files='soak_*.py' --override-ini=faulthandler_timeout=1800
