@@ -5,6 +5,7 @@ are many, their whole workspace: whoever holds a conversation sees all of its ev
 derives its units.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from zlib import crc32
 from sqlalchemy.orm import Session
 
 from portal.gateways import Gateways
-from portal.pricing.outcomes import EVENT_TYPES
+from portal.pricing.outcomes import CUSTOMER_ASKED, EVENT_TYPES, HUMAN_REQUESTED, REOPENED
 from portal.services import bulk, outcomes, subscriptions, units
 from portal.services.units import Happened
 
@@ -24,6 +25,14 @@ EVENT_ID_LENGTH = 100
 CONVERSATION_ID_LENGTH = 200
 CHANNEL_LENGTH = 40
 EVENTS_PER_CONVERSATION = 1000
+# beyond these a conversation may still show that the customer came back: one such event settles its last
+# unit, and none can begin after it
+RETURNS = (CUSTOMER_ASKED, HUMAN_REQUESTED, REOPENED)
+MORE_RETURNS = 100
+# visible ASCII but for what addresses and the ledger put between their parts: " # % / ? \
+ID_PATTERN = r"^[!$&-.0-9:->@-\[\]-~]+$"
+ID_CHARACTERS = 'visible ASCII without " # % / ? and \\'
+CHANNEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
 # how far a sender's clock may be ahead of ours; Stripe allows its meters no more
 AHEAD = timedelta(minutes=5)
 # Stripe's meters look 35 days back; a unit matures within a day of its answer, and a month is 31 days
@@ -31,11 +40,14 @@ OLDEST = timedelta(days=40)
 
 # why an event is not taken in; the code is stable, the sentence is for whoever builds the integration
 REASONS = {
-    "id_invalid": f"The id must have 1 to {EVENT_ID_LENGTH} printable characters.",
+    "id_invalid": f"The id must have 1 to {EVENT_ID_LENGTH} characters, {ID_CHARACTERS}.",
     "conversation_id_invalid": (
-        f"The conversation_id must have 1 to {CONVERSATION_ID_LENGTH} printable characters."
+        f"The conversation_id must have 1 to {CONVERSATION_ID_LENGTH} characters, {ID_CHARACTERS}."
     ),
-    "channel_invalid": f"The channel must have 1 to {CHANNEL_LENGTH} printable characters.",
+    "channel_invalid": (
+        f"The channel must have 1 to {CHANNEL_LENGTH} letters, digits, spaces, dots, dashes and underscores,"
+        " a letter or digit first."
+    ),
     "type_unknown": f"The type must be one of {', '.join(EVENT_TYPES)}.",
     "time_without_zone": "occurred_at must have a time zone.",
     "in_the_future": f"occurred_at is more than {AHEAD.seconds // 60} minutes ahead of our clock.",
@@ -50,6 +62,7 @@ REASONS = {
 _OF_CONVERSATION, _OF_WORKSPACE = 0x636F << 48, 0x6370 << 48
 MOST_LOCKS = 64
 _LIVE, _BOUGHT = bulk.array(subscriptions.LIVE), bulk.array(subscriptions.BOUGHT)
+_RETURNS = bulk.array(RETURNS)
 # The workspace's first, in the order of the keys; with the question that has to be asked anyway.
 # Prepared plans outlive the moment: one made while a table was small would read all of it ever after.
 LOCK = """
@@ -74,9 +87,11 @@ WITH sent AS MATERIALIZED (
 ), added AS (
   INSERT INTO conversation_event
     (workspace_id, id, conversation_id, type, occurred_at, channel, test, received_at)
-  SELECT %(workspace)s, id, conversation_id, type, occurred_at, channel, test, %(now)s FROM sent
-  WHERE conversation_id NOT IN (SELECT conversation_id FROM before GROUP BY 1 HAVING count(*) >= %(most)s)
-  ORDER BY id
+  SELECT %(workspace)s, s.id, s.conversation_id, s.type, s.occurred_at, s.channel, s.test, %(now)s
+  FROM sent s LEFT JOIN (
+    SELECT conversation_id, count(*) AS there FROM before GROUP BY 1) b USING (conversation_id)
+  WHERE coalesce(b.there, 0) < CASE WHEN s.type = ANY(%(returns)s::text[]) THEN %(full)s ELSE %(most)s END
+  ORDER BY s.id
   ON CONFLICT DO NOTHING
   RETURNING id
 )
@@ -156,7 +171,7 @@ def _fault(event: ConversationEvent, now: datetime) -> str | None:
         return "id_invalid"
     if not is_id(event.conversation_id, CONVERSATION_ID_LENGTH):
         return "conversation_id_invalid"
-    if not is_id(event.channel, CHANNEL_LENGTH):
+    if not (len(event.channel) <= CHANNEL_LENGTH and re.fullmatch(CHANNEL_PATTERN, event.channel)):
         return "channel_invalid"
     if event.type not in EVENT_TYPES:
         return "type_unknown"
@@ -168,8 +183,8 @@ def _fault(event: ConversationEvent, now: datetime) -> str | None:
 
 
 def is_id(text: str, length: int) -> bool:
-    """Whether the text may be an id: what is printable can be stored, unlike NUL and half a character."""
-    return 0 < len(text) <= length and text.isprintable()
+    """Whether the text may be an id of an event or a conversation."""
+    return len(text) <= length and re.fullmatch(ID_PATTERN, text) is not None
 
 
 def _take_in(
@@ -236,6 +251,8 @@ def _add(
         "workspace": workspace_id,
         "now": now,
         "most": EVENTS_PER_CONVERSATION,
+        "full": EVENTS_PER_CONVERSATION + MORE_RETURNS,
+        "returns": _RETURNS,
     }
     repeated = set[str]()
     before: Stored = {}

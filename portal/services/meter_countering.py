@@ -16,7 +16,7 @@ from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.gateways import stripe_meters as words
 from portal.models import MeterEvent, UsageEntry
-from portal.services import attempt_states, usage_ledger, usage_moves, usage_periods
+from portal.services import attempt_states, usage_invoices, usage_ledger, usage_moves, usage_periods
 from portal.services.meter_events import CANCELLED, CANCELLING, CREDITING, DROPPED, SENT, WAITING
 from portal.services.usage_moves import Moved
 from portal.services.usage_periods import Periods
@@ -175,7 +175,15 @@ def counter(session: Session, row: MeterEvent, periods: Periods) -> None:
         .on_conflict_do_nothing()
         .returning(MeterEvent)
     ).first()
-    if made is not None and made.state == WAITING:
+    if made is None or made.state != WAITING:
+        return
+    moved = made.period_start != row.period_start
+    if moved and usage_invoices.is_repriced(session, row.period_start, row.key):
+        # a negative event in the open month would give back that month's price
+        entry = usage_moves.entry_of(session, made)
+        usage_moves.credit_instead(session, row.workspace_id, entry, customer_id=periods.customer_id)
+        made.state = CREDITING
+    else:
         usage_moves.keep_above_zero(session, row.workspace_id, made, periods)
 
 

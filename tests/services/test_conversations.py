@@ -130,6 +130,7 @@ def test_an_id_is_used_for_one_event_only(acme: Workspace, clock: HandClock) -> 
         ({"id": "a\x00b"}, "id_invalid"),
         ({"id": "\ud800"}, "id_invalid"),
         ({"conversation_id": "c" * 201}, "conversation_id_invalid"),
+        ({"conversation_id": "c#1"}, "conversation_id_invalid"),
         ({"channel": "c" * 41}, "channel_invalid"),
         ({"type": "ai_yawned"}, "type_unknown"),
         ({"occurred_at": datetime(2026, 11, 20, 12)}, "time_without_zone"),  # noqa: DTZ001
@@ -150,7 +151,7 @@ def test_what_cannot_be_taken_in_is_rejected_with_its_reason_and_alone(
 def test_the_limits_themselves_are_taken_in(acme: Workspace) -> None:
     taken = acme.feed(
         happened("c" * 200, "ai_answered", START + timedelta(minutes=5), id="x" * 100, channel="k" * 40),
-        happened("日本語 #1~2", "ai_answered", START - timedelta(days=40), id="é"),
+        happened("[a]~2!", "ai_answered", START - timedelta(days=40), id="~"),
     )
 
     assert [each.result for each in taken] == ["accepted", "accepted"]
@@ -168,13 +169,30 @@ def test_a_conversation_has_room_for_a_thousand_events(acme: Workspace) -> None:
     events = [happened("c1", "ai_answered", START - timedelta(seconds=i)) for i in range(999)]
     acme.feed(*events)
     last = acme.feed(happened("c1", "customer_asked", START), happened("c2", "customer_asked", START))
-    full = acme.feed(happened("c1", "customer_asked", START), events[0])
+    full = acme.feed(happened("c1", "ai_answered", START), events[0])
 
     assert [each.result for each in last] == ["accepted", "accepted"]
     assert [(each.result, each.reason) for each in full] == [
         ("rejected", "conversation_full"),
         ("duplicate", None),
     ]
+
+
+def test_a_customer_who_comes_back_to_a_full_conversation_pays_nothing_for_it(
+    acme: Workspace, clock: HandClock
+) -> None:
+    acme.feed(*(happened("c1", "ai_answered", START - timedelta(seconds=i)) for i in range(1000)))
+    clock.advance(days=1)
+    acme.catch_up()
+    counted = [unit.state for unit in acme.units("c1")]
+    back = [happened("c1", "reopened", clock.now() + timedelta(seconds=i)) for i in range(101)]
+    taken = acme.feed(*back[:100])
+    [beyond] = acme.feed(back[100])
+
+    assert counted == ["billable"]
+    assert {each.result for each in taken} == {"accepted"}
+    assert beyond.reason == "conversation_full"
+    assert [unit.state for unit in acme.units("c1")] == ["reversed"]
 
 
 def test_workspaces_do_not_see_each_others_events_and_units(

@@ -3,7 +3,7 @@
 import pytest
 
 from portal.gateways import Gateways
-from portal.services import demo
+from portal.services import demo, meter_countering
 from tests.factories import Account
 from tests.services.buying import Customer
 from tests.services.changing import Changer
@@ -13,17 +13,22 @@ from tests.shop import Shop
 
 
 @pytest.fixture
-def moved(selling: Gateways, shop: Shop, run_jobs) -> tuple[Metered, list[str]]:  # type: ignore[no-untyped-def]
-    """A company that resolved three at 1.90 each, and pays 0.99 from its second month on; the three."""
+def acme(selling: Gateways, shop: Shop, run_jobs) -> Metered:  # type: ignore[no-untyped-def]
+    """A company that pays 1.90 for a resolution, on the tenth day of its month."""
     made = demo.seed(selling, "2023-05", password_hash="-")
     account = Account(made.workspace_id, None, made.email)  # type: ignore[arg-type]
     shop.advance(days=10)
     customer = Customer(selling, shop, account, run_jobs)
     customer.settle()
-    acme = Metered(selling, made.workspace_id, customer)
+    return Metered(selling, made.workspace_id, customer)
+
+
+@pytest.fixture
+def moved(acme: Metered) -> tuple[Metered, list[str]]:
+    """It resolved three, and pays 0.99 from its second month on; the three."""
     used = acme.use(3)
     acme.report()
-    Changer(customer).change(tier="advanced", catalog="2026-11")
+    Changer(acme.customer).change(tier="advanced", catalog="2026-11")
     acme.advance(days=22)
     return acme, used
 
@@ -40,6 +45,27 @@ def test_a_unit_of_the_old_price_that_comes_back_gives_back_that_price(
 
     assert [(each.amount, each.state) for each in acme.credits()] == [(190, "done")]
     assert acme.balanced()
+    acme.advance(days=31)
+    assert acme.billed() == [2, 3]
+    assert matches(acme) == [("resolution", 3, 3, "matched"), ("resolution", 2, 2, "matched")]
+    assert acme.customer.incidents() == []
+
+
+def test_a_unit_whose_cancel_comes_after_its_months_invoice_gives_back_its_price(acme: Metered) -> None:
+    Changer(acme.customer).change(tier="advanced", catalog="2026-11")
+    [month] = acme.periods()
+    left = month.ends_at - acme.gateways.clock.now()
+    acme.customer.shop.advance(seconds=left.total_seconds() - 7200)
+    [back, *_others] = acme.use(3)
+    acme.report()
+    acme.returns(back)
+    acme.advance(days=2)
+    acme.use(2)
+    meter_countering.cancel(acme.gateways)
+    acme.report()
+    acme.credit()
+
+    assert [(each.amount, each.state) for each in acme.credits()] == [(190, "done")]
     acme.advance(days=31)
     assert acme.billed() == [2, 3]
     assert matches(acme) == [("resolution", 3, 3, "matched"), ("resolution", 2, 2, "matched")]

@@ -10,15 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from portal.errors import N_
-from portal.services.conversations import BATCH, CHANNEL_LENGTH, CONVERSATION_ID_LENGTH, EVENT_ID_LENGTH
+from portal.services.conversations import (
+    BATCH,
+    CHANNEL_LENGTH,
+    CHANNEL_PATTERN,
+    CONVERSATION_ID_LENGTH,
+    EVENT_ID_LENGTH,
+    ID_PATTERN,
+)
 from portal.web.api.problems import ApiError, Fault, faults
 
 MOST_AT_ONCE = BATCH
 STATUSES = ("accepted", "duplicate", "rejected")
 JSON_TYPE = "application/json"
-CHANNEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
-# visible ASCII but for what addresses and the ledger put between their parts: " # % / ? \
-ID_PATTERN = r"^[!$&-.0-9:->@-\[\]-~]+$"
 
 Id = Annotated[str, Field(min_length=1, max_length=EVENT_ID_LENGTH, pattern=ID_PATTERN)]
 ConversationId = Annotated[str, Field(min_length=1, max_length=CONVERSATION_ID_LENGTH, pattern=ID_PATTERN)]
