@@ -198,12 +198,7 @@ def _tell(session: Session, gateways: Gateways, row: Contest) -> None:
         details.email,
         dedupe_key=f"contest_answer:{row.workspace_id}:{row.conversation_id}:{row.episode}",
         workspace_id=row.workspace_id,
-        facts=_facts(row)
-        | {
-            "accepted": row.state == ACCEPTED,
-            "answer": row.answer,
-            "base_url": gateways.settings.base_url,
-        },
+        facts=_facts(row) | {"accepted": row.state == ACCEPTED, "answer": row.answer},
     )
 
 

@@ -118,7 +118,7 @@ def test_support_agrees_and_the_money_comes_back_after_the_invoice(acme: Metered
 
 
 def test_support_does_not_agree_and_says_why(acme: Metered) -> None:
-    conversation = acme.resolve()
+    conversation = acme.resolve("[chat]~7")
     ask(acme, conversation, "other")
     contests.decide(
         acme.gateways, acme.workspace_id, conversation, 1, accepted=False, answer="They thanked the AI."
@@ -129,6 +129,7 @@ def test_support_does_not_agree_and_says_why(acme: Metered) -> None:
     assert [entry.quantity for entry in acme.entries()] == [1]
     assert acme.units(conversation)[0].contest == "refused"
     assert "They thanked the AI." in str(text)
+    assert "/usage/resolutions/~5Bchat~5D~7E7/1" in str(text)
     with pytest.raises(ConflictError, match="refused already"):
         contests.decide(acme.gateways, acme.workspace_id, conversation, 1, accepted=True, answer="")
 
