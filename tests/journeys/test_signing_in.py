@@ -1,6 +1,5 @@
 """A second step, recovery codes, passkeys, a sign-in that has grown old, and a wallet's button."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +7,8 @@ import psycopg
 import pytest
 from playwright.sync_api import CDPSession, expect
 
-from portal.services import one_time_codes
 from tests.journeys.customer import PASSWORD, Customer
+from tests.one_time_codes import code, next_code
 
 # a phone or laptop that asks its owner for a fingerprint, and is given it
 AUTHENTICATOR = {
@@ -32,10 +31,6 @@ def device(customer: Customer) -> Iterator[CDPSession]:
     session.detach()
 
 
-def code(secret: str, *, steps: int = 0) -> str:
-    return one_time_codes.code_at(secret, int(time.time()) // 30 + steps)
-
-
 def turn_on(customer: Customer) -> tuple[str, list[str]]:
     """Set two-step sign-in up as the account's page leads to it; the secret and the recovery codes."""
     page = customer.page
@@ -44,7 +39,7 @@ def turn_on(customer: Customer) -> tuple[str, list[str]]:
     page.get_by_role("link", name="Set up two-step sign-in").click()
     page.get_by_text("Enter it by hand instead").click()
     secret = page.locator("#app-secret").inner_text().replace(" ", "")
-    page.get_by_label("Code", exact=True).fill(code(secret, steps=-1))
+    page.get_by_label("Code", exact=True).fill(code(secret))
     page.get_by_role("button", name="Turn two-step sign-in on").click()
     expect(page.get_by_text("Your ten recovery codes")).to_be_visible()
     return secret, page.locator(".recovery-codes code").all_inner_texts()
@@ -71,7 +66,7 @@ def test_two_steps_ask_for_the_apps_code_and_a_recovery_code_stands_in_for_it(cu
     page.get_by_label("Code", exact=True).fill("123456")
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.locator("#code-error")).to_contain_text("That code is not right")
-    page.get_by_label("Code", exact=True).fill(code(secret))
+    page.get_by_label("Code", exact=True).fill(next_code(secret))
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_text("Nothing bought yet")).to_be_visible()
     customer.sign_out()

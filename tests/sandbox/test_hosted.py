@@ -36,7 +36,8 @@ def text_of(pdf: bytes) -> str:
 
 def _inflated(stream: bytes) -> bytes:
     try:
-        return zlib.decompress(stream)
+        # a sum that ends like a line lacks its last byte here
+        return zlib.decompressobj().decompress(stream)
     except zlib.error:
         return b""
 

@@ -1,7 +1,6 @@
 """Two-step sign-in: an app's code after the password, recovery codes, and what neither may be used for."""
 
 import re
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -16,19 +15,14 @@ from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.gateways.mail import FolderMail
 from portal.models import AuditEntry, RecoveryCode, User
-from portal.services import one_time_codes
 from portal.services.sealing import unseal
 from tests import factories
 from tests.browsing import Browser
+from tests.one_time_codes import code, next_code
 from tests.web.reading import words
 
 CODES = re.compile(r"<li><code>([2-9b-z-]{19})</code>")
 SECRET = re.compile(r'id="app-secret">([A-Z2-7 ]+)<')
-
-
-def code(secret: str, *, steps: int = 0) -> str:
-    """What the app shows now, or so many half minutes from now."""
-    return one_time_codes.code_at(secret, int(time.time()) // 30 + steps)
 
 
 def another(app: Flask) -> Browser:
@@ -46,7 +40,7 @@ def shown_secret(browser: Browser) -> str:
 def turn_on(browser: Browser) -> tuple[str, list[str]]:
     """The app's secret and the recovery codes, after setting two-step sign-in up."""
     secret = shown_secret(browser)
-    answer = browser.submit("/account/two-step/app", {"code": code(secret, steps=-1)})
+    answer = browser.submit("/account/two-step/app", {"code": code(secret)})
     codes = CODES.findall(answer.text)
     assert len(codes) == 10, answer.text
     return secret, codes
@@ -135,7 +129,8 @@ def test_the_code_lets_in_and_leads_on_to_where_one_wanted_to_go(
     secret, _ = turn_on(signed_in)
     guest = another(app)
     leads_to = first_step(guest, workspace, then="/billing/invoices")
-    answer = guest.submit(leads_to, {"code": f" {code(secret)[:3]} {code(secret)[3:]}"})
+    shown = next_code(secret)
+    answer = guest.submit(leads_to, {"code": f" {shown[:3]} {shown[3:]}"})
 
     assert answer.location == "/billing/invoices"
     assert guest.get("/account").status_code == 200
@@ -143,7 +138,7 @@ def test_the_code_lets_in_and_leads_on_to_where_one_wanted_to_go(
 
 def test_a_code_counts_once(app: Flask, signed_in: Browser, workspace: factories.Account) -> None:
     secret, _ = turn_on(signed_in)
-    shown = code(secret)
+    shown = next_code(secret)
     first, second = another(app), another(app)
     first_step(first, workspace)
     first_step(second, workspace)
@@ -159,7 +154,7 @@ def test_an_older_code_than_the_last_one_does_not_count_either(
     app: Flask, signed_in: Browser, workspace: factories.Account
 ) -> None:
     secret, _ = turn_on(signed_in)
-    before, now = code(secret, steps=-1), code(secret)
+    before, now = code(secret), next_code(secret)
     first, second = another(app), another(app)
     first_step(first, workspace)
     first.submit("/login/second", {"code": now})
@@ -274,7 +269,7 @@ def test_the_first_step_is_forgotten_after_ten_minutes(
     token = guest.token("/login/second")
     with guest.session_transaction() as kept:
         kept["tf_since"] -= 601
-    answer = guest.post("/login/second", data={"csrf_token": token, "code": code(secret)})
+    answer = guest.post("/login/second", data={"csrf_token": token, "code": next_code(secret)})
 
     assert urlsplit(answer.location).path == "/login"
     assert guest.get("/account").status_code == 303
@@ -287,7 +282,7 @@ def test_signing_in_with_two_steps_changes_the_cookie_and_the_token(
     guest = another(app)
     first_step(guest, workspace)
     token, before = guest.token("/login/second"), guest.get_cookie("session")
-    guest.post("/login/second", data={"csrf_token": token, "code": code(secret)})
+    guest.post("/login/second", data={"csrf_token": token, "code": next_code(secret)})
     after = guest.get_cookie("session")
 
     assert before
@@ -370,4 +365,4 @@ def test_a_new_secret_key_keeps_two_step_sign_in_working(
     guest = another(app)
     first_step(guest, workspace)
 
-    assert guest.submit("/login/second", {"code": code(secret)}).location == "/start"
+    assert guest.submit("/login/second", {"code": next_code(secret)}).location == "/start"
