@@ -23,6 +23,9 @@ from portal.services import (
     allowances,
     attempt_states,
     corrections,
+    credit_grants,
+    credit_purchase_states,
+    credit_purchase_sweeping,
     deletion,
     housekeeping,
     inbox,
@@ -191,6 +194,17 @@ def sweep_attempts(context: JobContext, timestamp: int) -> None:
 @queue.task(name="corrections.sweep", pass_context=True, queueing_lock="corrections.sweep")
 def sweep_corrections(context: JobContext, timestamp: int) -> None:
     corrections.sweep(gateways_of(context))
+
+
+@queue.task(name=credit_purchase_states.GRANT, pass_context=True, retry=RETRY)
+def grant_credits(context: JobContext, workspace_id: int, purchase_id: str) -> None:
+    credit_grants.make(gateways_of(context), workspace_id, purchase_id)
+
+
+@queue.periodic(cron="* * * * * */20")
+@queue.task(name="credits.sweep", pass_context=True, queueing_lock="credits.sweep")
+def sweep_credit_purchases(context: JobContext, timestamp: int) -> None:
+    credit_purchase_sweeping.sweep(gateways_of(context))
 
 
 @queue.task(name=planned_changes.MIRROR, pass_context=True, retry=RETRY)

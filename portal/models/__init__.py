@@ -1,4 +1,4 @@
-"""Every table. Ledgers (audit_entry, quote_match, usage_entry) only grow; Isolated: row-level security."""
+"""Every table. Those that only grow: audit_entry, quote_match, usage_entry, credit_entry …"""
 
 from portal.models.accounts import BillingDetails, LoginSession, Member, Role, User, WebAuthn, Workspace
 from portal.models.adjustments import Adjustment, Correction, DetailsRequest
@@ -7,6 +7,7 @@ from portal.models.base import Base, Counted, Isolated, WorkspaceOwned
 from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch, Subscription
 from portal.models.changes import NegotiatedDiscount, PlannedChange
 from portal.models.contests import Contest
+from portal.models.credit_lots import CreditEntry, CreditLot
 from portal.models.credit_purchases import CreditPurchase, CreditRefund, CreditTopUp
 from portal.models.factors import PasskeyChallenge, RecoveryCode
 from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimit
@@ -40,6 +41,8 @@ __all__ = [
     "ConversationEvent",
     "Correction",
     "Counted",
+    "CreditEntry",
+    "CreditLot",
     "CreditPurchase",
     "CreditRefund",
     "CreditTopUp",

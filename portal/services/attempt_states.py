@@ -36,6 +36,9 @@ TAKE_BACK = "take_back"
 RESTORE = "restore_plan"
 UNDOING_CHANGE = (VOID, TAKE_BACK, RESTORE)
 
+# of a pack of credits, beside compare, collect and void_invoice
+FINALIZE = "finalize_invoice"
+
 # one call takes at most three tries of 15 seconds and the pauses between them
 CLAIM = timedelta(seconds=60)
 RESUME = "attempts.resume"

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import structlog
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,8 @@ from portal.models import (
     BillingDetails,
     Cancellation,
     Contest,
+    CreditPurchase,
+    CreditTopUp,
     DeletionRequest,
     DetailsRequest,
     Invitation,
@@ -61,6 +63,11 @@ DECIDED = {
     "contest": "kept without the comment: why a unit was taken back",
     "conversation_event": "kept: the evidence for what was billed; it names no person",
     "correction": "kept: belongs to an invoice",
+    "credit_entry": "kept: what an invoice was paid with",
+    "credit_lot": "kept: what an invoice was paid with",
+    "credit_purchase": "kept where it was confirmed: belongs to an invoice",
+    "credit_refund": "kept: belongs to an invoice",
+    "credit_top_up": "removed",
     "deletion_request": "kept: the proof that the wish was carried out",
     "details_request": "removed",
     "invitation": "removed",
@@ -269,8 +276,15 @@ def erase(session: Session, workspace_id: int) -> None:
     people = list(session.scalars(select(Member.user_id)))
     session.execute(delete(Mail).where(Mail.workspace_id == workspace_id))
     session.execute(delete(ApiKey).where(ApiKey.workspace_id == workspace_id))
+    unconfirmed = select(Quote.id).where(Quote.confirmed_at.is_(None))
+    session.execute(
+        delete(CreditPurchase).where(
+            or_(CreditPurchase.quote_id.is_(None), CreditPurchase.quote_id.in_(unconfirmed)),
+            CreditPurchase.paid_at.is_(None),
+        )
+    )
     session.execute(delete(Quote).where(Quote.confirmed_at.is_(None)))
-    for table in (Invitation, DetailsRequest, PaymentMethod, Member):
+    for table in (Invitation, DetailsRequest, PaymentMethod, CreditTopUp, Member):
         session.execute(delete(table))
     session.execute(update(Workspace).values(name=f"Deleted workspace {workspace_id}"))
     session.execute(update(Cancellation).values(comment=None))

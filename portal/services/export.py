@@ -24,6 +24,11 @@ from portal.models import (
     CapRaise,
     Contest,
     ConversationEvent,
+    CreditEntry,
+    CreditLot,
+    CreditPurchase,
+    CreditRefund,
+    CreditTopUp,
     Invitation,
     Invoice,
     Member,
@@ -91,6 +96,14 @@ def _sheets() -> tuple[Sheet, ...]:
         _sheet("payment_methods", PaymentMethod, PAYMENT_METHOD, ("stripe_id",)),
         _sheet("invitations", Invitation, INVITATION, ("id",)),
         _sheet("cancellations", Cancellation, CANCELLATION, ("id",)),
+        *_usage_sheets(),
+        _sheet("activity", AuditEntry, AUDIT, ("id",)),
+    )
+
+
+def _usage_sheets() -> tuple[Sheet, ...]:
+    """What was used, what it came to, and what it was paid with."""
+    return (
         _sheet("usage_periods", UsagePeriod, USAGE_PERIOD, ("starts_at",)),
         _sheet("usage", UsageEntry, USAGE_ENTRY, ("period_start", "id")),
         _sheet("resolutions", Resolution, RESOLUTION, ("conversation_id", "episode")),
@@ -101,7 +114,11 @@ def _sheets() -> tuple[Sheet, ...]:
         _sheet("usage_limits", UsageLimit, USAGE_LIMIT, ("workspace_id",)),
         _sheet("cap_raises", CapRaise, CAP_RAISE, ("id",)),
         _sheet("usage_alerts", UsageAlert, USAGE_ALERT, ("period_start", "name")),
-        _sheet("activity", AuditEntry, AUDIT, ("id",)),
+        _sheet("credit_purchases", CreditPurchase, CREDIT_PURCHASE, ("id",)),
+        _sheet("credit_refunds", CreditRefund, CREDIT_REFUND, ("id",)),
+        _sheet("credit_lots", CreditLot, CREDIT_LOT, ("id",)),
+        _sheet("credit_entries", CreditEntry, CREDIT_ENTRY, ("id",)),
+        _sheet("credit_top_ups", CreditTopUp, CREDIT_TOP_UP, ("workspace_id",)),
     )
 
 
@@ -144,6 +161,20 @@ PAYMENT_METHOD = (
 )
 INVITATION = ("id", "email", "role", "seat", "state", "created_at", "expires_at", "closed_at")
 CANCELLATION = ("id", "kind", "state", "feedback", "comment", "ends_at", "created_at")
+CREDIT_PURCHASE = (
+    *("id", "kind", "state", "units", "catalog", "unit_amount", "percent_off", "amount", "currency"),
+    *("quote_id", "stripe_invoice_id", "renews", "paid_at", "granted_at", "created_at"),
+)
+CREDIT_REFUND = (
+    *("id", "purchase_id", "kind", "state", "units", "amount", "total", "refunded", "balance", "currency"),
+    *("credit_note_id", "created_at"),
+)
+CREDIT_LOT = (
+    *("id", "purchase_id", "units", "unit_amount", "starts_at", "expires_at", "grant_value", "ended_at"),
+    "ended_why",
+)
+CREDIT_ENTRY = ("id", "lot_id", "kind", "quantity", "period_start", "at", "source")
+CREDIT_TOP_UP = ("enabled", "below", "units", "most_times", "most_amount", "pause_hours", "updated_at")
 USAGE_PERIOD = (
     "starts_at",
     "ends_at",

@@ -103,6 +103,7 @@ def _head(invoice: words.Invoice) -> dict[str, object]:
         "tax_rates": [_tax_rate(part) for part in invoice.taxes],
         "tax_status": invoice.tax_status,
         "corrects": invoice.own_metadata.get("corrects"),
+        "purchase": invoice.own_metadata.get("purchase"),
     }
 
 

@@ -27,7 +27,8 @@ def about_invoice(
         _corrected(session, gateways, details, invoice)
     elif invoice.status == "paid" and invoice.subtotal > 0:
         _send(session, gateways, details, "receipt", f"receipt:{invoice.stripe_id}", _invoice_facts(invoice))
-    renewal = invoice.billing_reason not in ELSEWHERE
+    # a pack that was not paid is not bought, and nothing is owed for it
+    renewal = invoice.billing_reason not in ELSEWHERE and not invoice.billing.get("purchase")
     if renewal and attempt_count and subscriptions.collection_failed(invoice):
         key = f"payment_failed:{invoice.stripe_id}:{attempt_count}"
         _send(session, gateways, details, "payment_failed", key, _owed_facts(session, gateways, invoice))

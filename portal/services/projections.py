@@ -24,6 +24,8 @@ from portal.services import (
     billing_details,
     catalogs,
     change_states,
+    credit_matches,
+    credit_purchase_states,
     incidents,
     invoices,
     matches,
@@ -209,6 +211,7 @@ def _write_invoice(
         session, gateways, details, stored, attempt_count=0 if over else invoice.attempt_count
     )
     _follow_payment(session, gateways, details, stored)
+    credit_purchase_states.follow(session, gateways, stored)
     return [f"invoice {invoice.number or invoice.id} {invoice.status}"]
 
 
@@ -221,13 +224,15 @@ def _follow_payment(
         return
     if ended.state == payment_actions.DONE:
         gateways.jobs.defer(session, payment_actions.GO_ON, workspace_id=details.workspace_id)
-    if ended.state == payment_actions.REFUSED:
+    if ended.state == payment_actions.REFUSED and not invoice.billing.get("purchase"):
         notices.about_returned_debit(session, gateways, details, invoice, action_id=ended.id)
 
 
 def _compare(session: Session, gateways: Gateways, invoice: Invoice, prices: dict[str, CatalogPrice]) -> None:
     """Hold the final invoice of a first purchase (or the first one after its trial) against its quote."""
     if change_states.compare(session, gateways, invoice, prices):
+        return
+    if invoice.subscription_id is None and credit_matches.compare(session, gateways, invoice):
         return
     quote_id = invoice.metadata.get("quote")
     quote = session.scalars(select(Quote).where(Quote.id == quote_id)).first() if quote_id else None

@@ -19,6 +19,7 @@ from portal.services.promotions import Promotion
 
 FIRST_PURCHASE = "first_purchase"
 CHANGE = "change"
+CREDITS = "credits"
 FIRST_PURCHASE_LIFETIME = timedelta(hours=24)
 BOUND = (
     "kind", "selection", "catalog", "currency", "lines", "subtotal", "discount", "tax", "total",

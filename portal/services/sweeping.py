@@ -15,6 +15,7 @@ from portal.services import (
     attempts,
     change_attempts,
     change_states,
+    credit_attempts,
     projections,
     quotes,
     subscriptions,
@@ -121,6 +122,9 @@ def resume(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
         attempt = session.scalars(select(Attempt).where(Attempt.id == attempt_id)).one()
     if attempt.kind == quotes.CHANGE:
         _resume_change(gateways, workspace_id, attempt)
+    elif attempt.kind == quotes.CREDITS:
+        _note_look(workspace_id, attempt)
+        credit_attempts.resume(gateways, workspace_id, attempt_id)
     elif attempt.step in states.UNDOING:
         _undo(gateways, workspace_id, attempt_id)
     elif attempt.state == states.OPEN and states.claim(workspace_id, attempt_id):

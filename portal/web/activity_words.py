@@ -12,6 +12,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from portal.models import AuditEntry
+from portal.web.activity_credit_words import CREDIT_NOUNS, CREDIT_SENTENCES
 from portal.web.activity_invoice_words import INVOICE_NOUNS, INVOICE_SENTENCES
 from portal.web.activity_limit_words import LIMIT_NOUNS, LIMIT_SENTENCES
 from portal.web.activity_payment_words import PAYMENT_SENTENCES
@@ -74,6 +75,7 @@ NOUNS = {
     "ownership": "member",
     "seat": "member",
     "api_key": "api_key",
+    **CREDIT_NOUNS,
     **INVOICE_NOUNS,
     **LIMIT_NOUNS,
     **SIGN_IN_NOUNS,
@@ -120,6 +122,7 @@ SENTENCES: dict[str, object] = {
     "correction.stuck": _("The invoice was credited; the corrected one is made by support"),
     "correction.refused": _("The invoice could not be corrected; it stays as it is"),
     **PAYMENT_SENTENCES,
+    **CREDIT_SENTENCES,
     **INVOICE_SENTENCES,
     **LIMIT_SENTENCES,
     **SIGN_IN_SENTENCES,
@@ -178,6 +181,8 @@ SAID = {
     "attempt": {"state"},
     "invoice": {"status", "state"},
     "change": {"state"},
+    "credit_purchase": {"state", "purchase", "units"},
+    "credit_refund": {"state", "purchase", "units"},
     "payment_method": {"state"},
 }
 # what is wanted stands against all that there is

@@ -1,0 +1,174 @@
+"""Stripe's grant for a pack that is paid: exactly one, whatever fails or repeats.
+
+The key is ``<purchase>:grant``. It may be forgotten after a day, so that before a second try Stripe is asked
+for a grant with the purchase's metadata. After a definite refusal nothing was made: the next try has a key of
+its own.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.errors import PortalError
+from portal.gateways import Gateways
+from portal.gateways.stripe_credits import Grant, NewGrant
+from portal.gateways.stripe_errors import StripeRefusedError
+from portal.models import BillingDetails, CreditLot, CreditPurchase
+from portal.services import attempt_states, credit_lots, incidents
+from portal.services import credit_purchase_states as states
+
+log = structlog.get_logger()
+
+BATCH = 100
+# Stripe covers an invoice only if its month ends before the grant does
+AFTER_THE_END = timedelta(days=7)
+# a definite refusal is not asked for again at once
+AFTER_A_REFUSAL = timedelta(minutes=10)
+
+
+def make(gateways: Gateways, workspace_id: int, purchase_id: str) -> None:
+    """Make the grant of a paid purchase, unless it is there or somebody is at it.
+
+    Raises StripeUnknownError when it is not known what Stripe did: it is taken up again.
+    """
+    if not claim(workspace_id, purchase_id):
+        return
+    try:
+        wanted, tried = _intend(gateways, workspace_id, purchase_id)
+        if wanted is None:
+            return
+        found = gateways.stripe.credits.made_for(wanted.customer_id, purchase=purchase_id) if tried else []
+        grant = found[0] if found else _create(gateways, workspace_id, purchase_id, wanted)
+        if grant is not None:
+            _note(workspace_id, purchase_id, grant)
+    finally:
+        release(workspace_id, purchase_id)
+
+
+def claim(workspace_id: int, purchase_id: str) -> bool:
+    """Take the purchase to work on what Stripe keeps for it; False while somebody else does."""
+    now = func.clock_timestamp()
+    free = or_(CreditPurchase.claimed_until.is_(None), CreditPurchase.claimed_until < now)
+    with unit_of_work(workspace_id) as session:
+        taken = session.execute(
+            update(CreditPurchase)
+            .where(CreditPurchase.id == purchase_id, free)
+            .values(claimed_until=now + attempt_states.CLAIM, updated_at=now)
+            .returning(CreditPurchase.id)
+        ).first()
+    return taken is not None
+
+
+def release(workspace_id: int, purchase_id: str) -> None:
+    """Let others work on it."""
+    with unit_of_work(workspace_id) as session:
+        purchase = states.locked(session, purchase_id)
+        waits = purchase.error is not None and purchase.state == states.PAID
+        pause = attempt_states.database_time(session) + AFTER_A_REFUSAL
+        purchase.claimed_until = pause if waits else None
+
+
+def _intend(gateways: Gateways, workspace_id: int, purchase_id: str) -> tuple[NewGrant | None, bool]:
+    """What to ask Stripe for, once that is committed, and whether it was asked for before."""
+    with unit_of_work(workspace_id) as session:
+        purchase = states.locked(session, purchase_id)
+        if purchase.state != states.PAID:
+            return None, False
+        tried = purchase.tried_at is not None
+        purchase.tried_at = purchase.tried_at or gateways.clock.now()
+        lot = lot_of(session, purchase_id)
+        details = session.scalars(select(BillingDetails)).one()
+        return wanted(purchase, lot, str(details.stripe_customer_id)), tried
+
+
+def lot_of(session: Session, purchase_id: str) -> CreditLot:
+    """The lot of a paid purchase."""
+    return session.scalars(select(CreditLot).where(CreditLot.purchase_id == purchase_id)).one()
+
+
+def wanted(purchase: CreditPurchase, lot: CreditLot, customer_id: str) -> NewGrant:
+    """The grant for all units of a pack, at the price by which they are billed."""
+    return NewGrant(
+        customer_id=customer_id,
+        name=f"{purchase.units:,} resolutions, annual credits",
+        currency=purchase.currency,
+        value=worth(purchase, purchase.units),
+        price_id=purchase.price_id,
+        effective_at=int(lot.starts_at.timestamp()),
+        expires_at=int((lot.expires_at + AFTER_THE_END).timestamp()),
+        metadata={
+            "purchase": purchase.id,
+            "invoice": str(purchase.stripe_invoice_id),
+            "units": str(purchase.units),
+            "workspace": str(purchase.workspace_id),
+        },
+    )
+
+
+def worth(purchase: CreditPurchase, units: int) -> int:
+    """What so many units cost on an invoice, rounded up to a minor unit, so that it pays for each of them."""
+    numerator, denominator = purchase.unit_amount.as_integer_ratio()
+    return -(-numerator * units // denominator)
+
+
+def _create(gateways: Gateways, workspace_id: int, purchase_id: str, wanted: NewGrant) -> Grant | None:
+    with unit_of_work(workspace_id) as session:
+        refusals = states.get(session, purchase_id).refusals
+    key = f"{purchase_id}:grant" + (f":{refusals}" if refusals else "")
+    try:
+        return gateways.stripe.credits.create(wanted, key=key)
+    except StripeRefusedError as refusal:
+        _refused(gateways, workspace_id, purchase_id, refusal)
+        return None
+
+
+def _refused(gateways: Gateways, workspace_id: int, purchase_id: str, refusal: StripeRefusedError) -> None:
+    """It is paid and cannot be granted: our ledger has it all the same, and a person is told."""
+    error: Mapping[str, object] = {"code": refusal.stripe_code, "message": str(refusal.message)}
+    with unit_of_work(workspace_id) as session:
+        purchase = states.locked(session, purchase_id)
+        purchase.refusals += 1
+        purchase.error = dict(error)
+        incidents.report(
+            session,
+            gateways,
+            "credit_grant_refused",
+            dedupe_key=f"credit_grant_refused:{purchase_id}",
+            workspace_id=workspace_id,
+            summary=f"Purchase {purchase_id} is paid and Stripe refuses its grant: {refusal.message}",
+            details={"purchase": purchase_id, "units": purchase.units, "error": dict(error)},
+        )
+
+
+def _note(workspace_id: int, purchase_id: str, grant: Grant) -> None:
+    with unit_of_work(workspace_id) as session:
+        purchase = states.locked(session, purchase_id)
+        if purchase.state != states.PAID:
+            return  # it is being taken back: whoever does that ends every grant of it
+        credit_lots.granted(session, lot_of(session, purchase_id).id, grant.id, grant.value)
+        purchase.granted_at = attempt_states.database_time(session)
+        purchase.error = None
+        states.move(session, purchase, states.GRANTED)
+
+
+def sweep(gateways: Gateways) -> int:
+    """Make every grant that is owed, whatever becomes of the others; how many were looked at."""
+    now = func.clock_timestamp()
+    free = or_(CreditPurchase.claimed_until.is_(None), CreditPurchase.claimed_until <= now)
+    with unit_of_work(system=True) as session:
+        due = session.execute(
+            select(CreditPurchase.workspace_id, CreditPurchase.id)
+            .where(CreditPurchase.state == states.PAID, free)
+            .order_by(CreditPurchase.updated_at)
+            .limit(BATCH)
+        ).all()
+    for workspace_id, purchase_id in due:
+        try:
+            make(gateways, workspace_id, purchase_id)
+        except PortalError as error:
+            log.warning("grant_waits", purchase=purchase_id, reason=str(error))
+    return len(due)

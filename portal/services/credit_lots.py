@@ -1,0 +1,90 @@
+"""Lots of credits: opened once by what was paid, and ended by what was given back."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from portal.models import CreditEntry, CreditLot, CreditPurchase, Subscription
+from portal.pricing import periods as calendar
+from portal.services import subscriptions
+from portal.services.ids import new_id
+
+BOUGHT, DRAWN, GIVEN_BACK, LAPSED, RETURNED = "bought", "drawn", "given_back", "lapsed", "returned"
+
+
+def open_lot(session: Session, purchase: CreditPurchase) -> CreditLot:
+    """The lot of a paid purchase, made now if it is not there; one whatever repeats it.
+
+    It covers whole months of usage: from the open one at the payment to that which contains the day a year
+    later.
+    """
+    found = of_purchase(session, purchase.id)
+    if found is not None:
+        return found
+    paid_at = purchase.paid_at
+    subscription = subscriptions.current(session)
+    if paid_at is None or subscription is None:
+        raise ValueError(f"purchase {purchase.id} is not paid, or has no subscription to pay for")
+    starts_at, expires_at = span(subscription, paid_at)
+    lot = CreditLot(
+        id=new_id("T"),
+        purchase_id=purchase.id,
+        units=purchase.units,
+        unit_amount=purchase.unit_amount,
+        price_id=purchase.price_id,
+        starts_at=starts_at,
+        expires_at=expires_at,
+    )
+    session.add(lot)
+    session.flush()
+    _enter(session, lot, BOUGHT, lot.units, at=paid_at, source=purchase.id)
+    return lot
+
+
+def of_purchase(session: Session, purchase_id: str) -> CreditLot | None:
+    """The lot of a purchase, if it is paid."""
+    return session.scalars(select(CreditLot).where(CreditLot.purchase_id == purchase_id)).first()
+
+
+def span(subscription: Subscription, at: datetime) -> tuple[datetime, datetime]:
+    """From when to when a pack counts that is paid ``at`` that moment."""
+    anchor = int((subscription.anchor or subscription.started_at or subscription.synced_at).timestamp())
+    paid = int(at.timestamp())
+    start, _ = calendar.containing(anchor, "month", paid)
+    _, end = calendar.containing(anchor, "month", calendar.after(paid, "year", 1))
+    return datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
+
+
+def left(session: Session, lot: CreditLot) -> int:
+    """How many of its units nothing has become of yet."""
+    total = select(func.coalesce(func.sum(CreditEntry.quantity), 0)).where(CreditEntry.lot_id == lot.id)
+    return int(session.scalar(total) or 0)
+
+
+def granted(session: Session, lot_id: str, grant_id: str, value: int) -> None:
+    """Note Stripe's grant for a lot, and what it is worth in minor units."""
+    lot = session.scalars(select(CreditLot).where(CreditLot.id == lot_id).with_for_update()).one()
+    lot.stripe_credit_grant_id, lot.grant_value = grant_id, value
+
+
+def take_back(session: Session, lot: CreditLot, units: int, *, source: str, why: str, at: datetime) -> None:
+    """Take units that were not used off a lot, once per ``source``; with nothing left the lot has ended.
+
+    Raises ValueError for more than are left.
+    """
+    lot = session.scalars(select(CreditLot).where(CreditLot.id == lot.id).with_for_update()).one()
+    if units > left(session, lot):
+        raise ValueError(f"lot {lot.id} has not so many units left")
+    _enter(session, lot, RETURNED, -units, at=at, source=source)
+    if left(session, lot) == 0:
+        lot.ended_at, lot.ended_why = lot.ended_at or at, why
+
+
+def _enter(session: Session, lot: CreditLot, kind: str, quantity: int, *, at: datetime, source: str) -> None:
+    session.execute(
+        insert(CreditEntry)
+        .values(lot_id=lot.id, kind=kind, quantity=quantity, at=at, source=source, period_start=lot.starts_at)
+        .on_conflict_do_nothing()
+    )

@@ -1,0 +1,39 @@
+"""The quote of a pack is its invoice: the comparison when that is final."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.gateways import Gateways
+from portal.gateways.stripe_words import Invoice
+from portal.models import CreditPurchase, Quote
+from portal.services import credit_quotes, incidents, matches, quotes
+
+
+def keys(invoice: Invoice) -> dict[str, str]:
+    """Stripe's price id → line key: the price is made for this one line, whatever its id."""
+    return {line.price_id or "": credit_quotes.LINE for line in invoice.lines[:1]}
+
+
+def compare(session: Session, gateways: Gateways, invoice: Invoice) -> bool:
+    """Hold the final invoice of a pack against its quote; False when it is none of a pack."""
+    quote = session.scalars(
+        select(Quote)
+        .join(CreditPurchase, CreditPurchase.quote_id == Quote.id)
+        .where(CreditPurchase.stripe_invoice_id == invoice.id, Quote.kind == quotes.CREDITS)
+    ).first()
+    if quote is None:
+        return False
+    if invoice.status == "void":
+        return True
+    found = matches.differences(matches.quoted(quote), invoice, keys(invoice))
+    if matches.record(session, quote.id, invoice.id, matches.FINAL, found) and found:
+        incidents.report(
+            session,
+            gateways,
+            "quote_mismatch",
+            dedupe_key=f"quote_mismatch:{invoice.id}",
+            workspace_id=quote.workspace_id,
+            summary=f"Invoice {invoice.number} is not what quote {quote.id} promised",
+            details={"quote": quote.id, "differences": [each.as_dict() for each in found]},
+        )
+    return True

@@ -1,0 +1,21 @@
+"""The words of /billing/activity for annual credits: what was bought, taken back, and chosen."""
+
+from flask_babel import lazy_gettext as _
+
+CREDIT_SENTENCES: dict[str, object] = {
+    "credit_purchase.open": _("A pack of %(units)s resolutions waits to be confirmed again"),
+    "credit_purchase.paying": _("Confirmed a pack of %(units)s resolutions"),
+    "credit_purchase.paid": _("A pack of %(units)s resolutions was paid and is on the balance"),
+    "credit_purchase.granted": _("A pack of %(units)s resolutions pays for the next invoices"),
+    "credit_purchase.refunding": _("A pack of %(units)s resolutions is being taken back"),
+    "credit_purchase.refunded": _("A pack of %(units)s resolutions was taken back"),
+    "credit_purchase.disputed": _("A bank disputes the payment of a pack of %(units)s resolutions"),
+    "credit_purchase.void": _("A pack of %(units)s resolutions was not bought"),
+    "credit_purchase.renewal_chosen": _("Changed whether a pack of %(units)s resolutions renews"),
+    "credit_refund.begun": _("Asked for %(units)s resolutions to be taken back"),
+    "credit_refund.done": _("%(units)s resolutions were taken back, and their price was given back"),
+    "credit_refund.stuck": _("Taking %(units)s resolutions back goes on by hand; support has been told"),
+    "credit_top_up.chosen": _("Changed what is bought by itself"),
+    "credit_top_up.blocked": _("A pack of %(units)s resolutions was not bought by itself"),
+}
+CREDIT_NOUNS = {"credit_purchase": "invoice", "credit_refund": "invoice", "credit_top_up": "usage"}
