@@ -10,6 +10,7 @@ from typing import Any
 
 from portal.sandbox import (
     amounts,
+    credit_application,
     credit_note_lines,
     customer_balance,
     intents,
@@ -107,16 +108,18 @@ def _sum(note: Document, rows: list[Document]) -> None:
     inclusive = sum(tax["amount"] for tax in taxes if tax["tax_behavior"] == "inclusive")
     exclusive = sum(tax["amount"] for tax in taxes if tax["tax_behavior"] == "exclusive")
     gross = sum(row["amount"] for row in rows)
-    net = gross - sum(discount["amount"] for discount in off)
+    reduction = sum(discount["amount"] for discount in off)
+    # what credit grants have paid does not come back by a note
+    net = gross - reduction - sum(entry["amount"] for entry in credit_application.of_lines(rows))
     note.update(
         amount=net + exclusive,
-        discount_amount=gross - net,
+        discount_amount=reduction,
         discount_amounts=grouped(off, ("discount",)),
         pretax_credit_amounts=grouped(
             [credit for row in rows for credit in row["pretax_credit_amounts"]],
             ("credit_balance_transaction", "discount", "type"),
         ),
-        subtotal=net,
+        subtotal=gross - reduction,
         subtotal_excluding_tax=net - inclusive,
         total=net + exclusive,
         total_excluding_tax=net - inclusive,

@@ -43,12 +43,17 @@ KIND_BY_PREFIX = {
     "re": "refund",
     "txn": "balance_transaction",
     "cbtxn": "customer_balance_transaction",
+    "credgr": "billing.credit_grant",
     "mandate": "mandate",
     "mtr": "billing.meter",
     "clock": "test_helpers.test_clock",
     "evt": "event",
 }
-KIND_BY_MEMBER = {"coupon": "coupon", "schedule": "subscription_schedule"}
+KIND_BY_MEMBER = {
+    "coupon": "coupon",
+    "credit_balance_transaction": "billing.credit_balance_transaction",
+    "schedule": "subscription_schedule",
+}
 Compute = Callable[["Sandbox", Document], Any]
 _computed: dict[tuple[str, str], Compute] = {}
 

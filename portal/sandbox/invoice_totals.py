@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from portal.sandbox import discount_objects, lines, tax, tax_formats, tax_rates, tax_settings
+from portal.sandbox import (
+    credit_application,
+    discount_objects,
+    lines,
+    tax,
+    tax_formats,
+    tax_rates,
+    tax_settings,
+)
 from portal.sandbox.discounts import Row, take
 from portal.sandbox.errors import StripeError
 from portal.sandbox.state import Sandbox
@@ -28,11 +36,12 @@ def automatic_tax(given: Document | None) -> Document:
 
 
 def compute(sandbox: Sandbox, invoice: Document, rows: list[Document], customer: Document | None) -> None:
-    """Work out discounts, taxes and sums of a draft from its lines, in place.
+    """Work out discounts, credits, taxes and sums of a draft from its lines, in place.
 
     When automatic tax is on and the customer's place is unknown, no tax is added and the status says so.
     """
     _discount(sandbox, invoice, rows)
+    credit_application.allot(sandbox, invoice, rows)
     _tax(sandbox, invoice, rows, customer)
     _sum(invoice, rows)
 
@@ -78,7 +87,8 @@ def _tax(sandbox: Sandbox, invoice: Document, rows: list[Document], customer: Do
         except tax.LocationUnknown:
             invoice["automatic_tax"]["status"] = LOCATION_MISSING
     for line in rows:
-        taxable = line["amount"] - sum(row["amount"] for row in line["discount_amounts"])
+        # what is off before tax: discounts and credits
+        taxable = line["amount"] - sum(row["amount"] for row in line["pretax_credit_amounts"])
         behavior = "inclusive" if line["_tax_behavior"] == "inclusive" else "exclusive"
         billed = _billed_line(sandbox, line)
         if billed is not None:
@@ -153,7 +163,8 @@ def _sum(invoice: Document, rows: list[Document]) -> None:
     inclusive = sum(row["amount"] for row in taxes if row["tax_behavior"] == "inclusive")
     exclusive = sum(row["amount"] for row in taxes if row["tax_behavior"] == "exclusive")
     gross = sum(line["amount"] for line in rows)
-    net = gross - sum(row["amount"] for row in off)
+    credits = list(credit_application.of_lines(rows))
+    net = gross - sum(row["amount"] for row in (*off, *credits))
     invoice["subtotal"] = gross - own
     invoice["subtotal_excluding_tax"] = gross - own - inclusive
     invoice["total_excluding_tax"] = net - inclusive
@@ -161,7 +172,7 @@ def _sum(invoice: Document, rows: list[Document]) -> None:
     invoice["total_discount_amounts"] = grouped(off, ("discount",))
     invoice["total_pretax_credit_amounts"] = [
         _pretax(row["amount"], row["discount"]) for row in invoice["total_discount_amounts"]
-    ]
+    ] + credits
     keys = ("tax_behavior", "tax_rate_details", "taxability_reason", "type")
     invoice["total_taxes"] = grouped(taxes, keys, ("amount", "taxable_amount"))
     invoice["amount_due"] = invoice["amount_remaining"] = max(invoice["total"], 0)

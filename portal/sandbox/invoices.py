@@ -11,6 +11,7 @@ from typing import Any
 from portal.sandbox import (
     account,
     billed,
+    credit_application,
     discount_objects,
     invoice_payments,
     invoice_totals,
@@ -146,6 +147,7 @@ def finalize(sandbox: Sandbox, invoice: Document) -> Document:
     rows = usage_lines.recount(sandbox, lines.of_invoice(sandbox, invoice))
     write(sandbox, invoice, rows, customer)
     invoice_totals.require_location(invoice)
+    credit_application.draw(sandbox, invoice)
     settlement.apply(sandbox, invoice, customer)
     invoice.update(
         status="open", number=invoice["number"] or _number(sandbox, customer["id"]), effective_at=now
@@ -219,6 +221,7 @@ def void(sandbox: Sandbox, invoice: Document) -> Document:
     invoice["status_transitions"]["voided_at"] = sandbox.now(invoice["customer"])
     sandbox.store.put(KIND, invoice)
     settlement.give_back(sandbox, invoice)
+    credit_application.give_back(sandbox, invoice)
     billed.take_back(sandbox, invoice)
     payments.cancel_invoice_intent(sandbox, invoice)
     invoice_payments.close(sandbox, invoice, "canceled")

@@ -79,7 +79,12 @@ def plan_of(price: Document) -> Document:
 
 def is_metered(item: Document) -> bool:
     """Whether the item bills what was used instead of a quantity."""
-    return item["price"]["recurring"]["usage_type"] == "metered"
+    return has_meter(item["price"])
+
+
+def has_meter(price: Document) -> bool:
+    """Whether a price is for what a meter counts."""
+    return price["recurring"] is not None and price["recurring"]["usage_type"] == "metered"
 
 
 def of_subscription(sandbox: Sandbox, subscription: Document) -> list[Document]:

@@ -17,6 +17,8 @@ MAX_LIMIT = 100
 _RANGES = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 # Kinds whose name in "No such …" differs from the name of their object.
 LABELS = {
+    "billing.credit_balance_transaction": "credit balance transaction",
+    "billing.credit_grant": "credit grant",
     "billing.meter": "meter",
     "v2.core.event": "event",
     "v2.core.event_destination": "event destination",
