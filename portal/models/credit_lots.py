@@ -55,6 +55,5 @@ class CreditEntry(WorkspaceOwned, Base):
     quantity: Mapped[int] = mapped_column(BigInteger)
     period_start: Mapped[datetime | None]
     at: Mapped[datetime]
-    usage_entry_id: Mapped[int | None] = mapped_column(BigInteger)
     source: Mapped[str] = mapped_column(Text(collation="C"))
     created_at: Mapped[datetime] = now_column()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from portal.gateways import Gateways
 from portal.models import Attempt, CreditPurchase, Invoice
 from portal.services import attempt_states as attempt_words
-from portal.services import audit, credit_lots, credit_notices
+from portal.services import audit, credit_ledger, credit_lots, credit_notices
 
 OPEN, PAYING, PAID, GRANTED = "open", "paying", "paid", "granted"
 REFUNDING, REFUNDED, DISPUTED, VOID = "refunding", "refunded", "disputed", "void"
@@ -103,6 +103,8 @@ def paid(session: Session, gateways: Gateways, purchase: CreditPurchase, at: dat
     move(session, purchase, PAID, actor=audit.STRIPE)
     session.flush()
     lot = credit_lots.open_lot(session, purchase)
+    # it covers what was used before in the open month, too
+    credit_ledger.follow(session, at=purchase.paid_at)
     gateways.jobs.defer(session, GRANT, workspace_id=purchase.workspace_id, purchase_id=purchase.id)
     credit_notices.about_bought(session, gateways, purchase, lot)
 

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from portal.gateways.jobs import soon
 from portal.models import UsageDay, UsagePeriod
-from portal.services import bulk, meter_events
+from portal.services import bulk, credit_ledger, meter_events
+from portal.services.usage_periods import RESOLUTION
 
 # kinds: a resolution, its reversal, another key's units, and what was never to be counted in hindsight
 BILLABLE, REVERSAL, USAGE, CORRECTION = "billable", "reversal", "usage", "correction"
@@ -67,7 +68,7 @@ WITH sent AS MATERIALIZED (
   FROM (SELECT period_start, sum(quantity) AS quantity FROM entry WHERE key = 'resolution' GROUP BY 1) s
   WHERE p.workspace_id = %(workspace)s AND p.starts_at = s.period_start
 )
-SELECT count(*) FROM entry
+SELECT count(*), EXISTS (SELECT FROM credit_lot) FROM entry
 """  # noqa: S608 (all of it is ours)
 
 
@@ -95,14 +96,18 @@ ENTRY = tuple(field.name for field in fields(Entry))
 
 
 def write(session: Session, workspace_id: int, entries: Sequence[Entry], *, customer_id: str | None) -> int:
-    """Add entries, their sums and the outbox's rows; how many were not there before.
+    """Add entries, their sums and the outbox's rows, and let credits follow; how many were not there before.
 
     The periods' rows are locked by the caller, so that sums are written one after the other.
     """
     if any(entry.outbox for entry in entries):
         soon(session, meter_events.REPORT)
     values = bulk.columns(entries, ENTRY) | {"workspace": workspace_id, "customer": customer_id}
-    [(added,)] = bulk.run(session, WRITE, values)
+    [(added, has_credits)] = bulk.run(session, WRITE, values)
+    metered = [each for each in entries if each.charge == METER and each.key == RESOLUTION]
+    if added and has_credits and metered:
+        months = {each.period_start for each in metered}
+        credit_ledger.follow(session, at=max(each.at for each in metered), also=months)
     return int(added)
 
 

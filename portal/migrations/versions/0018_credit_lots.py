@@ -71,7 +71,6 @@ def create_entry() -> None:
         sa.Column("quantity", sa.BigInteger(), nullable=False),
         sa.Column("period_start", sa.DateTime(timezone=True), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("usage_entry_id", sa.BigInteger(), nullable=True),
         sa.Column("source", sa.Text(collation="C"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,177 @@
+"""The draw-down of annual credits: which lot covers how many units of each month of usage, in real time.
+
+A month's sum decides, as at Stripe, where credits are applied when its invoice becomes final. So the entries
+of a month follow its sum: the lot that ends first is drawn first, what comes back goes to the lot drawn last.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.gateways import Gateways
+from portal.models import CreditEntry, CreditLot, UsageDay, UsagePeriod
+from portal.pricing import credits as rules
+from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED
+from portal.services.usage_periods import OPEN, RESOLUTION
+
+log = structlog.get_logger()
+
+BATCH = 200
+# an invoice is made final an hour after its month; what is left of a lot is told to have lapsed after that
+LAPSES_AFTER = timedelta(hours=2)
+_OF_A_MONTH = (DRAWN, GIVEN_BACK)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Lots that are locked, and their entries' sums: of single months, and of all else."""
+
+    lots: Sequence[CreditLot]
+    drawn: Mapping[tuple[str, datetime], int]  # lot, month → units that it covers
+    free: Mapping[str, int]  # lot → units that no other month has
+
+
+def follow(session: Session, *, at: datetime, also: Collection[datetime] = ()) -> None:
+    """Let the lots cover what the open months, and those that start at ``also``, have come to.
+
+    In the transaction that changed their sums, or that opened or ended a lot; ``at`` is noted on the entries.
+    Nothing happens, but for one question, in a workspace without lots.
+    """
+    if not any_lot(session):
+        return
+    # whoever writes usage has locked the newest month, so that its sums are written one after the other
+    newest = select(UsagePeriod.starts_at).order_by(UsagePeriod.starts_at.desc()).limit(1)
+    session.execute(newest.with_for_update())
+    wanted = or_(UsagePeriod.state == OPEN, UsagePeriod.starts_at.in_(also))
+    months = session.scalars(
+        select(UsagePeriod.starts_at).where(wanted).order_by(UsagePeriod.starts_at)
+    ).all()
+    held = _held(session, months)
+    used = _used(session, months)
+    drawn = rules.draw(
+        [_lot(lot, held.free[lot.id]) for lot in held.lots],
+        [rules.Use(_seconds(month), max(used.get(month, 0), 0)) for month in months],
+        now=0,
+        period_starts=[_seconds(month) for month in months],
+    )
+    for month, use in zip(months, drawn.uses, strict=True):
+        covered = {each.lot: each.units for each in use.by.lots}
+        for lot in held.lots:
+            change = covered.get(lot.id, 0) - held.drawn.get((lot.id, month), 0)
+            if change:
+                _enter(session, lot, month, change, at)
+
+
+def any_lot(session: Session) -> bool:
+    """Whether the workspace has ever had a lot."""
+    return session.scalar(select(CreditLot.id).limit(1)) is not None
+
+
+def _held(session: Session, months: Sequence[datetime]) -> _Held:
+    lots = session.scalars(select(CreditLot).order_by(CreditLot.id).with_for_update()).all()
+    of_month = CreditEntry.kind.in_(_OF_A_MONTH) & CreditEntry.period_start.in_(months)
+    month = CreditEntry.period_start
+    sums = select(CreditEntry.lot_id, month, func.sum(CreditEntry.quantity)).where(of_month)
+    drawn = {
+        (lot, start): -int(total)
+        for lot, start, total in session.execute(sums.group_by(CreditEntry.lot_id, month))
+        if start is not None
+    }
+    others = select(CreditEntry.lot_id, func.sum(CreditEntry.quantity)).where(~of_month)
+    free = {lot: int(total) for lot, total in session.execute(others.group_by(CreditEntry.lot_id))}
+    return _Held(lots, drawn, {lot.id: max(free.get(lot.id, 0), 0) for lot in lots})
+
+
+def _lot(lot: CreditLot, units: int) -> rules.Lot:
+    return rules.Lot(lot.id, units, _seconds(lot.expires_at), _seconds(lot.starts_at))
+
+
+def _used(session: Session, months: Sequence[datetime]) -> dict[datetime, int]:
+    """What is charged of each month so far."""
+    sums = (
+        select(UsageDay.period_start, func.sum(UsageDay.charged))
+        .where(UsageDay.key == RESOLUTION, UsageDay.period_start.in_(months))
+        .group_by(UsageDay.period_start)
+    )
+    return {start: int(total) for start, total in session.execute(sums)}
+
+
+def _seconds(at: datetime) -> int:
+    return int(at.timestamp())
+
+
+def _enter(session: Session, lot: CreditLot, month: datetime, units: int, at: datetime) -> None:
+    """Note that a lot covers so many units more of a month; less for a negative number."""
+    of_month = (CreditEntry.lot_id == lot.id, CreditEntry.period_start == month)
+    # the lot is locked, so the number is this entry's alone
+    number = session.scalar(select(func.count()).where(*of_month)) or 0
+    session.add(
+        CreditEntry(
+            lot_id=lot.id,
+            kind=DRAWN if units > 0 else GIVEN_BACK,
+            quantity=-units,
+            period_start=month,
+            at=at,
+            source=f"{month.isoformat()}#{number + 1}",
+        )
+    )
+    session.flush()
+
+
+def give_back(session: Session, month: datetime, *, source: str, at: datetime) -> None:
+    """Give back what covered a month whose invoice was voided, once per ``source``; what has ended lapses.
+
+    Stripe does the same (docs.stripe.com/billing/subscriptions/usage-based/billing-credits).
+    """
+    held = _held(session, [month])
+    for lot in held.lots:
+        units = held.drawn.get((lot.id, month), 0)
+        if units <= 0:
+            continue
+        values = {"kind": GIVEN_BACK, "quantity": units, "period_start": month, "source": source}
+        session.execute(insert(CreditEntry).values(lot_id=lot.id, at=at, **values).on_conflict_do_nothing())
+        if lot.ended_why == LAPSED:
+            _lapse(session, lot, at, source)
+
+
+def sweep(gateways: Gateways) -> int:
+    """Note what has lapsed of lots that have ended; how many lots. One that fails stops no other."""
+    now = gateways.clock.now()
+    over = (CreditLot.ended_at.is_(None), CreditLot.expires_at <= now - LAPSES_AFTER)
+    with unit_of_work(system=True) as session:
+        due = session.execute(
+            select(CreditLot.workspace_id, CreditLot.id).where(*over).order_by(func.random()).limit(BATCH)
+        ).all()
+    return sum(_end(workspace_id, lot_id, now) for workspace_id, lot_id in due)
+
+
+def _end(workspace_id: int, lot_id: str, now: datetime) -> bool:
+    """End a lot, unless a month that it covers is still open."""
+    try:
+        with unit_of_work(workspace_id) as session:
+            lot = session.scalars(select(CreditLot).where(CreditLot.id == lot_id).with_for_update()).one()
+            still_open = select(UsagePeriod.starts_at).where(
+                UsagePeriod.state == OPEN, UsagePeriod.starts_at < lot.expires_at
+            )
+            if lot.ended_at is not None or session.scalar(still_open.limit(1)) is not None:
+                return False
+            lot.ended_at, lot.ended_why = lot.expires_at, LAPSED
+            _lapse(session, lot, lot.expires_at, "end")
+            return True
+    except Exception:
+        log.exception("lapsing_failed", workspace=workspace_id, lot=lot_id)
+        return False
+
+
+def _lapse(session: Session, lot: CreditLot, at: datetime, source: str) -> None:
+    total = select(func.coalesce(func.sum(CreditEntry.quantity), 0)).where(CreditEntry.lot_id == lot.id)
+    left = int(session.scalar(total) or 0)
+    if left > 0:
+        values = {"kind": LAPSED, "quantity": -left, "source": source, "period_start": None}
+        session.execute(insert(CreditEntry).values(lot_id=lot.id, at=at, **values).on_conflict_do_nothing())
