@@ -131,7 +131,7 @@ def test_what_is_left_lapses_once_the_last_month_is_billed(acme: Workspace, cloc
 def test_a_voided_invoice_gives_its_units_back_once_and_what_has_ended_lapses(
     acme: Workspace, clock: HandClock
 ) -> None:
-    ended, lasting = buy(acme, 1), buy(acme, 5)
+    ended, lasting = buy(acme, 1, paid_at=START - timedelta(days=40)), buy(acme, 5)
     month = acme.periods()[-1].starts_at
     for _number in range(3):
         acme.resolve()
