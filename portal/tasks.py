@@ -24,6 +24,7 @@ from portal.services import (
     attempt_states,
     corrections,
     credit_grants,
+    credit_ledger,
     credit_purchase_states,
     credit_purchase_sweeping,
     deletion,
@@ -205,6 +206,12 @@ def grant_credits(context: JobContext, workspace_id: int, purchase_id: str) -> N
 @queue.task(name="credits.sweep", pass_context=True, queueing_lock="credits.sweep")
 def sweep_credit_purchases(context: JobContext, timestamp: int) -> None:
     credit_purchase_sweeping.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="*/10 * * * *")
+@queue.task(name="credits.lapse", pass_context=True, queueing_lock="credits.lapse")
+def lapse_credits(context: JobContext, timestamp: int) -> None:
+    credit_ledger.sweep(gateways_of(context))
 
 
 @queue.task(name=planned_changes.MIRROR, pass_context=True, retry=RETRY)

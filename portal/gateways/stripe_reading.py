@@ -145,6 +145,11 @@ def invoice_line(document: Document, discounts: Mapping[str, Mapping[str, Any]] 
         proration=bool(details.get("proration")),
         period_start=document["period"]["start"],
         period_end=document["period"]["end"],
+        credits=sum(
+            part["amount"]
+            for part in document.get("pretax_credit_amounts") or []
+            if part["type"] == "credit_balance_transaction"
+        ),
         **line_facts(document, discounts or {}),
     )
 

@@ -118,9 +118,10 @@ class LineDiscount:
 
 @dataclass(frozen=True)
 class InvoiceLine:
-    """One line. ``amount`` is before discounts, ``discount`` ≥ 0, ``tax`` on top of amount − discount.
+    """One line. ``amount`` is before discounts, ``discount`` ≥ 0, ``tax`` on top of what is left.
 
-    A credit of unused time names the invoice and the lines that it gives back.
+    ``credits`` ≥ 0 is what credit grants pay of it; a draft's and a preview's are not taken yet. A credit of
+    unused time names the invoice and the lines that it gives back.
     """
 
     id: str
@@ -140,10 +141,11 @@ class InvoiceLine:
     taxes: "tuple[TaxPart, ...]" = ()
     credited_invoice_id: str | None = None
     credited_line_ids: tuple[str, ...] = ()
+    credits: int = 0
 
     @property
     def total(self) -> int:
-        """Net of discounts, before tax."""
+        """Net of discounts, before credits and tax."""
         return self.amount - self.discount
 
 
@@ -195,6 +197,11 @@ class Invoice:
     intent_id: str | None = None
     client_secret: str | None = None
     own_metadata: Mapping[str, str] = field(default_factory=dict)  # ``metadata`` is its subscription's
+
+    @property
+    def credits(self) -> int:
+        """What credit grants pay of it, before tax."""
+        return sum(line.credits for line in self.lines)
 
 
 @dataclass(frozen=True)

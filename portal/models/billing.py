@@ -71,7 +71,8 @@ class Invoice(WorkspaceOwned, Base):
     starting_balance: Mapped[int] = mapped_column(BigInteger)
     ending_balance: Mapped[int | None] = mapped_column(BigInteger)
     # [{"id", "key", "catalog", "tier", "interval", "description", "quantity", "unit_amount", "amount",
-    #   "discount", "tax", "total", "period_start", "period_end", "proration", "product",
+    #   "discount", "credits" (not on older ones), "tax", "total", "period_start", "period_end", "proration",
+    #   "product",
     #   "discounts": [{"name", "percent_off", "amount_off", "amount", "agreed"}],
     #   "taxes": [{"name", "percentage", "country", "reason", "amount", "taxable"}],
     #   "credited": null or {"invoice", "lines"}: which earlier lines a credit gives back}]
@@ -85,6 +86,11 @@ class Invoice(WorkspaceOwned, Base):
     issued_at: Mapped[datetime | None]
     paid_at: Mapped[datetime | None]
     synced_at: Mapped[datetime]
+
+    @property
+    def credits(self) -> int:
+        """What annual credits paid of it, before tax, in minor units."""
+        return sum(int(str(line.get("credits") or 0)) for line in self.lines)
 
 
 class QuoteMatch(WorkspaceOwned, Base):

@@ -137,6 +137,7 @@ def _line(
         "unit_amount": None if line.unit_amount is None else str(line.unit_amount),
         "amount": line.amount,
         "discount": line.discount,
+        "credits": line.credits,
         "tax": line.tax,
         "total": line.total,
         "period_start": line.period_start,

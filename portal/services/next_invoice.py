@@ -30,6 +30,7 @@ class Preview:
     lines: Sequence[Line]
     subtotal: int
     discount: int
+    credits: int
     tax: int
     total: int
     starting_balance: int
@@ -173,6 +174,7 @@ def _read(session: Session, invoice: Invoice) -> Preview:
         lines=invoices.lines_of(invoice, prices),
         subtotal=invoice.subtotal,
         discount=invoice.discount,
+        credits=invoice.credits,
         tax=invoice.tax,
         total=invoice.total,
         starting_balance=invoice.starting_balance,

@@ -227,6 +227,7 @@ def _invoice_facts(invoice: Invoice) -> dict[str, object]:
         "lines": invoice.lines,
         "subtotal": invoice.subtotal,
         "discount": invoice.discount,
+        "credits": invoice.credits,
         "tax": invoice.tax,
         "total": invoice.total,
         "amount_due": invoice.amount_due,

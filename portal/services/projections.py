@@ -25,6 +25,7 @@ from portal.services import (
     catalogs,
     change_states,
     credit_matches,
+    credit_proofs,
     credit_purchase_states,
     incidents,
     invoices,
@@ -194,6 +195,7 @@ def _write_invoice(
     now = gateways.clock.now()
     usage_periods.close(session, invoice, prices, now=now)
     usage_matches.compare(session, invoice.id, now)
+    credit_proofs.follow(session, gateways, stored)
     if _invoice_facts(stored) != before:
         audit.record(
             session,

@@ -20,13 +20,13 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 MARK = "\ufeff"
 
 INVOICE_COLUMNS = (
-    "invoice", "date", "status", "for", "currency", "subtotal", "discount", "tax", "total", "balance_applied",
-    "amount_due", "amount_paid", "credited", "refunded", "paid_on",
+    "invoice", "date", "status", "for", "currency", "subtotal", "discount", "credits", "tax", "total",
+    "balance_applied", "amount_due", "amount_paid", "credited", "refunded", "paid_on",
     "billed_to", "po_number", "tax_number", "id",
 )  # fmt: skip
 LINE_COLUMNS = (
     "invoice", "date", "status", "currency", "line", "key", "description", "quantity", "unit_price", "from",
-    "to", "proration", "amount", "discount", "tax", "total", "id",
+    "to", "proration", "amount", "discount", "credits", "tax", "total", "id",
 )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def invoices(rows: Sequence[Invoice], returned: Mapping[str, GivenBack]) -> str:
 
 
 def lines(rows: Sequence[Invoice]) -> str:
-    """One row for each line; those of an invoice add up to its subtotal, discount, tax and total."""
+    """One row for each line; those of an invoice add up to its subtotal, discount, credits, tax and total."""
     return _file(LINE_COLUMNS, (cells for row in rows for cells in _lines(row)))
 
 
@@ -62,8 +62,8 @@ def _file(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _invoice(row: Invoice, back: GivenBack) -> list[str]:
     amounts = (
-        row.subtotal, -row.discount, row.tax, row.total, row.amount_due - row.total, row.amount_due,
-        row.amount_paid, back.credited, back.refunded,
+        row.subtotal, -row.discount, -row.credits, row.tax, row.total, row.amount_due - row.total,
+        row.amount_due, row.amount_paid, back.credited, back.refunded,
     )  # fmt: skip
     return [
         safe(row.number or row.stripe_id),
@@ -83,8 +83,9 @@ def _invoice(row: Invoice, back: GivenBack) -> list[str]:
 def _lines(row: Invoice) -> Iterator[list[str]]:
     for number, line in enumerate(row.lines, start=1):
         unit = line.get("unit_amount")
-        amounts = (line["amount"], -int(str(line["discount"])), line["tax"])
-        total = int(str(line["total"])) + int(str(line["tax"]))
+        credits = int(str(line.get("credits") or 0))
+        amounts = (line["amount"], -int(str(line["discount"])), -credits, line["tax"])
+        total = int(str(line["total"])) - credits + int(str(line["tax"]))
         yield [
             safe(row.number or row.stripe_id),
             _day(row.issued_at),

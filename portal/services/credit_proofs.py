@@ -1,0 +1,64 @@
+"""What a final invoice took out of annual credits is what our ledger says that they covered."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal.gateways import Gateways
+from portal.models import CreditEntry, CreditLot, Invoice, UsagePeriod
+from portal.services import credit_ledger, incidents
+from portal.services.credit_lots import DRAWN, GIVEN_BACK
+
+
+def follow(session: Session, gateways: Gateways, invoice: Invoice) -> None:
+    """Compare the months that a final invoice bills, or give back what covered them when it is void.
+
+    Stripe counts money and we count units: what differs by less than one unit's price is rounding.
+    """
+    billed = select(UsagePeriod.starts_at).where(UsagePeriod.stripe_invoice_id == invoice.stripe_id)
+    months = session.scalars(billed).all()
+    if not months or not credit_ledger.any_lot(session):
+        return
+    if invoice.status == "void":
+        for month in months:
+            credit_ledger.give_back(session, month, source=invoice.stripe_id, at=gateways.clock.now())
+        return
+    covered = _covered(session, list(months))
+    expected = sum((units * price for units, price in covered), Decimal(0))
+    smallest = min((price for _units, price in covered), default=Decimal(1))
+    if abs(invoice.credits - expected) >= smallest:
+        _report(session, gateways, invoice, sum(units for units, _price in covered), expected)
+
+
+def _covered(session: Session, months: list[datetime]) -> list[tuple[int, Decimal]]:
+    """Units that lots cover of the months, each with the price of one in minor units."""
+    units = -func.sum(CreditEntry.quantity)
+    of_months = CreditEntry.period_start.in_(months) & CreditEntry.kind.in_((DRAWN, GIVEN_BACK))
+    sums = (
+        select(units, CreditLot.unit_amount)
+        .join(CreditLot, CreditLot.id == CreditEntry.lot_id)
+        .where(of_months)
+        .group_by(CreditLot.id, CreditLot.unit_amount)
+        .having(units != 0)
+    )
+    return [(int(count), price) for count, price in session.execute(sums)]
+
+
+def _report(session: Session, gateways: Gateways, invoice: Invoice, units: int, expected: Decimal) -> None:
+    incidents.report(
+        session,
+        gateways,
+        "credits_differ",
+        dedupe_key=f"credits_differ:{invoice.stripe_id}",
+        workspace_id=invoice.workspace_id,
+        summary=f"Invoice {invoice.number} took another amount out of annual credits than our ledger has",
+        details={
+            "invoice": invoice.stripe_id,
+            "units": units,
+            "expected": str(expected),
+            "taken": invoice.credits,
+            "currency": invoice.currency,
+        },
+    )
