@@ -48,6 +48,7 @@ class State:
     ``used`` are billed (free in a trial), ``pending`` may still become so, ``held`` are reserved without an
     answer yet. ``cap`` is None, and so is ``left``, where nothing stops the AI; ``trial_cap`` says that it is
     the trial's. The period is [``starts_at``, ``until``), None before there is one; a ``trial`` is free.
+    ``fills_next`` says that what is undecided at its end is all that the next one's cap allows.
     """
 
     may_answer: bool
@@ -61,6 +62,7 @@ class State:
     trial_cap: bool
     starts_at: datetime | None
     until: datetime | None
+    fills_next: bool
 
     @property
     def accrued(self) -> int:
@@ -113,7 +115,22 @@ def state(session: Session, row: Allowance) -> State:
         trial_cap=most is not None and most == row.cap,
         starts_at=row.period_start,
         until=row.period_end,
+        fills_next=reason == CAP_REACHED and _fills_next(session, row),
     )
+
+
+def _fills_next(session: Session, row: Allowance) -> bool:
+    """Whether units that are decided after the period, and so count in the next one, fill the cap of that."""
+    cap = hard_cap(session, row.period_end)
+    if cap is None:
+        return False
+    pending = Resolution.state == PENDING, Resolution.matures_at >= row.period_end
+    waiting = Reservation.state == HELD, Reservation.expires_at > row.period_end
+    carried = sum(
+        session.scalars(select(func.count()).select_from(model).where(*which)).one()
+        for model, which in ((Resolution, pending), (Reservation, waiting))
+    )
+    return carried >= cap
 
 
 def _reason(row: Allowance, subscription: Subscription | None) -> str | None:

@@ -129,12 +129,27 @@ def cap_notice(state: State | None) -> Notice | None:
         "caution",
         stop if state.trial_cap else titles.get(state.at_cap, stop),
         gettext(
-            "%(cap)s count, with what may still be billed. It goes on when some of that becomes free, when"
-            " the cap is higher, or on %(day)s.",
+            "%(cap)s count, with what may still be billed. %(then)s",
             cap=resolutions(state.accrued),
-            day=date_text(state.until),
+            then=goes_on(state),
         ),
         [Link(url_for("usage_limits.page"), gettext("Look at the limits"))],
+    )
+
+
+def goes_on(state: State) -> str:
+    """When the AI answers again after its cap was reached."""
+    if state.until is None:
+        return ""
+    if state.fills_next:
+        return gettext(
+            "The AI goes on when some of that becomes free, or when the cap is higher; not on %(day)s, since"
+            " what is undecided then counts in the next month and fills its cap.",
+            day=date_text(state.until),
+        )
+    return gettext(
+        "The AI goes on when some of that becomes free, when the cap is higher, or on %(day)s.",
+        day=date_text(state.until),
     )
 
 

@@ -1,6 +1,7 @@
 """/usage/limits: how it stands in words, who may change what, what is refused, and more at the cap."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -9,7 +10,7 @@ from portal.gateways import Gateways
 from portal.services import alerts
 from tests import factories
 from tests.browsing import Browser
-from tests.services.limiting import Company, november
+from tests.services.limiting import ENDS, Company, november
 from tests.services.using import HandClock
 from tests.web.reading import words
 from tests.web.test_payment import browser_of
@@ -201,6 +202,24 @@ def test_the_overview_says_that_a_cap_has_stopped_the_ai(signed_in: Browser, com
     assert "its cap is reached" not in quiet
     assert "The AI hands over to people: its cap is reached" in told
     assert "2 resolutions count, with what may still be billed." in told
+
+
+def test_what_is_undecided_at_the_months_end_may_fill_the_next_months_cap(
+    signed_in: Browser, company: Company, clock: HandClock
+) -> None:
+    company.limit(cap_units=2)
+    company.answer("a", "b")
+    early = words(signed_in.get(PATH))
+    company.drop("a", "b")
+    clock.at = ENDS - timedelta(hours=1)
+    company.answer("c", "d")
+    late, overview = words(signed_in.get(PATH)), words(signed_in.get("/billing"))
+    clock.advance(hours=2)
+
+    assert "when the cap is higher, or on 1 December 2026." in early
+    for said in (late, overview):
+        assert "or when the cap is higher; not on 1 December 2026, since what is undecided then" in said
+    assert company.state().reason == "cap_reached"
 
 
 # --- rights --------------------------------------------------------------------------------------------
