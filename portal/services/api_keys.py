@@ -17,7 +17,7 @@ from portal.db import run_alone
 from portal.errors import N_, ConflictError, NotFoundError
 from portal.gateways import Gateways
 from portal.models import ApiKey, User
-from portal.services import audit, seats
+from portal.services import api_key_mails, audit, seats
 from portal.services.ids import new_id
 
 WRITE, READ = "events:write", "read"
@@ -144,6 +144,7 @@ def make(
         )
     made = _new(session, key_id or new_id("K"), name, scopes, by=by, now=now)
     audit.record(session, "api_key.made", user_id=by, after=_facts(made.row))
+    api_key_mails.announce(session, gateways, api_key_mails.MADE, made.row, by=by)
     return made
 
 
@@ -189,6 +190,7 @@ def rotate(session: Session, gateways: Gateways, key_id: str, *, overlap: timede
     old.expires_at, old.replaced_by = now + overlap, made.row.id
     after = {**_facts(made.row), "ends_at": old.expires_at.isoformat()}
     audit.record(session, "api_key.rotated", user_id=by, before={"prefix": old.prefix}, after=after)
+    api_key_mails.announce(session, gateways, api_key_mails.ROTATED, made.row, by=by, old=old)
     return made
 
 
@@ -197,6 +199,7 @@ def revoke(session: Session, gateways: Gateways, key_id: str, *, by: int) -> Api
     row = _live(session, gateways, key_id)
     row.revoked_at = gateways.clock.now()
     audit.record(session, "api_key.revoked", user_id=by, before=_facts(row))
+    api_key_mails.announce(session, gateways, api_key_mails.REVOKED, row, by=by)
     return row
 
 

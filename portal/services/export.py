@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.db import unit_of_work
 from portal.models import (
     Adjustment,
+    ApiKey,
     AuditEntry,
     BillingDetails,
     Cancellation,
@@ -97,6 +98,14 @@ def _sheets() -> tuple[Sheet, ...]:
         _sheet("invitations", Invitation, INVITATION, ("id",)),
         _sheet("cancellations", Cancellation, CANCELLATION, ("id",)),
         *_usage_sheets(),
+        Sheet(
+            "api_keys",
+            # the table is not under row-level security
+            select(*(getattr(ApiKey, name) for name in API_KEY)).where(
+                ApiKey.workspace_id == func.app_workspace_id()
+            ),
+            (ApiKey.id,),
+        ),
         _sheet("activity", AuditEntry, AUDIT, ("id",)),
     )
 
@@ -161,6 +170,8 @@ PAYMENT_METHOD = (
 )
 INVITATION = ("id", "email", "role", "seat", "state", "created_at", "expires_at", "closed_at")
 CANCELLATION = ("id", "kind", "state", "feedback", "comment", "ends_at", "created_at")
+# without the hash, which is of no use but to somebody who guesses
+API_KEY = ("id", "name", "prefix", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
 CREDIT_PURCHASE = (
     *("id", "kind", "state", "units", "catalog", "unit_amount", "percent_off", "amount", "currency"),
     *("quote_id", "stripe_invoice_id", "renews", "paid_at", "granted_at", "created_at"),

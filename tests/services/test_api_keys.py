@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text
 from portal.db import unit_of_work
 from portal.errors import NotFoundError
 from portal.gateways import Gateways
-from portal.models import ApiKey, AuditEntry
+from portal.models import ApiKey, AuditEntry, Mail
 from portal.services import api_keys, deletion
 from portal.services.api_keys import READ, WRITE, KeyOverError, Made, TooManyKeysError, Window
 from tests import factories
@@ -61,6 +61,34 @@ def test_a_key_says_whose_it_is_and_what_it_may_do(gateways: Gateways, workspace
     assert caller.scopes == {READ}
     assert made.secret.startswith(f"{made.row.prefix}_")
     assert recorded(workspace) == [("api_key.made", workspace.email)]
+
+
+def test_owners_and_admins_hear_of_every_key(
+    app: Flask, gateways: Gateways, workspace: factories.Account
+) -> None:
+    admin = factories.member(app, workspace.workspace_id, role="admin")
+    factories.member(app, workspace.workspace_id, role="billing")
+    made = make(gateways, workspace, name="<b>Desk</b>", scopes=[READ])
+    new = rotate(gateways, workspace, made.row.id, A_DAY)
+    revoke(gateways, workspace, new.row.id)
+    with unit_of_work(system=True) as session:
+        mails = session.scalars(
+            select(Mail).where(Mail.kind == "api_key_changed", Mail.recipient == workspace.email)
+        ).all()
+        told = session.scalars(select(Mail.recipient).where(Mail.kind == "api_key_changed")).all()
+    subjects = [mail.subject for mail in sorted(mails, key=lambda mail: mail.id)]
+    [first] = [mail for mail in mails if "was made" in mail.subject]
+
+    assert subjects == [
+        "A key for programs was made: <b>Desk</b>",
+        "A key for programs was replaced: <b>Desk</b>",
+        "A key for programs was revoked: <b>Desk</b>",
+    ]
+    assert sorted(told) == sorted([workspace.email, admin.email] * 3)
+    assert f"{workspace.email} made the key “<b>Desk</b>” ({made.row.prefix}…)" in first.text_body
+    assert "“&lt;b&gt;Desk&lt;/b&gt;”" in str(first.html_body)
+    assert "can read usage, resolutions and quotes with it, and change nothing." in first.text_body
+    assert not [mail for mail in mails if made.secret in f"{mail.text_body}{mail.html_body}"]
 
 
 @pytest.mark.parametrize("wrong", ["", "bk_", "bk_0000000000_x", "sk_live_x", "bk_\0", "bk_ü"])

@@ -11,7 +11,7 @@ from sqlalchemy import insert, update
 
 from portal.db import unit_of_work
 from portal.models import AuditEntry, BillingDetails, Counted, WorkspaceOwned
-from portal.services import export, spreadsheets
+from portal.services import api_keys, export, spreadsheets
 from tests import factories
 from tests.services.buying import Customer
 
@@ -34,6 +34,7 @@ def test_the_export_holds_everything_as_json_and_as_csv_and_no_secret(customer: 
         *("usage_periods", "usage", "resolutions", "conversation_events"),
         *("usage_limits", "cap_raises", "usage_alerts", "contests", "usage_matches", "usage_credits"),
         *("credit_purchases", "credit_refunds", "credit_lots", "credit_entries", "credit_top_ups"),
+        "api_keys",
     )
     assert set(files) == {f"{name}.{ending}" for name in names for ending in ("json", "csv")}
     assert [quote["id"] for quote in json.loads(files["quotes.json"])] == [quote_id]
@@ -48,6 +49,24 @@ def test_the_export_holds_everything_as_json_and_as_csv_and_no_secret(customer: 
     assert json.loads(files["cancellations.json"]) == []
     everything = "".join(files.values())
     assert not [word for word in ("_secret_", "argon2", "password", "fs_uniquifier") if word in everything]
+
+
+def test_keys_are_in_it_without_what_lets_in_and_only_ones_own(app: Flask, customer: Customer) -> None:
+    made = []
+    for account in (customer.account, factories.account(app, company_name="Oak Inc")):
+        with unit_of_work(account.workspace_id) as session:
+            made.append(
+                api_keys.make(
+                    session, customer.gateways, name="Help desk", scopes=["read"], by=account.user_id
+                )
+            )
+    files = unpacked(customer.workspace_id)
+    [row] = json.loads(files["api_keys.json"])
+
+    assert (row["name"], row["prefix"], row["scopes"]) == ("Help desk", made[0].row.prefix, ["read"])
+    everything = "".join(files.values())
+    assert made[0].secret not in everything
+    assert made[0].row.hash not in everything
 
 
 def test_every_table_of_a_workspace_is_in_it_or_left_out_on_purpose() -> None:
