@@ -23,6 +23,7 @@ MEMBER_ENTRIES = (
     ("billing.overview", _("Overview")),
     ("seats.listing", _("Seats")),
     ("usage.page", _("Usage")),
+    ("credits.show", _("Credits")),
     ("invoices.listing", _("Invoices")),
 )
 # endpoint, label, the role that it takes; in the account's menu

@@ -144,6 +144,8 @@ GET   /confirm                                               security.send_confi
 POST  /confirm                                               security.send_confirmation     guest    own
 GET   /confirm/<token>                                       security.confirm_email         guest    own
 POST  /confirm/<token>                                       security.confirm_email         guest    own
+GET   /credits                                               credits.show                   member   own
+GET   /credits/price                                         credit_advice.price            member   own
 GET   /developers                                            api_keys.listing               admin    own
 GET   /developers/api                                        api_reference.page             guest    own
 GET   /developers/keys/<key:key_id>/revoke                   api_keys.revoke                admin    nothing

@@ -1,0 +1,153 @@
+"""What the advisor says, in words: what it recommends and why, the expected year, the price of a pack."""
+
+from collections.abc import Mapping
+
+from flask_babel import gettext, ngettext
+
+from portal.pricing import Offer, Option, Outcome
+from portal.pricing import advice as pure
+from portal.pricing.packs import COSTS_LESS
+from portal.services.credit_advice import Advised
+from portal.web.presentation import date_text, money, number, percent, rate
+
+
+def because(advised: Advised) -> tuple[str, str]:
+    """What is recommended, and why."""
+    found = advised.found
+    best = found.recommended.pack if found.recommended else None
+    match found.because:
+        case pure.SAFE if best is not None:
+            title = gettext("A pack of %(units)s resolutions suits you", units=number(best.units))
+            body = gettext(
+                "It saves most in the expected year, and costs no more than paying as you go even if the year"
+                " turns out low."
+            )
+        case pure.NONE_SAVES:
+            title = gettext("No pack: paying as you go is best for you")
+            body = gettext("In the expected year no pack costs less.")
+        case pure.NONE_IS_SAFE:
+            title = gettext("No pack: none is safe enough")
+            body = gettext(
+                "A pack would save in the expected year, but cost more than paying as you go if the year"
+                " turns out low."
+            )
+        case _:
+            return _too_short(advised)
+    return title, body
+
+
+def _too_short(advised: Advised) -> tuple[str, str]:
+    known = advised.found.months
+    body = ngettext(
+        "%(num)s whole month with resolutions is known; a year can be judged from %(least)s on.",
+        "%(num)s whole months with resolutions are known; a year can be judged from %(least)s on.",
+        known,
+        least=pure.MIN_MONTHS,
+    )
+    if advised.enough_at is not None:
+        body += " " + gettext("Look again on %(date)s.", date=date_text(advised.enough_at))
+    return gettext("Too early to advise a pack"), body
+
+
+def expectation_words(advised: Advised) -> list[str]:
+    """What the coming year is expected to be, and what that rests on, a sentence each."""
+    expected = advised.found.expectation
+    if expected is None:
+        return []
+    year = expected.year
+    rests_on = {
+        pure.FEW_MONTHS: ngettext(
+            "It rests on the one whole month that is known, so the range is wide.",
+            "It rests on the %(num)s whole months that are known, so the range is wide and knows no season.",
+            advised.found.months,
+        ),
+        pure.ONE_YEAR: gettext("It rests on the last twelve months, with their season."),
+        pure.TWO_YEARS: gettext("It rests on the last two years, with their season and their growth."),
+    }
+    found = [
+        gettext(
+            "The expected year has %(expected)s resolutions: %(low)s in a low one, %(high)s in a high one.",
+            expected=number(year.expected),
+            low=number(year.low),
+            high=number(year.high),
+        ),
+        rests_on[expected.basis],
+    ]
+    growth = expected.growth_percent
+    if growth:
+        more = gettext("That is %(percent)s more than in the past year.", percent=percent(growth))
+        less = gettext("That is %(percent)s fewer than in the past year.", percent=percent(-growth))
+        found.append(more if growth > 0 else less)
+    return found
+
+
+def row_of(option: Option, *, recommended: bool) -> Mapping[str, object]:
+    """An option as the table shows it: its cost in a low, the expected and a high year, and what lapses."""
+    pack = option.pack
+    name = (
+        gettext("Pack of %(units)s", units=number(pack.units))
+        if pack is not None
+        else gettext("Pay as you go")
+    )
+    return {
+        "name": name,
+        "units": pack.units if pack is not None else None,
+        "recommended": recommended,
+        "price": pack.total if pack is not None else None,
+        "break_even": option.break_even,
+        "years": (option.low, option.expected, option.high),
+        "saving": option.expected.saving,
+        "wasted": option.expected.wasted,
+        "wasted_low": option.low.wasted,
+        "past": option.past,
+        "lasts": _lasts(option.expected) if pack is not None else None,
+    }
+
+
+def _lasts(expected: Outcome) -> str:
+    """Whether the pack lasts for the expected year."""
+    if expected.runs_out is None:
+        return gettext("lasts the year")
+    return gettext("used up in month %(month)s", month=expected.runs_out)
+
+
+def reasons(offer: Offer) -> list[str]:
+    """How the price of the pack that is sold came about, a sentence each."""
+    pack = offer.pack
+    found = [
+        gettext(
+            "%(units)s resolutions × %(price)s, your own price of one, is %(amount)s.",
+            units=number(pack.units),
+            price=rate(pack.unit_amount, pack.currency),
+            amount=money(pack.amount, pack.currency),
+        )
+    ]
+    if pack.discount:
+        found.append(
+            gettext(
+                "%(percent)s off for a pack of this size is %(discount)s; one then costs %(price)s.",
+                percent=percent(pack.percent_off),
+                discount=money(pack.discount, pack.currency),
+                price=rate(pack.unit_price, pack.currency),
+            )
+        )
+    return found
+
+
+def better(offer: Offer) -> tuple[str, str] | None:
+    """Why another pack is sold than the one that was asked for."""
+    if offer.because is None:
+        return None
+    asked, sold = number(offer.asked.units), number(offer.pack.units)
+    if offer.because == COSTS_LESS:
+        title = gettext("%(sold)s cost less than %(asked)s", sold=sold, asked=asked)
+        body = gettext(
+            "%(asked)s resolutions would cost %(price)s. %(sold)s cost %(less)s less, so we sell you those.",
+            asked=asked,
+            price=money(offer.asked.total, offer.pack.currency),
+            sold=sold,
+            less=money(offer.costs_less_by, offer.pack.currency),
+        )
+        return title, body
+    title = gettext("%(sold)s cost the same as %(asked)s", sold=sold, asked=asked)
+    return title, gettext("You get the larger pack for the same price.")
