@@ -23,10 +23,13 @@ from portal.services import (
     allowances,
     attempt_states,
     corrections,
+    credit_disputes,
     credit_grants,
     credit_ledger,
     credit_purchase_states,
     credit_purchase_sweeping,
+    credit_refunds,
+    credit_renewals,
     deletion,
     housekeeping,
     inbox,
@@ -206,6 +209,19 @@ def grant_credits(context: JobContext, workspace_id: int, purchase_id: str) -> N
 @queue.task(name="credits.sweep", pass_context=True, queueing_lock="credits.sweep")
 def sweep_credit_purchases(context: JobContext, timestamp: int) -> None:
     credit_purchase_sweeping.sweep(gateways_of(context))
+    credit_disputes.sweep(gateways_of(context))
+    credit_refunds.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * *")
+@queue.task(name="credits.renew", pass_context=True, queueing_lock="credits.renew")
+def renew_credits(context: JobContext, timestamp: int) -> None:
+    credit_renewals.sweep(gateways_of(context))
+
+
+@queue.task(name=credit_refunds.RESUME, pass_context=True, retry=RETRY)
+def refund_credits(context: JobContext, workspace_id: int, refund_id: str) -> None:
+    credit_refunds.carry_out(gateways_of(context), workspace_id, refund_id)
 
 
 @queue.periodic(cron="*/10 * * * *")

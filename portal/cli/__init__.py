@@ -7,6 +7,7 @@ from flask import Flask
 from flask.cli import with_appcontext
 
 from portal import tasks
+from portal.cli import credit_purchases as _credit_purchases  # noqa: F401 adds its commands to support
 from portal.cli.commands import BIGGEST_ID, Command, Commands, Percentage, account, gateways, settings
 from portal.cli.demo_stream import demo
 from portal.cli.support import support

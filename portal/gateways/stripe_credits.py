@@ -20,14 +20,16 @@ MOST_UNUSED = 100
 
 @dataclass(frozen=True)
 class NewGrant:
-    """A grant as it is wanted: ``value`` in minor units > 0 for one metered price; times unix seconds."""
+    """A grant as it is wanted: ``value`` in minor units > 0 for one metered price; times unix seconds.
+
+    It is effective from when it is made: that is before the end of the open month, whose invoice it pays.
+    """
 
     customer_id: str
     name: str
     currency: str
     value: int
     price_id: str
-    effective_at: int
     expires_at: int
     metadata: Mapping[str, str]
 
@@ -98,7 +100,6 @@ class StripeCredits:
             },
             "applicability_config": {"scope": {"prices": [{"id": wanted.price_id}]}},
             "category": "paid",
-            "effective_at": wanted.effective_at,
             "expires_at": wanted.expires_at,
             "metadata": dict(wanted.metadata),
         }

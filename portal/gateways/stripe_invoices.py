@@ -310,6 +310,7 @@ def _credit_note(document: reading.Document) -> Adjustment:
         "refunds": [reading.identity(row.get("refund")) for row in refunds],
         "correction": (document.get("metadata") or {}).get("correction"),
         "unit": (document.get("metadata") or {}).get("unit"),
+        "refund": (document.get("metadata") or {}).get("refund"),
     }
     given_back = int(parts["unpaid"]) + int(parts["outside"]) + int(parts["refunded"])
     return Adjustment(

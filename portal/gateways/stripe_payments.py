@@ -106,14 +106,14 @@ class StripePayments:
             if self.method(method_id).customer_id is not None:
                 raise
 
-    def pay(self, invoice_id: str, method_id: str, *, key: str) -> None:
-        """Take what is due on an open invoice from a method of the customer, who is there.
+    def pay(self, invoice_id: str, method_id: str, *, key: str, present: bool = True) -> None:
+        """Take what is due on an open invoice from a method of the customer, who is ``present`` or not.
 
         Returns also when the bank wants the customer to confirm: the invoice's intent then says so.
         Raises StripeRefusedError for a decline (``decline_code``) and for an invoice that is not open.
         Source: docs.stripe.com/api/invoices/pay.
         """
-        params: Any = {"payment_method": method_id, "off_session": False}
+        params: Any = {"payment_method": method_id, "off_session": not present}
         try:
             ask(lambda: self._client.v1.invoices.pay(invoice_id, params, {"idempotency_key": key}))
         except StripeRefusedError as refusal:

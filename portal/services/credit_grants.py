@@ -98,7 +98,6 @@ def wanted(purchase: CreditPurchase, lot: CreditLot, customer_id: str) -> NewGra
         currency=purchase.currency,
         value=worth(purchase, purchase.units),
         price_id=purchase.price_id,
-        effective_at=int(lot.starts_at.timestamp()),
         expires_at=int((lot.expires_at + AFTER_THE_END).timestamp()),
         metadata={
             "purchase": purchase.id,

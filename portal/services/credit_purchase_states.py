@@ -59,6 +59,8 @@ def move(
 ) -> None:
     """Set the state and keep the change in the history."""
     before, purchase.state = purchase.state, state
+    if state == VOID:
+        purchase.renewal_of = None  # the renewal is still to be made
     purchase.updated_at = attempt_words.database_time(session)
     audit.record(
         session,

@@ -61,6 +61,14 @@ def _over(gateways: Gateways, left_behind_after: timedelta) -> Select[int, str]:
     )
 
 
+def throw_away_if_over(gateways: Gateways, workspace_id: int, purchase_id: str) -> None:
+    """The same for one purchase, however young it is."""
+    with unit_of_work(workspace_id) as session:
+        over = session.execute(_over(gateways, timedelta(0)).where(CreditPurchase.id == purchase_id)).first()
+    if over is not None:
+        throw_away(gateways, workspace_id, purchase_id)
+
+
 def throw_away(gateways: Gateways, workspace_id: int, purchase_id: str) -> None:
     """End a purchase that was not confirmed: its draft goes, and its row says so."""
     with unit_of_work(workspace_id) as session:

@@ -9,6 +9,7 @@ from portal.gateways.stripe_meters import ERROR_TYPES
 from portal.services import (
     adjustments,
     billing_details,
+    credit_disputes,
     incidents,
     meter_errors,
     method_changes,
@@ -94,7 +95,10 @@ def _charge(gateways: Gateways, charge_id: str) -> Handled:
 
 
 def _dispute(gateways: Gateways, dispute_id: str) -> Handled:
-    return _handled(adjustments.refresh_dispute(gateways, dispute_id))
+    done = adjustments.refresh_dispute(gateways, dispute_id)
+    if done.workspace_id is not None and done.invoice_id is not None:
+        credit_disputes.follow(gateways, done.workspace_id, done.invoice_id)
+    return _handled(done)
 
 
 def _not_finalized(gateways: Gateways, invoice_id: str) -> Handled:

@@ -131,7 +131,11 @@ def _charge(gateways: Gateways, workspace_id: int, action: PaymentAction) -> Non
         return
     try:
         gateways.stripe.payments.pay(
-            str(action.stripe_invoice_id), str(action.stripe_method_id), key=f"{action.id}:{action.step}"
+            str(action.stripe_invoice_id),
+            str(action.stripe_method_id),
+            key=f"{action.id}:{action.step}",
+            # what is bought by itself is paid while nobody is there
+            present=action.created_by is not None,
         )
     except StripeRefusedError as refusal:
         invoice = gateways.stripe.invoice(str(action.stripe_invoice_id))

@@ -12,6 +12,7 @@ CREDIT_SENTENCES: dict[str, object] = {
     "credit_purchase.disputed": _("A bank disputes the payment of a pack of %(units)s resolutions"),
     "credit_purchase.void": _("A pack of %(units)s resolutions was not bought"),
     "credit_purchase.renewal_chosen": _("Changed whether a pack of %(units)s resolutions renews"),
+    "credit_purchase.repeated": _("Support went on with a purchase of credits"),
     "credit_refund.begun": _("Asked for %(units)s resolutions to be taken back"),
     "credit_refund.done": _("%(units)s resolutions were taken back, and their price was given back"),
     "credit_refund.stuck": _("Taking %(units)s resolutions back goes on by hand; support has been told"),

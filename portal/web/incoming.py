@@ -10,7 +10,7 @@ from portal.web.text_rules import has_controls
 from portal.web.usage_address import ConversationId
 
 # where the payment page's script asks; elsewhere the form library would read JSON of any shape as a form
-TAKE_JSON = {"checkout", "payment", "paying", "subscription"}
+TAKE_JSON = {"checkout", "credit_purchases", "payment", "paying", "subscription"}
 
 
 class QuoteId(BaseConverter):

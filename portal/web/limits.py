@@ -27,6 +27,8 @@ LOOKS = (
     "checkout.done",
     "subscription.state",
     "subscription.done",
+    "credit_purchases.state",
+    "credit_purchases.done",
     "paying.state",
     "paying.done",
     "payment.added",

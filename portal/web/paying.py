@@ -117,7 +117,7 @@ def _refused(stripe_id: str, error: PortalError) -> Response:
         case NotPayableError() | OnItsWayError():
             return jsonify(location=url_for("paying.page", stripe_id=stripe_id))
     title = gettext("The payment did not go through")
-    return jsonify(code=error.code, title=title, message=_why(error))
+    return jsonify(code=error.code, title=title, message=why_refused(error))
 
 
 def _refused_page(
@@ -125,11 +125,11 @@ def _refused_page(
 ) -> Response | str | tuple[Response, int] | tuple[str, int]:
     if isinstance(error, StillWorkingError):
         return redirect(url_for("paying.done", stripe_id=stripe_id), code=303)
-    page = _page(stripe_id, chosen=chosen, problem=_why(error))
+    page = _page(stripe_id, chosen=chosen, problem=why_refused(error))
     return (page, error.status) if isinstance(page, str) else page
 
 
-def _why(error: PortalError) -> str:
+def why_refused(error: PortalError) -> str:
     """Why a payment was refused, that nothing was charged, and what to do."""
     if isinstance(error, Declined) and (error.decline.get("code") or error.decline.get("decline_code")):
         return gettext(

@@ -146,6 +146,16 @@ GET   /confirm/<token>                                       security.confirm_em
 POST  /confirm/<token>                                       security.confirm_email         guest    own
 GET   /credits                                               credits.show                   member   own
 GET   /credits/price                                         credit_advice.price            member   own
+GET   /credits/buy                                           credit_purchases.form          billing  own
+POST  /credits/buy                                           credit_purchases.prepare       billing  own
+GET   /credits/purchases/<quote:quote_id>                    credit_purchases.quote         billing  nothing
+POST  /credits/purchases/<quote:quote_id>/confirm            credit_purchases.confirm       billing  nothing
+GET   /credits/purchases/<quote:quote_id>/done               credit_purchases.done          billing  nothing
+GET   /credits/purchases/<quote:quote_id>/refund             credit_purchases.refund        billing  nothing
+POST  /credits/purchases/<quote:quote_id>/refund             credit_purchases.give_back     billing  nothing
+POST  /credits/purchases/<quote:quote_id>/renew              credit_purchases.renew         billing  nothing
+POST  /credits/purchases/<quote:quote_id>/renewal            credit_purchases.renewal       billing  nothing
+GET   /credits/purchases/<quote:quote_id>/state              credit_purchases.state         billing  nothing
 GET   /developers                                            api_keys.listing               admin    own
 GET   /developers/api                                        api_reference.page             guest    own
 GET   /developers/keys/<key:key_id>/revoke                   api_keys.revoke                admin    nothing

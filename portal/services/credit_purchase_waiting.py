@@ -1,0 +1,104 @@
+"""Where a purchase of credits stands, for the page that shows its steps: our rows, then, if asked, Stripe."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.errors import N_
+from portal.gateways import Gateways
+from portal.models import Attempt, CreditLot, CreditPurchase, CreditRefund, Invoice, Quote
+from portal.services import attempt_states, attempts, credit_lots, invoices, quotes, waiting
+from portal.services import credit_purchase_states as states
+
+MESSAGES = {
+    "quoted": N_("This price is waiting for your confirmation."),
+    "awaiting_payment": N_("Complete the payment to get the credits."),
+    "requires_action": N_("Your bank asks you to confirm the payment."),
+    "processing": N_(
+        "Your payment is on its way. Your bank needs a few days to send it; the credits are yours then."
+    ),
+    "confirming": N_("Your purchase is being confirmed. This page updates by itself."),
+    "done": N_("Your credits are on the balance."),
+    "declined": N_("The payment was declined. Try again or use another way to pay."),
+    "expired": N_("This price has expired. Nothing was charged."),
+    "abandoned": N_("This purchase was not completed. Nothing was charged."),
+    "failed": N_("The payment failed. Nothing was charged."),
+}
+
+
+@dataclass(frozen=True)
+class PurchaseState:
+    """Where a pack stands; ``message`` says ``name`` to the person. ``left``: units of its lot.
+
+    ``asked``: Stripe has just been asked and has answered, so that "not paid" is true and not merely late.
+    """
+
+    name: str
+    message: str
+    quote: Quote
+    purchase: CreditPurchase
+    attempt: Attempt | None
+    invoice: Invoice | None
+    lot: CreditLot | None
+    left: int
+    refunds: tuple[CreditRefund, ...]
+    asked: bool = False
+
+
+def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: bool = False) -> PurchaseState:
+    """How the pack of ``quote_id`` stands; with ``ask_stripe`` as Stripe has it, if a webhook is late.
+
+    Raises NotFoundError. A Stripe that does not answer changes nothing: our rows are shown.
+    """
+    with unit_of_work(workspace_id) as session:
+        quotes.load(session, quote_id, kind=quotes.CREDITS)
+    asked = ask_stripe and waiting.ask(gateways, workspace_id, quote_id)
+    with unit_of_work(workspace_id) as session:
+        quote = quotes.load(session, quote_id, kind=quotes.CREDITS)
+        attempt = attempts.of_quote(session, quote_id)
+        purchase = states.get(session, str((quote.terms or {})["purchase"]))
+        lot = credit_lots.of_purchase(session, purchase.id)
+        name = _name(gateways, quote, purchase, attempt)
+        return PurchaseState(
+            name=name,
+            message=waiting.message(MESSAGES, name, attempt),
+            quote=quote,
+            purchase=purchase,
+            attempt=attempt,
+            invoice=_invoice(session, attempt),
+            lot=lot,
+            left=credit_lots.left(session, lot) if lot else 0,
+            refunds=_refunds(session, purchase),
+            asked=asked,
+        )
+
+
+def _invoice(session: Session, attempt: Attempt | None) -> Invoice | None:
+    found = attempt.stripe_invoice_id if attempt else None
+    return invoices.stored(session, found) if found else None
+
+
+def _refunds(session: Session, purchase: CreditPurchase) -> tuple[CreditRefund, ...]:
+    statement = select(CreditRefund).where(CreditRefund.purchase_id == purchase.id)
+    return tuple(session.scalars(statement.order_by(CreditRefund.created_at)))
+
+
+def _name(gateways: Gateways, quote: Quote, purchase: CreditPurchase, attempt: Attempt | None) -> str:
+    if purchase.paid_at is not None:
+        return "done"
+    if attempt is None:
+        return waiting.without_attempt(gateways, quote)
+    if end := waiting.given_up(attempt):
+        return end
+    if attempt.state == attempt_states.OPEN or attempt.step in attempt_states.UNDOING:
+        return "confirming"
+    if attempt.state == attempt_states.PROCESSING:
+        return "processing"
+    if attempt.intent_status == "requires_action":
+        return "requires_action"
+    if attempt.intent_status in ("succeeded", "processing"):
+        return "confirming"
+    declined = attempt.error is not None and attempt.intent_status == "requires_payment_method"
+    return "declined" if declined else "awaiting_payment"

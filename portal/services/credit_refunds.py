@@ -1,0 +1,245 @@
+"""Taking back what is left of a pack: by the customer while it is unused, by support pro rata, by a bank.
+
+The units go off the lot in the transaction that commits the intent, so that nobody uses them meanwhile; then
+Stripe's grant ends, then the money goes back. Each step can be done again.
+"""
+
+from datetime import timedelta
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.errors import N_, ConflictError, PortalError
+from portal.gateways import Gateways
+from portal.models import CreditEntry, CreditLot, CreditPurchase, CreditRefund, UsagePeriod
+from portal.services import attempt_states, audit, credit_lots, credit_notices
+from portal.services import credit_purchase_states as states
+from portal.services import credit_refund_steps as steps
+from portal.services.credit_refund_steps import FINISHED, GRANT, NOTE, log
+from portal.services.ids import new_id
+from portal.services.usage_periods import OPEN as PERIOD_OPEN
+
+UNUSED, PRO_RATA, CHARGEBACK = "unused", "pro_rata", "chargeback"
+OPEN, DONE, STUCK = steps.OPEN, steps.DONE, steps.STUCK
+# so long a pack of which nothing was used may be returned
+RETURN_WITHIN = timedelta(days=14)
+RESUME = "credits.refund"
+BATCH = 100
+
+
+class NotRefundableError(ConflictError):
+    """It cannot be returned by the customer; the message says why."""
+
+    code = "not_refundable"
+
+
+def why_not(purchase: CreditPurchase, lot: CreditLot | None, left: int, gateways: Gateways) -> str | None:
+    """Why the customer cannot return the pack by itself, as a message; None when it can."""
+    if purchase.state not in states.HELD or lot is None or purchase.paid_at is None:
+        return N_("There is nothing of this pack to return.")
+    if purchase.kind == states.SWAP:
+        return N_("It came from seats and is part of that change. Write to support.")
+    if left != lot.units:
+        return N_("Resolutions of this pack were used already. Write to support about what is left.")
+    if gateways.clock.now() > purchase.paid_at + RETURN_WITHIN:
+        return N_("The 14 days in which a pack can be returned are over. Write to support.")
+    return None
+
+
+def return_unused(
+    gateways: Gateways, workspace_id: int, user_id: int | None, purchase_id: str
+) -> CreditRefund:
+    """Return a pack of which nothing was used; a second click gets the first one's.
+
+    Raises NotRefundableError, also when a unit was used in this very moment.
+    """
+    with unit_of_work(workspace_id) as session:
+        known = _of_kind(session, purchase_id, UNUSED)
+        if known is not None:
+            return known
+    try:
+        with unit_of_work(workspace_id) as session:
+            purchase, lot, left = _locked(session, purchase_id)
+            reason = why_not(purchase, lot, left, gateways)
+            if reason is not None or lot is None:
+                raise NotRefundableError(reason or N_("There is nothing of this pack to return."))
+            refund = _begin(session, gateways, purchase, lot, UNUSED, left, user_id=user_id)
+    except IntegrityError as error:
+        if "credit_refund" not in str(error.orig):
+            raise
+        with unit_of_work(workspace_id) as session:
+            known = _of_kind(session, purchase_id, UNUSED)
+        if known is None:
+            raise
+        return known
+    return carry_out(gateways, workspace_id, refund.id)
+
+
+def return_rest(gateways: Gateways, workspace_id: int, purchase_id: str, *, reason: str) -> CreditRefund:
+    """Take back what is left of a pack and give its share of the price back: support's decision.
+
+    Raises NotRefundableError when nothing is left.
+    """
+    with unit_of_work(workspace_id) as session:
+        purchase, lot, left = _locked(session, purchase_id)
+        if purchase.state not in states.HELD or lot is None or not left:
+            raise NotRefundableError(N_("There is nothing of this pack to return."))
+        refund = _begin(session, gateways, purchase, lot, PRO_RATA, left, reason=reason)
+    return carry_out(gateways, workspace_id, refund.id)
+
+
+def charged_back(gateways: Gateways, workspace_id: int, invoice_id: str, *, reason: str | None) -> None:
+    """A bank took the money for a pack back: what is left of it goes, once."""
+    with unit_of_work(workspace_id) as session:
+        purchase = states.of_invoice(session, invoice_id)
+        if purchase is None or purchase.state not in states.HELD:
+            return
+        purchase, lot, left = _locked(session, purchase.id)
+        if lot is None:
+            return
+        _begin(session, gateways, purchase, lot, CHARGEBACK, left, reason=reason)
+
+
+def _locked(session: Session, purchase_id: str) -> tuple[CreditPurchase, CreditLot | None, int]:
+    """The purchase and its lot, locked against draws, with what is left."""
+    purchase = states.locked(session, purchase_id)
+    own = select(CreditLot).where(CreditLot.purchase_id == purchase_id).with_for_update()
+    lot = session.scalars(own).first()
+    return purchase, lot, credit_lots.left(session, lot) if lot else 0
+
+
+def _of_kind(session: Session, purchase_id: str, kind: str) -> CreditRefund | None:
+    return session.scalars(
+        select(CreditRefund).where(CreditRefund.purchase_id == purchase_id, CreditRefund.kind == kind)
+    ).first()
+
+
+def _begin(
+    session: Session,
+    gateways: Gateways,
+    purchase: CreditPurchase,
+    lot: CreditLot,
+    kind: str,
+    units: int,
+    *,
+    user_id: int | None = None,
+    reason: str | None = None,
+) -> CreditRefund:
+    """Commit the intent, with the units off the lot; the worker goes on should this process die."""
+    refund = CreditRefund(
+        id=new_id("B"),
+        purchase_id=purchase.id,
+        kind=kind,
+        state=OPEN,
+        step=GRANT,
+        units=units,
+        kept_units=_used_and_not_billed(session, lot),
+        reason=reason,
+        currency=purchase.currency,
+        created_by=user_id,
+    )
+    session.add(refund)
+    session.flush()
+    if units:
+        why = "disputed" if kind == CHARGEBACK else "refunded"
+        credit_lots.take_back(session, lot, units, source=refund.id, why=why, at=gateways.clock.now())
+    to = states.DISPUTED if kind == CHARGEBACK else states.REFUNDING
+    states.move(session, purchase, to, user_id=user_id)
+    facts: dict[str, object] = {"purchase": purchase.id, "units": units, "kind": kind}
+    invoice_id = purchase.stripe_invoice_id
+    audit.record(session, "credit_refund.begun", user_id=user_id, after=facts, invoice_id=invoice_id)
+    gateways.jobs.defer(session, RESUME, workspace_id=purchase.workspace_id, refund_id=refund.id)
+    return refund
+
+
+def _used_and_not_billed(session: Session, lot: CreditLot) -> int:
+    """How many units the lot covers in months whose invoice is not final: they stay covered."""
+    still_open = select(UsagePeriod.starts_at).where(UsagePeriod.state == PERIOD_OPEN)
+    drawn = select(func.coalesce(func.sum(-CreditEntry.quantity), 0)).where(
+        CreditEntry.lot_id == lot.id,
+        CreditEntry.kind.in_((credit_lots.DRAWN, credit_lots.GIVEN_BACK)),
+        CreditEntry.period_start.in_(still_open),
+    )
+    return int(session.scalar(drawn) or 0)
+
+
+# --- carrying it out -----------------------------------------------------------------------------------
+
+
+def carry_out(gateways: Gateways, workspace_id: int, refund_id: str) -> CreditRefund:
+    """Take a refund as far as it goes, unless somebody works on it; how it stands then.
+
+    What Stripe has not answered is taken up again by the worker.
+    """
+    if _claim(workspace_id, refund_id):
+        try:
+            _steps(gateways, workspace_id, refund_id)
+        except PortalError as error:
+            log.warning("credit_refund_waits", refund=refund_id, reason=str(error))
+        finally:
+            with unit_of_work(workspace_id) as session:
+                session.execute(
+                    update(CreditRefund).where(CreditRefund.id == refund_id).values(claimed_until=None)
+                )
+    with unit_of_work(workspace_id) as session:
+        return steps.get(session, refund_id)
+
+
+def _steps(gateways: Gateways, workspace_id: int, refund_id: str) -> None:
+    work = steps.Work(gateways, workspace_id, refund_id)
+    if work.refund.state == OPEN and work.refund.step == GRANT and not steps.end_grant(work):
+        return
+    if work.refund.state == OPEN and work.refund.step == NOTE:
+        steps.give_back(work)
+    if work.refund.state == OPEN and work.refund.step == FINISHED:
+        _finish(work)
+
+
+def _finish(work: steps.Work) -> None:
+    with unit_of_work(work.workspace_id) as session:
+        refund = steps.locked(session, work.refund.id)
+        if refund.state != OPEN:
+            return
+        refund.state = DONE
+        refund.updated_at = attempt_states.database_time(session)
+        purchase = states.locked(session, refund.purchase_id)
+        if refund.kind != CHARGEBACK:
+            states.move(session, purchase, states.REFUNDED)
+        audit.record(
+            session,
+            "credit_refund.done",
+            after={"purchase": purchase.id, "units": refund.units, "amount": refund.total or 0},
+            invoice_id=purchase.stripe_invoice_id,
+        )
+        credit_notices.about_refund(session, gateways=work.gateways, refund=refund)
+
+
+def _claim(workspace_id: int, refund_id: str) -> bool:
+    now = func.clock_timestamp()
+    free = or_(CreditRefund.claimed_until.is_(None), CreditRefund.claimed_until < now)
+    with unit_of_work(workspace_id) as session:
+        taken = session.execute(
+            update(CreditRefund)
+            .where(CreditRefund.id == refund_id, CreditRefund.state == OPEN, free)
+            .values(claimed_until=now + steps.CLAIM, updated_at=now)
+            .returning(CreditRefund.id)
+        ).first()
+    return taken is not None
+
+
+def sweep(gateways: Gateways) -> int:
+    """Go on with every refund that nobody works on; how many were looked at."""
+    now = func.clock_timestamp()
+    free = or_(CreditRefund.claimed_until.is_(None), CreditRefund.claimed_until <= now)
+    with unit_of_work(system=True) as session:
+        due = session.execute(
+            select(CreditRefund.workspace_id, CreditRefund.id)
+            .where(CreditRefund.state == OPEN, free)
+            .order_by(CreditRefund.updated_at)
+            .limit(BATCH)
+        ).all()
+    for workspace_id, refund_id in due:
+        carry_out(gateways, workspace_id, refund_id)
+    return len(due)

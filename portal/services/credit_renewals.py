@@ -1,0 +1,92 @@
+"""Renewing a pack at its end: off unless it was chosen, once, at the price of that day."""
+
+import structlog
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import aliased
+
+from portal.db import unit_of_work
+from portal.errors import PortalError
+from portal.gateways import Gateways
+from portal.models import CreditLot, CreditPurchase
+from portal.services import audit, credit_buying, credit_notices
+from portal.services import credit_purchase_states as states
+from portal.services.credit_purchases import Wanted
+
+log = structlog.get_logger()
+
+BATCH = 50
+
+
+def choose(
+    gateways: Gateways, workspace_id: int, user_id: int | None, purchase_id: str, *, renews: bool
+) -> None:
+    """Have a pack renewed at its end, or not any more. One that is not held is left alone."""
+    with unit_of_work(workspace_id) as session:
+        purchase = states.locked(session, purchase_id)
+        if purchase.state not in states.HELD or purchase.renews == renews:
+            return
+        audit.record(
+            session,
+            "credit_purchase.renewal_chosen",
+            user_id=user_id,
+            before={"renews": purchase.renews},
+            after={"renews": renews, "units": purchase.units},
+            quote_id=purchase.quote_id,
+        )
+        purchase.renews = renews
+
+
+def sweep(gateways: Gateways) -> int:
+    """Renew every pack that has ended and is to be; how many. One that fails stops no other."""
+    later = aliased(CreditPurchase)
+    renewed = exists().where(
+        later.workspace_id == CreditPurchase.workspace_id, later.renewal_of == CreditPurchase.id
+    )
+    with unit_of_work(system=True) as session:
+        due = session.execute(
+            select(CreditPurchase.workspace_id, CreditPurchase.id)
+            .join(
+                CreditLot,
+                (CreditLot.workspace_id == CreditPurchase.workspace_id)
+                & (CreditLot.purchase_id == CreditPurchase.id),
+            )
+            .where(
+                CreditPurchase.renews,
+                CreditPurchase.state.in_(states.HELD),
+                CreditLot.expires_at <= gateways.clock.now(),
+                ~renewed,
+            )
+            .order_by(func.random())
+            .limit(BATCH)
+        ).all()
+    for workspace_id, purchase_id in due:
+        try:
+            renew(gateways, workspace_id, purchase_id)
+        except PortalError as error:
+            log.warning("renewal_waits", purchase=purchase_id, reason=str(error))
+    return len(due)
+
+
+def renew(gateways: Gateways, workspace_id: int, purchase_id: str) -> str:
+    """Buy the pack that follows one that has ended; what came of it, by ``credit_buying``'s words.
+
+    What cannot be bought is told once by mail and not tried again.
+    """
+    with unit_of_work(workspace_id) as session:
+        purchase = states.get(session, purchase_id)
+    wanted = Wanted(purchase.units, states.RENEWAL, renewal_of=purchase_id)
+    result = credit_buying.buy(gateways, workspace_id, wanted)
+    if result in (credit_buying.BOUGHT, credit_buying.WAITS):
+        return result
+    with unit_of_work(workspace_id) as session:
+        purchase = states.locked(session, purchase_id)
+        purchase.renews = False
+        credit_notices.about_blocked(
+            session,
+            gateways,
+            kind=states.RENEWAL,
+            units=purchase.units,
+            reason=result,
+            dedupe_key=f"credits_blocked:{purchase_id}",
+        )
+    return result

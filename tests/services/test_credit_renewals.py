@@ -1,0 +1,83 @@
+"""A pack is renewed at its end if that was chosen: once, or a mail says why it was not."""
+
+import pytest
+
+from portal.services import credit_renewals, payment_methods
+from tests.services.buying import Customer
+from tests.services.crediting import CreditBuyer
+from tests.shop import TWELVE_BY_THE_MONTH
+
+
+@pytest.fixture
+def credits(customer: Customer) -> CreditBuyer:
+    """A company with a pack."""
+    customer.buy(TWELVE_BY_THE_MONTH)
+    made = CreditBuyer(customer)
+    made.buy(600)
+    return made
+
+
+def choose(credits: CreditBuyer, *, renews: bool) -> None:
+    (purchase, *_more) = credits.purchases()
+    credit_renewals.choose(
+        credits.gateways, credits.workspace_id, credits.customer.account.user_id, purchase.id, renews=renews
+    )
+
+
+def renew(credits: CreditBuyer) -> str:
+    """The end of the pack, without the year before it."""
+    (purchase, *_more) = credits.purchases()
+    result = credit_renewals.renew(credits.gateways, credits.workspace_id, purchase.id)
+    credits.customer.settle()
+    return result
+
+
+def test_nothing_is_renewed_unless_it_was_chosen(credits: CreditBuyer) -> None:
+    assert credit_renewals.sweep(credits.gateways) == 0
+    choose(credits, renews=True)
+    choose(credits, renews=False)
+    assert [purchase.renews for purchase in credits.purchases()] == [False]
+
+
+def test_a_pack_is_not_renewed_before_it_ends(credits: CreditBuyer) -> None:
+    choose(credits, renews=True)
+
+    assert credit_renewals.sweep(credits.gateways) == 0
+    assert len(credits.purchases()) == 1
+
+
+def test_a_renewal_is_paid_from_the_default_method_and_mailed(credits: CreditBuyer) -> None:
+    choose(credits, renews=True)
+
+    credits.shop.advance(seconds=60)
+    assert renew(credits) == "bought"
+    old, new = credits.purchases()
+    assert (new.kind, new.state, new.units, new.renewal_of) == ("renewal", "granted", 600, old.id)
+    assert new.created_by is None
+    assert credits.left() == 1200
+    assert credits.customer.mails("credits_bought") == 2
+
+
+def test_a_renewal_that_is_declined_buys_nothing_and_is_told_once(credits: CreditBuyer) -> None:
+    choose(credits, renews=True)
+    decline_from_now_on(credits)
+
+    assert renew(credits) == "declined"
+    assert [purchase.renews for purchase in credits.purchases()] == [False, False]
+    assert credits.purchases()[1].state == "void"
+    assert credits.left() == 600
+    assert credits.customer.mails("credits_blocked") == 1
+    assert credits.customer.mails("payment_failed") == 0
+    assert credits.customer.access() == "active"
+
+
+def decline_from_now_on(credits: CreditBuyer) -> None:
+    """The default method is a card that is always declined when it is charged."""
+    client = credits.shop.client
+    (customer,) = client.v1.customers.list().data
+    method = client.v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": customer.id})
+    client.v1.customers.update(customer.id, {"invoice_settings": {"default_payment_method": method.id}})
+    (subscription,) = credits.shop.subscriptions()
+    client.v1.subscriptions.update(subscription.id, {"default_payment_method": method.id})
+    credits.customer.settle()
+    payment_methods.refresh(credits.gateways, customer.id)

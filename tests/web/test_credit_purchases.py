@@ -1,0 +1,134 @@
+"""The pages of a pack: its price, its payment without and with a script, its steps, and returning it."""
+
+import pytest
+
+from tests.browsing import Browser
+from tests.services.buying import Customer
+from tests.services.crediting import CreditBuyer
+from tests.shop import TWELVE_BY_THE_MONTH
+from tests.web.reading import words
+
+
+@pytest.fixture
+def credits(customer: Customer) -> CreditBuyer:
+    """A company with a subscription by the month."""
+    customer.buy(TWELVE_BY_THE_MONTH)
+    return CreditBuyer(customer)
+
+
+def test_the_page_says_what_a_pack_costs_and_offers_a_larger_one_that_costs_less(
+    buyer: Browser, credits: CreditBuyer
+) -> None:
+    page = words(buyer.get("/credits/buy?units=599"))
+
+    assert "600 resolutions cost $28.71 less than 599" in page
+    assert "$564.30" in page
+    # the list of packs, at the customer's own price
+    assert "$8,910.00" in page
+
+
+def test_without_a_subscription_the_page_says_what_comes_first(buyer: Browser) -> None:
+    assert "Choose a tier first" in words(buyer.get("/credits/buy"))
+
+
+@pytest.mark.parametrize("units", ["99", "0", "many", ""])
+def test_a_number_that_is_not_sold_is_said_at_its_field(
+    buyer: Browser, credits: CreditBuyer, units: str
+) -> None:
+    answer = buyer.submit("/credits/buy", {"units": units})
+
+    assert answer.status_code == 422
+    assert "Resolutions" in words(answer)
+
+
+def test_the_quote_says_what_is_charged_and_what_the_credits_are(
+    buyer: Browser, credits: CreditBuyer
+) -> None:
+    there = buyer.submit("/credits/buy", {"units": "1200"}).location
+    page = words(buyer.get(there))
+
+    assert "Pay $1,069.20 now" in page
+    assert "$1,188.00" in page
+    assert "10% off" in page
+    assert "You can return a pack within 14 days" in page
+
+
+def test_a_stored_method_pays_without_a_script_and_the_steps_are_shown(
+    buyer: Browser, credits: CreditBuyer
+) -> None:
+    there = buyer.submit("/credits/buy", {"units": "600"}).location
+    method = (credits.customer.subscription().default_payment_method or {})["id"]  # type: ignore[union-attr]
+    done = buyer.submit(f"{there}/confirm", {"method": method}, page="/account").location
+    credits.customer.settle()
+    page = words(buyer.get(done))
+
+    assert "600 resolutions are yours" in page
+    assert "600 of 600 left" in page
+    assert "matched to the cent" in page
+    # coming back to the price shows what became of it
+    assert buyer.get(there).location == done
+
+
+def test_a_new_card_is_the_scripts(buyer: Browser, credits: CreditBuyer) -> None:
+    there = buyer.submit("/credits/buy", {"units": "600"}).location
+    answer = buyer.submit(f"{there}/confirm", {"method": "new"}, page="/account")
+
+    assert answer.status_code == 409
+    assert "JavaScript" in words(answer)
+
+
+def test_with_a_script_the_browser_gets_the_secret_it_pays_with(buyer: Browser, credits: CreditBuyer) -> None:
+    there = buyer.submit("/credits/buy", {"units": "600"}).location
+    answer = buyer.post(
+        f"{there}/confirm", json={"method": None}, headers={"X-CSRFToken": buyer.token("/account")}
+    )
+
+    assert answer.json is not None
+    assert answer.json["collect"] == "payment"
+    assert answer.json["client_secret"].startswith("pi_")
+
+
+def test_where_the_balance_pays_all_there_is_no_payment_step(buyer: Browser, credits: CreditBuyer) -> None:
+    (customer,) = credits.shop.client.v1.customers.list().data
+    credits.shop.client.v1.customers.balance_transactions.create(
+        customer.id, {"amount": -60_000, "currency": "usd"}
+    )
+    there = buyer.submit("/credits/buy", {"units": "600"}).location
+    page = words(buyer.get(there))
+    assert "Buy now from your balance" in page
+    assert "Loading the payment form" not in page
+
+    done = buyer.submit(f"{there}/confirm", page="/account").location
+    credits.customer.settle()
+    assert "600 resolutions are yours" in words(buyer.get(done))
+
+
+def test_an_expired_price_says_so_and_leads_to_the_price_of_now(buyer: Browser, credits: CreditBuyer) -> None:
+    quote_id = credits.prepare(600)
+    credits.shop.advance(hours=25)
+    there = f"/credits/purchases/{quote_id}"
+    assert "This price no longer holds" in words(buyer.get(there))
+
+    assert buyer.submit(f"{there}/renew", page="/account").location != there
+
+
+def test_an_unused_pack_is_returned_with_one_confirmation(buyer: Browser, credits: CreditBuyer) -> None:
+    quote_id = credits.buy(600).quote_id
+    there = f"/credits/purchases/{quote_id}/refund"
+    page = words(buyer.get(there))
+    assert "To where it was paid from, in five to ten days $564.30" in page
+
+    done = buyer.submit(there).location
+    credits.customer.settle()
+    page = words(buyer.get(done))
+    assert "The pack was taken back" in page
+    assert "600 resolutions · $564.30" in page
+
+
+def test_renewal_is_off_until_it_is_chosen(buyer: Browser, credits: CreditBuyer) -> None:
+    quote_id = credits.buy(600).quote_id
+    there = f"/credits/purchases/{quote_id}"
+    assert "is not renewed" in words(buyer.get(f"{there}/done"))
+
+    buyer.submit(f"{there}/renewal", {"renews": "yes"}, page="/account")
+    assert "bought by itself" in words(buyer.get(f"{there}/done"))
