@@ -32,6 +32,18 @@ class ItemChange:
 
 
 @dataclass(frozen=True)
+class AddedItem:
+    """Something sold once, charged on the invoice of a change; no discount of the subscription touches it."""
+
+    price_id: str
+    quantity: int = 1
+
+    def as_params(self) -> dict[str, Any]:
+        """The entry of ``add_invoice_items``, or of a preview's ``invoice_items``."""
+        return {"price": self.price_id, "quantity": self.quantity, "discountable": False}
+
+
+@dataclass(frozen=True)
 class SubscriptionChange:
     """A change that takes effect now; previewed and carried out from the same value.
 
@@ -44,6 +56,7 @@ class SubscriptionChange:
     proration: str = NOW
     waits: bool = True
     metadata: Mapping[str, str] = field(default_factory=dict)
+    added: tuple[AddedItem, ...] = ()
 
 
 @dataclass(frozen=True)

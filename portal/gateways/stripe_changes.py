@@ -53,6 +53,8 @@ class StripeChanges:
             "subscription_details": details,
             **self._tax,
         }
+        if change.added:
+            params["invoice_items"] = [item.as_params() for item in change.added]
         document = reading.plain(ask(lambda: self._client.v1.invoices.create_preview(params)))
         return self._with_rates(reading.invoice(document))
 
@@ -70,7 +72,24 @@ class StripeChanges:
         }
         if change.proration_date is not None:
             params["proration_date"] = change.proration_date
+        if change.added:
+            params["add_invoice_items"] = [item.as_params() for item in change.added]
         return self._updated(change.subscription_id, params, key)
+
+    def price_once(self, product_id: str, currency: str, amount: int, *, name: str, key: str) -> str:
+        """The price of something that is sold once, tax on top; made when no price has the name yet."""
+        wanted: Any = {"lookup_keys": [name], "limit": 1}
+        known = ask(lambda: self._client.v1.prices.list(wanted)).data
+        if known:
+            return str(known[0].id)
+        params: Any = {
+            "product": product_id,
+            "currency": currency,
+            "unit_amount": amount,
+            "lookup_key": name,
+            "tax_behavior": "exclusive",
+        }
+        return str(ask(lambda: self._client.v1.prices.create(params, {"idempotency_key": key})).id)
 
     def _updated(self, subscription_id: str, params: Any, key: str) -> Subscription:
         made = ask(

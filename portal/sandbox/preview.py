@@ -25,7 +25,8 @@ from portal.sandbox.store import Document
 SUPPORTS = (
     "automatic_tax.enabled", "automatic_tax.liability.type", "currency", "customer",
     "customer_details.address", "customer_details.shipping", "customer_details.tax_exempt",
-    "customer_details.tax_ids", "discounts", "preview_mode", "subscription",
+    "customer_details.tax_ids", "discounts", "invoice_items.discountable", "invoice_items.metadata",
+    "invoice_items.price", "invoice_items.quantity", "preview_mode", "subscription",
     "subscription_details.billing_cycle_anchor.type", "subscription_details.billing_mode.type",
     "subscription_details.cancel_at", "subscription_details.cancel_at_period_end",
     "subscription_details.cancel_now", "subscription_details.pause", "subscription_details.resume_at",

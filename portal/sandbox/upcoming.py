@@ -37,6 +37,8 @@ def draft(sandbox: Sandbox, params: dict[str, Any]) -> Document:
         return _of_verb(sandbox, subscription, details)
     wanted = {name: details[name] for name in CHANGES if name in details}
     wanted |= {name: params[name] for name in ("automatic_tax", "discounts") if name in params}
+    if params.get("invoice_items"):
+        wanted["add_invoice_items"] = params["invoice_items"]
     drafts: list[Document] = []
     if wanted:
         subscription = updates.update(

@@ -27,6 +27,7 @@ from portal.services import (
     planned_changes,
     projections,
     quotes,
+    swap_purchases,
 )
 from portal.services.attempts import KEY_LIFETIME, Confirmation, PurchaseRefusedError, StillConfirmingError
 from portal.services.quotes import QuoteChangedError
@@ -110,6 +111,7 @@ def _update(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
         row.stripe_subscription_id = subscription.id
         if subscription.latest_invoice_id != (quote.terms or {}).get("latest_invoice"):
             row.stripe_invoice_id = subscription.latest_invoice_id
+            swap_purchases.billed(session, quote, str(subscription.latest_invoice_id))
         states.advance(session, row, states.COMPARE)
 
 
@@ -157,7 +159,7 @@ def _compare(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
             states.advance(session, row, states.PLAN)
         else:
             prices = catalogs.keys_of_prices(session, [line.price_id for line in invoice.lines])
-            keys = {price_id: each.key for price_id, each in prices.items()}
+            keys = change_quotes.keys(quote, prices)
             found = change_matches.differences(change_matches.quoted(quote), invoice, keys)
             matches.record(session, quote.id, invoice.id, matches.BEFORE_PAYMENT, found)
             if found and invoice.status == "open":

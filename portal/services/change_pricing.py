@@ -1,8 +1,9 @@
 """What a change costs and what it asks of Stripe: from what is held and what is wanted, without a call."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
@@ -11,13 +12,15 @@ from portal.gateways.stripe_change_words import (
     DELAYED_METHODS,
     NONE,
     NOW,
+    AddedItem,
     ItemChange,
     PhaseItem,
     SubscriptionChange,
 )
 from portal.models import CatalogPrice
+from portal.pricing.change import DEBIT
 from portal.pricing.periods import containing
-from portal.services import catalogs, usage_rates
+from portal.services import catalogs, credit_quotes, usage_rates
 from portal.services.change_errors import CatalogNotOfferedError, NothingToChangeError
 from portal.services.holdings import Holding
 from portal.services.usage_rates import NextRates
@@ -36,18 +39,50 @@ class Leaver:
 
 
 @dataclass(frozen=True)
+class SwappedPack:
+    """A pack that is bought in the same step, with its price at Stripe and the time that it counts for."""
+
+    pack: pricing.Pack
+    price_id: str
+    starts_at: int
+    expires_at: int
+
+    def line(self) -> pricing.ChangeLine:
+        """The pack as a line of the change: a whole, so that it is rounded once."""
+        pack = self.pack
+        return pricing.ChangeLine(
+            key=credit_quotes.LINE,
+            description=credit_quotes.description(pack),
+            side=DEBIT,
+            price=self.price_id,
+            quantity=1,
+            unit_amount=Decimal(pack.total),
+            interval="once",
+            amount=pack.total,
+            period_start=self.starts_at,
+            period_end=self.expires_at,
+            trace=tuple(
+                replace(each, rule="pack_price") if each.rule == "price" else each
+                for each in pack.trace
+                if each.rule != "grant"
+            ),
+        )
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What a customer wants to have instead of what it has.
 
     ``selection`` is whole: tier, seats, interval, add-ons. ``catalog`` None is the customer's own; another
     version moves there. ``all_now``: also what would wait for the renewal. ``leavers``: whom a smaller
-    number of seats takes its seat from.
+    number of seats takes its seat from. ``swapped``: the pack that is bought with what is given up.
     """
 
     selection: pricing.Selection
     catalog: str | None = None
     all_now: bool = False
     leavers: tuple[Leaver, ...] = ()
+    swapped: SwappedPack | None = None
 
 
 @dataclass(frozen=True)
@@ -120,15 +155,22 @@ def price(session: Session, held: Holding, wanted: Wanted, at: datetime, *, offe
         later_at=held.renews_at if later else None,
         rates=rates,
         at=second,
-        change=_change(held, now, second),
+        change=_with_pack(_change(held, now, second), wanted.swapped),
         recurring={
             "before": _recurring(held, [each.item for each in held.items.values()], _seconds(held.renews_at)),
             "now": _recurring(held, now.items, renewal),
             "later": _recurring(held, later.items, _seconds(held.renews_at)) if later else None,
         },
         next_charge_at=renewal,
-        update=_update(held, items, second) if items else None,
+        update=_update(held, items, second, wanted.swapped) if items else None,
     )
+
+
+def _with_pack(change: pricing.Change, swapped: SwappedPack | None) -> pricing.Change:
+    if swapped is None:
+        return change
+    line = swapped.line()
+    return pricing.Change((*change.lines, line), change.total + line.amount)
 
 
 def _plans(held: Holding, later: Target | None) -> bool:
@@ -222,7 +264,9 @@ def item_changes(
     return tuple(changes)
 
 
-def _update(held: Holding, items: tuple[ItemChange, ...], at: int) -> SubscriptionChange:
+def _update(
+    held: Holding, items: tuple[ItemChange, ...], at: int, swapped: SwappedPack | None
+) -> SubscriptionChange:
     waits = not held.trialing and held.payer not in DELAYED_METHODS
     return SubscriptionChange(
         subscription_id=held.subscription_id,
@@ -230,6 +274,7 @@ def _update(held: Holding, items: tuple[ItemChange, ...], at: int) -> Subscripti
         proration_date=None if held.trialing else at,
         proration=NONE if held.trialing else NOW,
         waits=waits,
+        added=(AddedItem(swapped.price_id),) if swapped else (),
     )
 
 

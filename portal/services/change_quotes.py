@@ -9,11 +9,11 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from portal import pricing
-from portal.gateways.stripe_change_words import ItemChange, PhaseItem, SubscriptionChange
+from portal.gateways.stripe_change_words import AddedItem, ItemChange, PhaseItem, SubscriptionChange
 from portal.gateways.stripe_words import Invoice
-from portal.models import BillingDetails, Quote
-from portal.services import change_matches, holdings, quotes
-from portal.services.change_pricing import PricedChange
+from portal.models import BillingDetails, CatalogPrice, Quote
+from portal.services import change_matches, credit_quotes, holdings, quotes
+from portal.services.change_pricing import PricedChange, SwappedPack
 from portal.services.holdings import Holding
 from portal.services.ids import new_id
 from portal.services.quotes import Change, QuoteChangedError
@@ -103,6 +103,7 @@ def _terms(priced: PricedChange) -> dict[str, object]:
         "subscription": held.subscription_id,
         "payer": held.payer,
         "trialing": held.trialing,
+        "swapped": _stored_pack(priced.wanted.swapped),
         "update": _stored_update(priced.update),
         "phase": [_stored_item(each) for each in later.phase()] if later else None,
         "rates": _stored_rates(priced.rates),
@@ -125,7 +126,28 @@ def _stored_update(update: SubscriptionChange | None) -> dict[str, object] | Non
         "proration_date": update.proration_date,
         "proration": update.proration,
         "waits": update.waits,
+        "added": [[each.price_id, each.quantity] for each in update.added],
     }
+
+
+def _stored_pack(swapped: SwappedPack | None) -> dict[str, object] | None:
+    if swapped is None:
+        return None
+    span = {"starts_at": swapped.starts_at, "expires_at": swapped.expires_at}
+    return {"pack": swapped.pack.as_dict(explain=True), "price": swapped.price_id, **span}
+
+
+def pack_of(quote: Quote) -> dict[str, Any] | None:
+    """The pack that is bought with the change, as pricing spells it; None where it is no swap."""
+    swapped: Any = (quote.terms or {}).get("swapped")
+    return swapped["pack"] if swapped else None
+
+
+def keys(quote: Quote, rows: Mapping[str, CatalogPrice]) -> dict[str, str]:
+    """Stripe's price id → line key, by the catalogue's ``rows`` and by what the change buys beside it."""
+    swapped: Any = (quote.terms or {}).get("swapped")
+    known = {price_id: row.key for price_id, row in rows.items()}
+    return known | ({str(swapped["price"]): credit_quotes.LINE} if swapped else {})
 
 
 def _stored_rates(rates: NextRates | None) -> dict[str, object] | None:
@@ -150,6 +172,7 @@ def update_of(quote: Quote, attempt_id: str | None = None) -> SubscriptionChange
         proration=stored["proration"],
         waits=stored["waits"],
         metadata=marks,
+        added=tuple(AddedItem(*each) for each in stored.get("added") or ()),
     )
 
 

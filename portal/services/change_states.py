@@ -58,7 +58,7 @@ def compare(
     quote = session.scalars(select(Quote).where(Quote.id == attempt.quote_id)).one()
     if invoice.status == "void":
         return True
-    keys = {price_id: row.key for price_id, row in prices.items()}
+    keys = change_quotes.keys(quote, prices)
     found = change_matches.differences(change_matches.quoted(quote), invoice, keys)
     if matches.record(session, quote.id, invoice.id, matches.FINAL, found) and found:
         incidents.report(

@@ -27,6 +27,7 @@ from portal.services import (
     change_pricing,
     change_quotes,
     change_states,
+    credit_quotes,
     holdings,
     incidents,
     matches,
@@ -35,6 +36,7 @@ from portal.services import (
     projections,
     quotes,
     subscriptions,
+    swap_purchases,
 )
 from portal.services.attempts import Confirmation, PurchaseRefusedError, StillConfirmingError
 from portal.services.change_errors import (
@@ -137,6 +139,7 @@ def prepare(gateways: Gateways, workspace_id: int, user_id: int | None, wanted: 
     with unit_of_work(workspace_id) as session:
         offer = change_quotes.Offer(priced, invoice, keys, billing)
         quote = change_quotes.store(session, offer, user_id=user_id, now=now)
+        swap_purchases.open_for(session, quote)
         after: dict[str, object] = {"total": quote.total, "currency": quote.currency, "digest": quote.digest}
         audit.record(session, "quote.made", user_id=user_id, after=after, quote_id=quote.id)
         return quote.id
@@ -200,6 +203,8 @@ def _previewed(
     with unit_of_work(workspace_id) as session:
         rows = catalogs.keys_of_prices(session, [line.price_id for line in invoice.lines])
     keys = {price_id: row.key for price_id, row in rows.items()}
+    if priced.wanted.swapped is not None:
+        keys[priced.wanted.swapped.price_id] = credit_quotes.LINE
     found = change_matches.differences(
         change_matches.priced(priced.change, priced.before.currency), invoice, keys
     )
@@ -299,7 +304,7 @@ def _check_with_stripe(gateways: Gateways, workspace_id: int, quote_id: str) -> 
     invoice = gateways.stripe.changes.preview(update)
     with unit_of_work(workspace_id) as session:
         rows = catalogs.keys_of_prices(session, [line.price_id for line in invoice.lines])
-    keys = {price_id: row.key for price_id, row in rows.items()}
+    keys = change_quotes.keys(quote, rows)
     found = change_matches.differences(change_matches.quoted(quote), invoice, keys)
     if found:
         # what somebody else has changed in this very moment is why, and says more
@@ -323,6 +328,7 @@ def _begin(gateways: Gateways, workspace_id: int, user_id: int | None, quote_id:
             session, quote, user_id=user_id, now=gateways.clock.now(), step=attempt_states.RELEASE
         )
         begun.stripe_subscription_id = str((quote.terms or {})["subscription"])
+        swap_purchases.begun(session, quote, user_id=user_id)
         return begun.id, True
 
 

@@ -9,7 +9,7 @@ from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.models import Attempt, CreditPurchase, Quote
-from portal.services import attempt_states, credit_grants, payment_methods
+from portal.services import attempt_states, credit_grants, payment_methods, swap_purchases
 from portal.services import credit_purchase_states as states
 
 log = structlog.get_logger()
@@ -21,7 +21,7 @@ LEFT_BEHIND_AFTER = timedelta(minutes=5)
 
 def sweep(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTER) -> int:
     """Make the grants that are owed, and end what was quoted and is over; how many were looked at."""
-    looked_at = credit_grants.sweep(gateways)
+    looked_at = credit_grants.sweep(gateways) + swap_purchases.sweep(gateways)
     with unit_of_work(system=True) as session:
         due = session.execute(_over(gateways, left_behind_after)).all()
     for workspace_id, purchase_id in due:

@@ -209,6 +209,15 @@ def _sentence(step: _Step, key: str, interval: str, currency: str) -> str:
             return _product(inputs["quantity"], key, each, result)
         case "graduated" | "volume":
             return _band(step, key, currency)
+        case "pack_price":
+            each = rate(inputs["unit_amount"], currency)
+            return _product(inputs["units"], "resolution", each, result)
+        case "pack_percent":
+            return gettext(
+                "%(percent)s off for a pack of this size: −%(amount)s",
+                percent=percent(inputs["percent_off"]),
+                amount=result,
+            )
         case "included":
             return gettext(
                 "%(units)s are included, %(amount)s",
