@@ -29,6 +29,7 @@ from portal.services import (
     credit_purchase_states,
     incidents,
     invoices,
+    late_debits,
     matches,
     notices,
     payment_actions,
@@ -343,6 +344,7 @@ def _follow_changes(
     seats.follow(session, leavers=change_states.leavers(session))
     change_states.follow(session, gateways, subscription)
     plan_effects.follow(session, gateways, stored, paid_by=paid_by)
+    late_debits.keep_chosen(session, stored, paid_by=paid_by)
 
 
 def _details(session: Session) -> BillingDetails:
