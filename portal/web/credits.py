@@ -1,11 +1,24 @@
-"""/credits: annual credits, with the advisor."""
+"""/credits: the balance of annual credits, its history, and the advisor."""
 
-from flask import Blueprint, render_template
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request, stream_with_context
+from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.web import credit_advice, current_user_id, current_workspace_id, workspace_required
+from portal.services import credit_outlook, credits, spreadsheets
+from portal.web import credit_advice, current_user_id, current_workspace_id, gateways, workspace_required
+from portal.web.credit_charts import chart
+from portal.web.credit_words import ENTRY_NAMES, STATES
+from portal.web.invoice_csv import MARK
+from portal.web.usage_address import period_text
 
 blueprint = Blueprint("credits", __name__, url_prefix="/credits")
+
+SHOWN_ENTRIES = 25
+BIGGEST_ID = 2**63 - 1
+COLUMNS = ("id", "lot", "what", "units", "month_from", "at", "booked_at", "source")
 
 
 @blueprint.get("")
@@ -13,4 +26,65 @@ blueprint = Blueprint("credits", __name__, url_prefix="/credits")
 def show() -> str:
     """The page; ``?units=600`` chooses how many units the advisor prices."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
-        return render_template("credits/page.html", **credit_advice.context(session))
+        return render_template("credits/page.html", **_held(session), **credit_advice.context(session))
+
+
+def _held(session: Session) -> dict[str, Any]:
+    balance = credits.read(session, gateways().clock.now())
+    outlook = credit_outlook.read(session, balance)
+    return {
+        "balance": balance,
+        "outlook": outlook,
+        "chart": chart(outlook.months) if outlook and outlook.months else None,
+        "states": STATES,
+        **_entries(session),
+    }
+
+
+def _entries(session: Session, before: int | None = None) -> dict[str, Any]:
+    found = credits.entries(session, limit=SHOWN_ENTRIES + 1, before=before)
+    shown = found[:SHOWN_ENTRIES]
+    return {
+        "entries": shown,
+        "older": shown[-1].id if len(found) > len(shown) else None,
+        "names": ENTRY_NAMES,
+        "period_text": period_text,
+    }
+
+
+@blueprint.get("/history")
+@workspace_required()
+def history() -> str:
+    """Every entry of the ledger, the newest first; ``?before=`` goes on after a page."""
+    before = min(request.args.get("before", BIGGEST_ID, type=int), BIGGEST_ID)
+    with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+        return render_template("credits/history.html", **_entries(session, max(before, 0)))
+
+
+@blueprint.get("/entries.csv")
+@workspace_required()
+def entry_file() -> Response:
+    """Every entry as a file; the units of a lot sum to what is left of it."""
+    rows = stream_with_context(_rows(current_workspace_id()))
+    response = Response(rows, content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = 'attachment; filename="credits.csv"'
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _rows(workspace_id: int) -> Iterator[str]:
+    yield MARK + spreadsheets.lines([COLUMNS])
+    for page in credits.every_entry(workspace_id):
+        yield spreadsheets.lines(
+            [
+                row.id,
+                row.lot_id,
+                row.kind,
+                row.quantity,
+                row.period_start.isoformat() if row.period_start else None,
+                row.at.isoformat(),
+                row.created_at.isoformat(),
+                row.source,
+            ]
+            for row in page
+        )

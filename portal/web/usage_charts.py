@@ -51,7 +51,7 @@ def chart(found: Metered, period: Period, now: datetime) -> Chart:
         Column(day, number % every == 0, found.days.get(day), paces.get(day))
         for number, day in enumerate(days)
     ]
-    top = _nice(highest)
+    top = scale_end(highest)
     return Chart(columns, (top, top // 2, 0), back, COLUMN * len(days), _paths(columns, top, back))
 
 
@@ -61,7 +61,7 @@ def _up(count: Count) -> int:
     return became or max(count.quantity, 0)
 
 
-def _nice(highest: int) -> int:
+def scale_end(highest: int) -> int:
     """The end of the scale: even, a round number, and no less than the highest bar."""
     power = 1
     while 100 * power < highest:
@@ -73,31 +73,32 @@ def _nice(highest: int) -> int:
 def _paths(columns: Sequence[Column], top: int, back: int) -> dict[str, str]:
     parts: dict[str, list[str]] = {"confirmed": [], "assumed": [], "back": [], "ahead": [], "reach": []}
     for number, column in enumerate(columns):
-        x = _text(2 * number * COLUMN + COLUMN - BAR, 2)
+        x = coordinate(2 * number * COLUMN + COLUMN - BAR, 2)
         if column.count is not None:
             lower = _up(column.count) - column.count.assumed
-            parts["confirmed"].append(_bar(x, 0, lower, top))
-            parts["assumed"].append(_bar(x, lower, column.count.assumed, top))
+            parts["confirmed"].append(bar(x, 0, lower, top))
+            parts["assumed"].append(bar(x, lower, column.count.assumed, top))
             parts["back"].append(_hanging(x, column.count.reversed, back))
         if column.expected is not None:
             low, middle, high = column.expected
-            parts["ahead"].append(_bar(x, 0, middle, top))
-            parts["reach"].append(_bar(x, low, high - low, top))
+            parts["ahead"].append(bar(x, 0, middle, top))
+            parts["reach"].append(bar(x, low, high - low, top))
     return {kind: "".join(bars) for kind, bars in parts.items()}
 
 
-def _bar(x: str, start: int, units: int, top: int) -> str:
+def bar(x: str, start: int, units: int, top: int) -> str:
     """A part of a bar that stands on ``start`` units; nothing for none."""
     if units <= 0:
         return ""
-    return f"M{x} {_text(HEIGHT * (top - start - units), top)}h{BAR}v{_text(HEIGHT * units, top)}h-{BAR}z"
+    upper, tall = coordinate(HEIGHT * (top - start - units), top), coordinate(HEIGHT * units, top)
+    return f"M{x} {upper}h{BAR}v{tall}h-{BAR}z"
 
 
 def _hanging(x: str, units: int, most: int) -> str:
-    return f"M{x} 0h{BAR}v{_text(HEIGHT * units, most)}h-{BAR}z" if units > 0 else ""
+    return f"M{x} 0h{BAR}v{coordinate(HEIGHT * units, most)}h-{BAR}z" if units > 0 else ""
 
 
-def _text(numerator: int, denominator: int) -> str:
+def coordinate(numerator: int, denominator: int) -> str:
     """A quotient to two places, without zeros at its end."""
     whole, hundredths = divmod((200 * numerator + denominator) // (2 * denominator), 100)
     return f"{whole}.{hundredths:02d}".rstrip("0").rstrip(".")

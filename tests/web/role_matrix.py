@@ -145,6 +145,8 @@ POST  /confirm                                               security.send_confi
 GET   /confirm/<token>                                       security.confirm_email         guest    own
 POST  /confirm/<token>                                       security.confirm_email         guest    own
 GET   /credits                                               credits.show                   member   own
+GET   /credits/entries.csv                                    credits.entry_file             member   own
+GET   /credits/history                                        credits.history                member   own
 GET   /credits/price                                         credit_advice.price            member   own
 GET   /credits/buy                                           credit_purchases.form          billing  own
 POST  /credits/buy                                           credit_purchases.prepare       billing  own

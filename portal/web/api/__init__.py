@@ -14,14 +14,14 @@ from werkzeug.wrappers import Response
 from portal.config import Settings
 from portal.gateways import Gateways
 from portal.web import request_log
-from portal.web.api import events, keys, openapi, problems, quotes, reservations, resolutions, usage
+from portal.web.api import credits, events, keys, openapi, problems, quotes, reservations, resolutions, usage
 from portal.web.security import Seal
 
 PATH = "/v1"
 MOST_BYTES = 1024 * 1024
 
 # in the order in which the document tells of them
-BLUEPRINTS = (events, usage, reservations, resolutions, quotes, openapi)
+BLUEPRINTS = (events, usage, credits, reservations, resolutions, quotes, openapi)
 
 
 def create_api(gateways: Gateways, settings: Settings, hosts: list[str]) -> Flask:

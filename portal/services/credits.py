@@ -1,0 +1,174 @@
+"""Annual credits as they are held now, read from our own ledger: each lot, and every entry."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.models import CreditEntry, CreditLot, CreditPurchase, UsagePeriod
+from portal.pricing.money import round_half_up
+from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED, RETURNED
+from portal.services.usage_periods import OPEN
+
+FILE_PAGE = 1000
+USABLE, USED_UP, ENDED = "usable", "used_up", "ended"
+
+
+@dataclass(frozen=True)
+class Held:
+    """One lot; its units are ``billed`` + ``open`` + ``lapsed`` + ``returned`` + ``left``, always.
+
+    ``billed`` were used in months whose invoices are final, ``open`` in months that are not billed yet.
+    Amounts are minor units of ``currency``; ``paid`` is the price of the pack before tax.
+    """
+
+    lot: CreditLot
+    kind: str
+    paid: int
+    currency: str
+    invoice_id: str | None
+    billed: int
+    open: int
+    lapsed: int
+    returned: int
+    left: int
+
+    @property
+    def used(self) -> int:
+        """All that it has covered."""
+        return self.billed + self.open
+
+    @property
+    def worth(self) -> int:
+        """What the units that are left would cost if they were paid by use."""
+        numerator, denominator = self.lot.unit_amount.as_integer_ratio()
+        return round_half_up(self.left * numerator, denominator)
+
+    @property
+    def at_stake(self) -> int:
+        """What was paid for the units that are left."""
+        return round_half_up(self.paid * self.left, self.lot.units)
+
+    @property
+    def state(self) -> str:
+        """Whether it pays for what is used now."""
+        if self.left:
+            return USABLE
+        return ENDED if self.lapsed or self.returned else USED_UP
+
+
+@dataclass(frozen=True)
+class Balance:
+    """All lots of a workspace ``now``, the one that is drawn first standing first, ended ones last."""
+
+    lots: Sequence[Held]
+    now: datetime
+
+    @property
+    def usable(self) -> list[Held]:
+        """Lots with something left."""
+        return [each for each in self.lots if each.left]
+
+    @property
+    def left(self) -> int:
+        """The units that are left."""
+        return sum(each.left for each in self.lots)
+
+    @property
+    def worth(self) -> int:
+        """What they would cost if they were paid by use, in minor units."""
+        return sum(each.worth for each in self.lots)
+
+    @property
+    def currency(self) -> str | None:
+        """Of the packs; a customer has one."""
+        return self.lots[0].currency if self.lots else None
+
+
+def read(session: Session, now: datetime) -> Balance:
+    """The entered workspace's credits; what is left of a lot whose time is over counts as lapsed at once."""
+    sums = _sums(session)
+    rows = session.execute(
+        select(CreditLot, CreditPurchase)
+        .join(CreditPurchase, CreditPurchase.id == CreditLot.purchase_id)
+        .order_by(CreditLot.expires_at, CreditLot.starts_at, CreditLot.id)
+    )
+    held = [_held(lot, purchase, sums.get(lot.id, {}), now) for lot, purchase in rows]
+    return Balance(sorted(held, key=lambda each: each.state != USABLE), now)
+
+
+def _sums(session: Session) -> dict[str, dict[str, int]]:
+    """Of each lot: kind → sum of its entries; ``open`` is what unbilled months have of it."""
+    months = select(UsagePeriod.starts_at).where(UsagePeriod.state == OPEN)
+    unbilled = CreditEntry.kind.in_((DRAWN, GIVEN_BACK)) & CreditEntry.period_start.in_(months)
+    kind = case((unbilled, OPEN), else_=CreditEntry.kind)
+    found: dict[str, dict[str, int]] = {}
+    statement = select(CreditEntry.lot_id, kind, func.sum(CreditEntry.quantity))
+    for lot_id, name, total in session.execute(statement.group_by(CreditEntry.lot_id, kind)):
+        found.setdefault(lot_id, {})[name] = int(total)
+    return found
+
+
+def _held(lot: CreditLot, purchase: CreditPurchase, sums: dict[str, int], now: datetime) -> Held:
+    left = sum(sums.values())
+    over = left if lot.expires_at <= now else 0
+    return Held(
+        lot=lot,
+        kind=purchase.kind,
+        paid=purchase.amount,
+        currency=purchase.currency,
+        invoice_id=purchase.stripe_invoice_id,
+        billed=-(sums.get(DRAWN, 0) + sums.get(GIVEN_BACK, 0)),
+        open=-sums.get(OPEN, 0),
+        lapsed=-sums.get(LAPSED, 0) + over,
+        returned=-sums.get(RETURNED, 0),
+        left=left - over,
+    )
+
+
+def entries(session: Session, *, limit: int, before: int | None = None) -> Sequence[CreditEntry]:
+    """Entries of all lots, the newest first; ``before``: those that are older than the entry of that id."""
+    statement = select(CreditEntry).order_by(CreditEntry.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(CreditEntry.id < before)
+    return session.scalars(statement).all()
+
+
+def every_entry(workspace_id: int, *, size: int = FILE_PAGE) -> Iterator[Sequence[CreditEntry]]:
+    """All entries, the oldest first, a page at a time; each page in a transaction of its own."""
+    last = 0
+    while True:
+        with unit_of_work(workspace_id) as session:
+            statement = select(CreditEntry).where(CreditEntry.id > last)
+            page = session.scalars(statement.order_by(CreditEntry.id).limit(size)).all()
+        if page:
+            yield page
+        if len(page) < size:
+            return
+        last = page[-1].id
+
+
+def covering(session: Session, period_start: datetime) -> dict[str, int]:
+    """How many units of a month each lot covers, in the order in which they are drawn."""
+    units = -func.sum(CreditEntry.quantity)
+    rows = session.execute(
+        select(CreditLot.id, units)
+        .join(CreditEntry, CreditEntry.lot_id == CreditLot.id)
+        .where(CreditEntry.period_start == period_start, CreditEntry.kind.in_((DRAWN, GIVEN_BACK)))
+        .group_by(CreditLot.id, CreditLot.expires_at, CreditLot.starts_at)
+        .having(units != 0)
+        .order_by(CreditLot.expires_at, CreditLot.starts_at, CreditLot.id)
+    )
+    return {lot_id: int(total) for lot_id, total in rows}
+
+
+def left_at(session: Session, moments: Sequence[datetime]) -> list[int]:
+    """What was left at the end of each month that ended at one of ``moments``."""
+    of_month = CreditEntry.kind.in_((DRAWN, GIVEN_BACK))
+    at = case((of_month, CreditEntry.period_start), else_=CreditEntry.at)
+    sums = select(at, func.sum(CreditEntry.quantity)).group_by(at)
+    known = [(moment, int(total)) for moment, total in session.execute(sums)]
+    return [sum(total for at, total in known if at < moment) for moment in moments]

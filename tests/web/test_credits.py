@@ -1,0 +1,86 @@
+"""The page of annual credits: what is left, of which pack, and its history."""
+
+import pytest
+
+from tests.browsing import Browser
+from tests.services.buying import Customer
+from tests.services.lots import buy
+from tests.services.using import Workspace
+from tests.shop import TWELVE_BY_THE_MONTH
+from tests.web.reading import words
+
+PAGE = "/credits"
+
+
+@pytest.fixture
+def acme(customer: Customer) -> Workspace:
+    """A company that bought twelve seats by the month an hour ago."""
+    customer.buy(TWELVE_BY_THE_MONTH)
+    customer.shop.advance(hours=1)
+    return Workspace(customer.gateways, customer.workspace_id)
+
+
+def test_without_packs_only_the_advisor_is_there(buyer: Browser, acme: Workspace) -> None:
+    page = words(buyer.get(PAGE))
+
+    assert "What a pack costs" in page
+    assert "Your packs" not in page
+    assert "History" not in page
+
+
+def test_the_balance_stands_on_top_with_each_pack(buyer: Browser, acme: Workspace) -> None:
+    lot = buy(acme, 100)
+    acme.resolve()
+    page = words(buyer.get(PAGE))
+
+    # 99 × $0.99
+    assert "99 resolutions left, worth $98.01" in page
+    assert f"{lot} In use $99.00 before tax" in page
+    assert "100 0 1 0 0 99 $98.01" in page
+    assert page.index("Your packs") < page.index("What a pack costs")
+    assert page.index("What a pack costs") < page.rindex("History")
+
+
+def test_a_pack_that_is_used_up_says_what_follows(buyer: Browser, acme: Workspace) -> None:
+    buy(acme, 1)
+    acme.resolve()
+    page = words(buyer.get(PAGE))
+
+    assert "Nothing left of your credits" in page
+    assert "What is used now is paid as you go, with the next invoice." in page
+    assert "Used up" in page
+
+
+def test_the_chart_says_its_numbers_as_a_table_too(buyer: Browser, acme: Workspace) -> None:
+    buy(acme, 1000)
+    for _number in range(10):
+        acme.resolve()
+    page = words(buyer.get(PAGE))
+
+    assert "Left at the end of each month" in page
+    assert "990 resolutions left" in page
+    assert "Used up about" in page
+    assert "990 now" in page
+
+
+def test_the_history_goes_on_a_page_at_a_time(buyer: Browser, acme: Workspace) -> None:
+    buy(acme, 100)
+    for _number in range(25):
+        acme.resolve()
+    first = buyer.get(PAGE)
+    address = first.text.split('href="/credits/history?before=')[1].split('"')[0]
+    rest = words(buyer.get(f"/credits/history?before={address}"))
+
+    assert "Bought" in rest
+    assert "Older entries" not in rest
+    assert buyer.get("/credits/history?before=nonsense").status_code == 200
+    assert "No entries" in words(buyer.get("/credits/history?before=0"))
+
+
+def test_the_file_has_every_entry_and_sums_to_what_is_left(buyer: Browser, acme: Workspace) -> None:
+    lot = buy(acme, 100)
+    acme.resolve()
+    header, *rows = buyer.get("/credits/entries.csv").text.removeprefix("\ufeff").split()
+
+    assert header == "id,lot,what,units,month_from,at,booked_at,source"
+    assert [row.split(",")[1:4] for row in rows] == [[lot, "bought", "100"], [lot, "drawn", "-1"]]
