@@ -30,6 +30,7 @@ from portal.services import (
     credit_purchase_sweeping,
     credit_refunds,
     credit_renewals,
+    credit_top_ups,
     deletion,
     housekeeping,
     inbox,
@@ -217,6 +218,12 @@ def sweep_credit_purchases(context: JobContext, timestamp: int) -> None:
 @queue.task(name="credits.renew", pass_context=True, queueing_lock="credits.renew")
 def renew_credits(context: JobContext, timestamp: int) -> None:
     credit_renewals.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="* * * * * */20")
+@queue.task(name="credits.top_up", pass_context=True, queueing_lock="credits.top_up")
+def top_credits_up(context: JobContext, timestamp: int) -> None:
+    credit_top_ups.sweep(gateways_of(context))
 
 
 @queue.task(name=credit_refunds.RESUME, pass_context=True, retry=RETRY)

@@ -1,5 +1,7 @@
 """The form of /credits/buy: how many units."""
 
+from typing import Any
+
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 
@@ -14,6 +16,10 @@ class UnitsForm(FlaskForm):
     """How many resolutions to buy for a year."""
 
     units = CountField(_("Resolutions"), minimum=LEAST, maximum=MAX_QUANTITY, default=FIRST)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.units.flags.required = True
 
 
 def units_form(asked: str | None) -> UnitsForm:

@@ -148,6 +148,8 @@ GET   /credits                                               credits.show       
 GET   /credits/entries.csv                                    credits.entry_file             member   own
 GET   /credits/history                                        credits.history                member   own
 GET   /credits/price                                         credit_advice.price            member   own
+GET   /credits/automatic                                     credit_top_ups.page            billing  own
+POST  /credits/automatic                                     credit_top_ups.change          billing  own
 GET   /credits/buy                                           credit_purchases.form          billing  own
 POST  /credits/buy                                           credit_purchases.prepare       billing  own
 GET   /credits/purchases/<quote:quote_id>                    credit_purchases.quote         billing  nothing

@@ -1,0 +1,218 @@
+"""Buying a pack by itself when the balance is low: off unless it was chosen, and limited each month.
+
+After each pack there is a pause, also after one that could not be bought; every one is mailed.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from portal import pricing
+from portal.db import unit_of_work
+from portal.errors import N_, PortalError
+from portal.gateways import Gateways
+from portal.models import CreditEntry, CreditLot, CreditPurchase, CreditTopUp, Quote, UsagePeriod
+from portal.services import audit, credit_buying, credit_notices, credit_purchases
+from portal.services import credit_purchase_states as states
+from portal.services.credit_purchases import Wanted
+
+log = structlog.get_logger()
+
+BATCH = 100
+LEAST = 100
+MOST_UNITS = 10_000_000
+MOST_TIMES = 100
+MOST_AMOUNT = 10**11
+LONGEST_PAUSE = 24 * 31
+
+
+class TopUpError(PortalError):
+    """Some of it cannot be so; ``param`` names the field."""
+
+    code = "top_up"
+    status = 422
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is bought by itself: ``units`` once fewer than ``below`` are left, within the limits of a month.
+
+    ``most_amount`` in minor units with tax; ``pause_hours`` after each.
+    """
+
+    enabled: bool = False
+    below: int = 100
+    units: int = 600
+    most_times: int = 1
+    most_amount: int = 100_000
+    pause_hours: int = 24
+
+
+@dataclass(frozen=True)
+class Bought:
+    """What was bought by itself in the present month: how often, and for how much with tax (minor units)."""
+
+    times: int
+    amount: int
+
+
+def current(session: Session) -> CreditTopUp | None:
+    """What the entered workspace has chosen, if it ever did."""
+    return session.scalars(select(CreditTopUp)).first()
+
+
+def choose(gateways: Gateways, workspace_id: int, user_id: int | None, choice: Choice) -> None:
+    """Keep the choice; it counts at once. Raises TopUpError, and what ``buyer`` raises when turned on."""
+    check(choice)
+    with unit_of_work(workspace_id) as session:
+        if choice.enabled:
+            _see_that_it_is_sold(session, choice)
+        row = current(session)
+        before = _facts(row) if row else None
+        if row is None:
+            row = CreditTopUp()
+            session.add(row)
+        for name, value in vars(choice).items():
+            setattr(row, name, value)
+        row.updated_by, row.updated_at = user_id, gateways.clock.now()
+        # another choice is tried at once
+        row.paused_until = row.blocked = None
+        session.flush()
+        audit.record(session, "credit_top_up.chosen", user_id=user_id, before=before, after=_facts(row))
+
+
+def check(choice: Choice) -> None:
+    """Whether the choice makes sense. Raises TopUpError."""
+    ranges = {
+        "below": (0, MOST_UNITS),
+        "units": (LEAST, MOST_UNITS),
+        "most_times": (1, MOST_TIMES),
+        "most_amount": (1, MOST_AMOUNT),
+        "pause_hours": (1, LONGEST_PAUSE),
+    }
+    for name, (least, most) in ranges.items():
+        if not least <= getattr(choice, name) <= most:
+            raise TopUpError(N_("This number is too small or too large."), param=name)
+
+
+def _see_that_it_is_sold(session: Session, choice: Choice) -> None:
+    try:
+        pack = credit_purchases.buyer(session).offer(choice.units).pack
+    except pricing.PricingError as error:
+        raise TopUpError(N_("So many units are not sold. Choose another number."), param="units") from error
+    if pack.total > choice.most_amount:
+        raise TopUpError(
+            N_("One pack of this size costs more than you allow in a month."), param="most_amount"
+        )
+
+
+def _facts(row: CreditTopUp) -> dict[str, object]:
+    names = ("enabled", "below", "units", "most_times", "most_amount", "pause_hours")
+    return {name: getattr(row, name) for name in names}
+
+
+def left(session: Session, now: datetime) -> int:
+    """How many units the workspace has left that still count."""
+    total = (
+        select(func.coalesce(func.sum(CreditEntry.quantity), 0))
+        .join(
+            CreditLot,
+            (CreditLot.workspace_id == CreditEntry.workspace_id) & (CreditLot.id == CreditEntry.lot_id),
+        )
+        .where(CreditLot.expires_at > now)
+    )
+    return int(session.scalar(total) or 0)
+
+
+def this_month(session: Session, now: datetime) -> Bought:
+    """What was bought by itself since the open month of usage began, or is just being paid."""
+    start = select(func.max(UsagePeriod.starts_at)).where(UsagePeriod.starts_at <= now)
+    since = session.scalar(start) or now - timedelta(days=31)
+    row = session.execute(
+        select(func.count(), func.coalesce(func.sum(Quote.total), 0))
+        .select_from(CreditPurchase)
+        .join(
+            Quote,
+            (Quote.workspace_id == CreditPurchase.workspace_id) & (Quote.id == CreditPurchase.quote_id),
+        )
+        .where(
+            CreditPurchase.kind == states.TOP_UP,
+            CreditPurchase.state != states.VOID,
+            Quote.confirmed_at >= since,
+        )
+    ).one()
+    return Bought(int(row[0]), int(row[1]))
+
+
+def sweep(gateways: Gateways) -> int:
+    """Look at every workspace that lets packs be bought and is not pausing; how many were looked at."""
+    now = gateways.clock.now()
+    with unit_of_work(system=True) as session:
+        due = session.scalars(
+            select(CreditTopUp.workspace_id)
+            .where(
+                CreditTopUp.enabled,
+                or_(CreditTopUp.paused_until.is_(None), CreditTopUp.paused_until <= now),
+            )
+            .order_by(func.random())
+            .limit(BATCH)
+        ).all()
+    for workspace_id in due:
+        try:
+            top_up(gateways, workspace_id)
+        except PortalError as error:
+            log.warning("top_up_waits", workspace=workspace_id, reason=str(error))
+    return len(due)
+
+
+def top_up(gateways: Gateways, workspace_id: int) -> str | None:
+    """Buy a pack if fewer units are left than was chosen; what came of it, None where nothing was due.
+
+    The pause is committed before anything is bought, so that a crash buys nothing twice.
+    """
+    now = gateways.clock.now()
+    with unit_of_work(workspace_id) as session:
+        row = session.scalars(select(CreditTopUp).with_for_update()).first()
+        if row is None or not row.enabled or (row.paused_until is not None and row.paused_until > now):
+            return None
+        if left(session, now) >= row.below:
+            return None
+        row.paused_until = now + timedelta(hours=row.pause_hours)
+        bought, units, most_times = this_month(session, now), row.units, row.most_times
+        rest = row.most_amount - bought.amount
+    if bought.times >= most_times:
+        result = credit_buying.TIMES
+    else:
+        result = credit_buying.buy(gateways, workspace_id, Wanted(units, states.TOP_UP), most=rest)
+    _note(gateways, workspace_id, result)
+    return result
+
+
+def _note(gateways: Gateways, workspace_id: int, result: str) -> None:
+    """Keep what came of it; that nothing was bought is mailed, once a pause."""
+    now = gateways.clock.now()
+    with unit_of_work(workspace_id) as session:
+        row = session.scalars(select(CreditTopUp).with_for_update()).one()
+        if result == credit_buying.WAITS:
+            row.paused_until = None
+            return
+        if result == credit_buying.BOUGHT:
+            row.blocked = None
+            return
+        known, row.blocked = row.blocked, result
+        # the limits of a month are told once a month, everything else each time that it is tried
+        monthly = result in (credit_buying.TIMES, credit_buying.AMOUNT)
+        stamp = f"{now:%Y-%m}" if monthly else f"{int(now.timestamp())}"
+        if known != result or not monthly:
+            audit.record(session, "credit_top_up.blocked", after={"units": row.units, "reason": result})
+        credit_notices.about_blocked(
+            session,
+            gateways,
+            kind=states.TOP_UP,
+            units=row.units,
+            reason=result,
+            dedupe_key=f"credits_blocked:{workspace_id}:{result}:{stamp}",
+        )

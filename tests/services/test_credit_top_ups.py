@@ -1,0 +1,108 @@
+"""A pack is bought by itself when the balance is low: only where it was chosen, and within its limits."""
+
+from dataclasses import replace
+
+import pytest
+
+from portal.services import credit_top_ups
+from portal.services.credit_top_ups import Choice, TopUpError
+from tests.services.buying import Customer
+from tests.services.crediting import CreditBuyer
+from tests.services.test_credit_renewals import decline_from_now_on
+from tests.shop import TWELVE_BY_THE_MONTH
+
+# 600 for $564.30 once fewer than 700 are left, at most twice a month and for at most $2,000.00
+CHOICE = Choice(enabled=True, below=700, units=600, most_times=2, most_amount=200_000, pause_hours=24)
+
+
+@pytest.fixture
+def credits(customer: Customer) -> CreditBuyer:
+    """A company with a subscription by the month."""
+    customer.buy(TWELVE_BY_THE_MONTH)
+    return CreditBuyer(customer)
+
+
+def choose(credits: CreditBuyer, choice: Choice = CHOICE) -> None:
+    credit_top_ups.choose(credits.gateways, credits.workspace_id, credits.customer.account.user_id, choice)
+
+
+def look(credits: CreditBuyer) -> str | None:
+    """The sweeper's turn, and what follows from it."""
+    result = credit_top_ups.top_up(credits.gateways, credits.workspace_id)
+    credits.customer.settle()
+    return result
+
+
+def test_nothing_is_bought_unless_it_was_chosen(credits: CreditBuyer) -> None:
+    assert credit_top_ups.sweep(credits.gateways) == 0
+    choose(credits, replace(CHOICE, enabled=False))
+    assert credit_top_ups.sweep(credits.gateways) == 0
+    assert credits.purchases() == []
+
+
+def test_a_low_balance_buys_one_pack_which_is_mailed_and_pauses(credits: CreditBuyer) -> None:
+    choose(credits)
+
+    assert look(credits) == "bought"
+    assert credits.left() == 600
+    assert [(each.kind, each.state) for each in credits.purchases()] == [("top_up", "granted")]
+    assert credits.customer.mails("credits_bought") == 1
+    # still below 700, and the pause is not over
+    assert look(credits) is None
+    credits.shop.advance(hours=25)
+    assert look(credits) == "bought"
+    assert credits.left() == 1200
+    credits.shop.advance(hours=25)
+    # enough is left now
+    assert look(credits) is None
+
+
+def test_no_more_packs_are_bought_in_a_month_than_allowed_and_that_is_mailed_once(
+    credits: CreditBuyer,
+) -> None:
+    choose(credits, replace(CHOICE, below=5_000, most_times=1))
+    look(credits)
+    for _ in range(2):
+        credits.shop.advance(hours=25)
+        assert look(credits) == "times"
+
+    assert len(credits.purchases()) == 1
+    assert credits.customer.mails("credits_blocked") == 1
+
+
+def test_no_more_is_spent_in_a_month_than_allowed(credits: CreditBuyer) -> None:
+    choose(credits, replace(CHOICE, below=5_000, most_times=9, most_amount=100_000))
+    look(credits)
+    credits.shop.advance(hours=25)
+
+    # two packs would cost $1,128.60
+    assert look(credits) == "amount"
+    assert credits.left() == 600
+    assert credits.customer.mails("credits_blocked") == 1
+
+
+def test_a_declined_card_buys_nothing_owes_nothing_and_is_mailed(credits: CreditBuyer) -> None:
+    choose(credits)
+    decline_from_now_on(credits)
+
+    assert look(credits) == "declined"
+    assert (credits.left(), [each.state for each in credits.purchases()]) == (0, ["void"])
+    assert credits.customer.mails("credits_blocked") == 1
+    assert credits.customer.access() == "active"
+
+
+def test_a_pack_that_a_month_does_not_allow_is_not_chosen(credits: CreditBuyer) -> None:
+    with pytest.raises(TopUpError) as raised:
+        choose(credits, replace(CHOICE, most_amount=50_000))
+
+    assert raised.value.param == "most_amount"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("units", 99), ("most_times", 0), ("pause_hours", 0), ("below", -1)]
+)
+def test_what_makes_no_sense_is_not_kept(credits: CreditBuyer, name: str, value: int) -> None:
+    with pytest.raises(TopUpError) as raised:
+        choose(credits, replace(CHOICE, **{name: value}))
+
+    assert raised.value.param == name
