@@ -82,6 +82,7 @@ def context(session: Session) -> dict[str, Any]:
         "because": because(advised) if advised else None,
         "expectation": expectation_words(advised) if advised else [],
         "reasons": reasons(found.offer) if found.offer else [],
+        "may_swap": may(BUYER),
         "better": better(found.offer) if found.offer else None,
         "buy": _buy_address(found.offer) if found.offer and may(BUYER) else None,
     }

@@ -40,7 +40,12 @@ GUEST_ENTRIES = (("pricing.page", _("Pricing")),)
 
 
 # pages that belong to an entry and are a blueprint of their own
-PART_OF = {"usage_limits": "usage", "replay": "usage"}
+PART_OF = {
+    "usage_limits": "usage",
+    "replay": "usage",
+    "credit_purchases": "credits",
+    "swaps": "credits",
+}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from portal import pricing
 from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.services import changes
-from portal.services.changes import Wanted
+from portal.services.changes import Holding, Wanted
 from portal.services.leavers import Affected
 from portal.services.quotes import QuoteChangedError, QuoteExpiredError
 from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
@@ -18,8 +18,8 @@ from portal.web.limits import limit_quotes
 from portal.web.pricing import offered_catalog
 from portal.web.subscription_done import ASK_STRIPE_AFTER, done_page, outcome, standing_of
 from portal.web.subscription_pages import Facts, facts, form_page, way_back
-from portal.web.subscription_quote import quote_page, rebased
-from portal.web.subscription_quote_words import terms_of
+from portal.web.subscription_quote import change_url, quote_page, rebased
+from portal.web.subscription_quote_words import Terms, terms_of
 
 blueprint = Blueprint("subscription", __name__, url_prefix="/billing/subscription")
 
@@ -144,18 +144,25 @@ def quote(quote_id: str) -> Response | str:
 @workspace_required(BUYER)
 def renew(quote_id: str) -> Response:
     """The price of now for what this quote was about; what others changed meanwhile stays."""
-    terms = terms_of(changes.state(gateways(), current_workspace_id(), quote_id).quote)
+    old = changes.state(gateways(), current_workspace_id(), quote_id).quote
+    terms = terms_of(old)
+    if terms.swapped is not None:
+        # what seats are worth has changed with the time: it is looked at again before it is quoted
+        return redirect(change_url(old, terms), code=303)
     with unit_of_work(current_workspace_id()) as session:
         holding = changes.holding(session)
     if holding is None:
         return _nothing_bought()
-    wanted = Wanted(
+    return _requoted(_again(terms, holding))
+
+
+def _again(terms: Terms, holding: Holding) -> Wanted:
+    return Wanted(
         rebased(terms, holding.wanted),
         catalog=terms.now.catalog.version if terms.moves else None,
         all_now=terms.all_now,
         leavers=tuple(changes.Leaver(int(each["member_id"]), str(each["seat"])) for each in terms.leavers),
     )
-    return _requoted(wanted)
 
 
 def _requoted(wanted: Wanted) -> Response:

@@ -31,6 +31,10 @@ def outcome(state: ChangeState) -> Outcome:
     page = Link(url_for("subscription.page"), gettext("See the subscription"))
     overview = Link(url_for("billing.overview"), gettext("Go to the overview"))
     match state.name:
+        case "done" if terms_of(state.quote).swapped is not None:
+            credits = Link(url_for("credits.show"), gettext("See the credits"))
+            body = gettext("Your seats have become resolutions. Both hold from now on.")
+            return Outcome(False, gettext("The swap is done"), body, links=[credits, overview, page])
         case "done":
             return Outcome(
                 False, gettext("The change is done"), gettext("It holds from now on."), links=[overview, page]

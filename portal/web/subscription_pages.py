@@ -69,7 +69,7 @@ def facts(session: Session, holding: Holding, catalog: pricing.Catalog, *, movin
         raise changes.NoSubscriptionError
     had = state_of(holding)
     one_more = None if moving else changes.seat_price(session, gateways().clock.now())
-    affected = _affected(session, wanted or had)
+    affected = affected_by(session, wanted or had)
     missed = changes.missed(session)
     return Facts(subscription, holding, had, form, wanted, affected, moving, one_more, missed)
 
@@ -83,7 +83,7 @@ def sold_there(selection: Selection, catalog: pricing.Catalog) -> Selection:
     return Selection(tier, selection.seats, interval, add_ons)
 
 
-def _affected(session: Session, state: State) -> Affected:
+def affected_by(session: Session, state: State) -> Affected:
     """Who loses a seat: as chosen, if the choice was made for this number, else who was away longest."""
     bought, lite = state.selection.seats, state.lite_seats
     asked_for = request.values.get(CHOSEN_FOR, type=int)

@@ -47,10 +47,23 @@ TO_PAY = ("awaiting_payment", "requires_action", "declined")
 def change_url(quote: Quote, terms: Terms) -> str:
     """The way back to the form, with everything that was chosen."""
     wanted = terms.final.selection
+    if terms.swapped is not None:
+        return _swap_url(terms)
     query: dict[str, object] = dict(change_query(wanted, all_now=terms.all_now))
     if terms.leavers:
         query |= {"chosen_for": len(terms.leavers), "leaver": [each["member_id"] for each in terms.leavers]}
     return url_for("subscription.prices" if terms.moves else "subscription.page", **query)
+
+
+def _swap_url(terms: Terms) -> str:
+    chosen = [each["member_id"] for each in terms.leavers]
+    return url_for(
+        "swaps.page",
+        seats=terms.before.selection.seats - terms.now.selection.seats,
+        units=(terms.swapped or {})["pack"]["units"],
+        chosen_for=len(chosen) or None,
+        leaver=chosen,
+    )
 
 
 def quote_page(state: ChangeState, *, changed: Sequence[str] = ()) -> str:
@@ -138,7 +151,7 @@ def _notices(state: ChangeState) -> list[Notice]:
 def _other_way(state: ChangeState, terms: Terms) -> list[tuple[str, str]]:
     """The same change at the other time, as the fields of the form; nothing when there is only one."""
     less = terms.later is not None or (terms.all_now and has_less(terms))
-    if state.name != "quoted" or not less or terms.moves:
+    if state.name != "quoted" or not less or terms.moves or terms.swapped:
         return []
     query = change_query(terms.final.selection, all_now=not terms.all_now)
     chosen = [("leaver", str(each["member_id"])) for each in terms.leavers]

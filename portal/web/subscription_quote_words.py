@@ -13,7 +13,7 @@ from portal.models import Quote
 from portal.pricing import Selection
 from portal.services.quotes import CHANGE
 from portal.web.explanations import line_title
-from portal.web.presentation import date_text, money
+from portal.web.presentation import date_text, money, number
 from portal.web.rate_words import rate_changes, sold_with
 from portal.web.subscription_words import Comparison, State, compare, differences, recurring
 
@@ -34,6 +34,7 @@ class Terms:
     sums: Mapping[str, Any]
     facts: Mapping[str, object]
     planned_before: Selection | None
+    swapped: Mapping[str, Any] | None  # the pack that is bought with what is given up, and its time
 
     @property
     def wanted_before(self) -> Selection:
@@ -93,6 +94,7 @@ def terms_of(quote: Quote) -> Terms:
         sums=given["recurring"],
         facts=given.get("facts") or {},
         planned_before=Selection.from_dict(planned) if planned else None,
+        swapped=given.get("swapped"),
     )
 
 
@@ -171,6 +173,8 @@ def what_comes_next(quote: Quote, terms: Terms) -> list[str]:
         found.append(
             gettext("The credit goes to the balance of your account, and pays your next invoices first.")
         )
+    if terms.swapped is not None:
+        found.append(_credits(terms.swapped))
     found.append(_renewal(quote, terms))
     if terms.rates_at is not None and terms.at_month_end:
         found.append(
@@ -182,6 +186,18 @@ def what_comes_next(quote: Quote, terms: Terms) -> list[str]:
     if terms.final.selection.interval == "year":
         found.append(gettext("Usage is charged every month, as before."))
     return found
+
+
+def _credits(swapped: Mapping[str, Any]) -> str:
+    starts_at, expires_at = (
+        datetime.fromtimestamp(swapped[each], UTC) for each in ("starts_at", "expires_at")
+    )
+    return gettext(
+        "The credits pay for %(units)s resolutions from %(start)s to %(end)s; what is not used then lapses.",
+        units=number(int(swapped["pack"]["units"])),
+        start=date_text(starts_at),
+        end=date_text(expires_at),
+    )
 
 
 def _renewal(quote: Quote, terms: Terms) -> str:

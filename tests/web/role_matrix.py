@@ -131,6 +131,8 @@ GET   /billing/subscription/prices                           subscription.prices
 POST  /billing/subscription/prices                           subscription.move              billing  own
 POST  /billing/subscription/prices/back                      subscription.back              billing  own
 POST  /billing/subscription/undo                             subscription.undo              billing  own
+GET   /billing/swap                                           swaps.page                     billing  own
+POST  /billing/swap                                           swaps.prepare                  billing  own
 GET   /checkout                                              checkout.details               billing  own
 POST  /checkout                                              checkout.details               billing  own
 GET   /checkout/<quote:quote_id>                             checkout.page                  billing  nothing
