@@ -29,7 +29,9 @@ class UsageLimit(WorkspaceOwned, Base):
     # since when this cap counts; what was allowed on top of an older one does not
     cap_since: Mapped[datetime | None]
     hard: Mapped[bool] = mapped_column(server_default=text("true"))
-    at_cap: Mapped[str] = mapped_column(server_default=text("'stop'"))  # stop | hand_over | ask_approver
+    at_cap: Mapped[str] = mapped_column(
+        server_default=text("'stop'")
+    )  # stop | hand_over | ask_approver | next_pack
     approver_id: Mapped[int | None] = mapped_column(BigInteger)  # a login's id
     warn_50: Mapped[bool] = mapped_column(server_default=text("true"))
     warn_80: Mapped[bool] = mapped_column(server_default=text("true"))

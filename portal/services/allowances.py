@@ -32,7 +32,7 @@ from portal.services.usage_prices import RESOLUTION
 log = structlog.get_logger()
 
 HELD, ANSWERED, SETTLED, LAPSED, RELEASED = "held", "answered", "settled", "lapsed", "released"
-STOP, HAND_OVER, ASK_APPROVER = "stop", "hand_over", "ask_approver"
+STOP, HAND_OVER, ASK_APPROVER, NEXT_PACK = "stop", "hand_over", "ask_approver", "next_pack"
 PENDING, OVER_CAP = "pending", "over_cap"
 # why the AI may not answer
 CAP_REACHED, LIMITED, NOT_SUBSCRIBED = "cap_reached", "limited", "not_subscribed"

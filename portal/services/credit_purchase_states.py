@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from portal.gateways import Gateways
 from portal.models import Attempt, CreditPurchase, Invoice
 from portal.services import attempt_states as attempt_words
-from portal.services import audit, credit_ledger, credit_lots, credit_notices
+from portal.services import audit, credit_caps, credit_ledger, credit_lots, credit_notices
 
 OPEN, PAYING, PAID, GRANTED = "open", "paying", "paid", "granted"
 REFUNDING, REFUNDED, DISPUTED, VOID = "refunding", "refunded", "disputed", "void"
@@ -108,6 +108,8 @@ def paid(session: Session, gateways: Gateways, purchase: CreditPurchase, at: dat
     # it covers what was used before in the open month, too
     credit_ledger.follow(session, at=purchase.paid_at)
     gateways.jobs.defer(session, GRANT, workspace_id=purchase.workspace_id, purchase_id=purchase.id)
+    if purchase.kind == TOP_UP:
+        credit_caps.extend(session, purchase, gateways.clock.now())
     credit_notices.about_bought(session, gateways, purchase, lot)
 
 

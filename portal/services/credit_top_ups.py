@@ -15,7 +15,7 @@ from portal.db import unit_of_work
 from portal.errors import N_, PortalError
 from portal.gateways import Gateways
 from portal.models import CreditEntry, CreditLot, CreditPurchase, CreditTopUp, Quote, UsagePeriod
-from portal.services import audit, credit_buying, credit_notices, credit_purchases
+from portal.services import audit, credit_buying, credit_caps, credit_notices, credit_purchases
 from portal.services import credit_purchase_states as states
 from portal.services.credit_purchases import Wanted
 
@@ -169,7 +169,9 @@ def sweep(gateways: Gateways) -> int:
 
 
 def top_up(gateways: Gateways, workspace_id: int) -> str | None:
-    """Buy a pack if fewer units are left than was chosen; what came of it, None where nothing was due.
+    """Buy a pack if fewer units are left than was chosen, or the AI stands at a cap where one is to be drawn.
+
+    Returns what came of it, None where nothing was due.
 
     The pause is committed before anything is bought, so that a crash buys nothing twice.
     """
@@ -178,7 +180,7 @@ def top_up(gateways: Gateways, workspace_id: int) -> str | None:
         row = session.scalars(select(CreditTopUp).with_for_update()).first()
         if row is None or not row.enabled or (row.paused_until is not None and row.paused_until > now):
             return None
-        if left(session, now) >= row.below:
+        if left(session, now) >= row.below and not credit_caps.reached(session, now):
             return None
         row.paused_until = now + timedelta(hours=row.pause_hours)
         bought, units, most_times = this_month(session, now), row.units, row.most_times

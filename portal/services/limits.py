@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
-from portal.models import Allowance, CapRaise, UsageLimit
+from portal.models import Allowance, CapRaise, CreditTopUp, UsageLimit
 from portal.services import allowances, audit, bulk, members, spending, subscriptions, usage_prices
-from portal.services.allowances import ASK_APPROVER, HAND_OVER, OVER_CAP, STOP, State
+from portal.services.allowances import ASK_APPROVER, HAND_OVER, NEXT_PACK, OVER_CAP, STOP, State
 from portal.services.ids import new_id
 from portal.services.members import Person
 from portal.services.spending import Spent
@@ -26,7 +26,8 @@ from portal.services.usage_prices import RESOLUTION, UsagePrice
 
 METER, TRIAL = "meter", "trial"
 TOO_LOW, TOO_HIGH, NOT_CHOSEN, NOBODY = "too_low", "too_high", "not_chosen", "nobody"
-AT_CAP = (STOP, HAND_OVER, ASK_APPROVER)
+NOT_BOUGHT = "not_bought"
+AT_CAP = (STOP, HAND_OVER, ASK_APPROVER, NEXT_PACK)
 # who may do more than look; the approver of a cap may raise it, whatever their role
 MAY_LIMIT, MAY_WARN = "admin", "billing"
 # far above what anybody uses in a month; a slip of the finger is not a limit
@@ -237,6 +238,9 @@ def check(session: Session, row: Allowance, wanted: Wanted) -> Standing:
 def _about_people(session: Session, wanted: Wanted) -> dict[str, Problem]:
     if wanted.at_cap not in AT_CAP:
         return {"at_cap": Problem(NOT_CHOSEN)}
+    draws = wanted.at_cap == NEXT_PACK and wanted.hard and wanted.has_cap
+    if draws and session.scalars(select(CreditTopUp.enabled)).first() is not True:
+        return {"at_cap": Problem(NOT_BOUGHT)}
     if wanted.approver:
         known = members.of_email(session, wanted.approver)
         return {} if known else {"approver": Problem(NOBODY)}

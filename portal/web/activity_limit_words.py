@@ -34,5 +34,6 @@ LIMIT_STATES: dict[str, object] = {
     "stop": _("the AI stops"),
     "hand_over": _("people take over"),
     "ask_approver": _("an approver is asked"),
+    "next_pack": _("the next pack is drawn"),
 }
 YES, NO = _("yes"), _("no")

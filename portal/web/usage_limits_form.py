@@ -37,11 +37,15 @@ AT_CAP = {
     allowances.STOP: _("Stop the AI"),
     allowances.HAND_OVER: _("Hand over to people"),
     allowances.ASK_APPROVER: _("Ask somebody for more"),
+    allowances.NEXT_PACK: _("Draw the next pack"),
 }
 AT_CAP_HINTS = {
     allowances.STOP: _("Conversations wait until the next month, or until the cap is higher."),
     allowances.HAND_OVER: _("Your help desk is told to give conversations to people instead."),
     allowances.ASK_APPROVER: _("They get a mail and can allow more in this month with one click."),
+    allowances.NEXT_PACK: _(
+        "A pack is bought by itself as chosen under Credits, and raises the cap by its size."
+    ),
 }
 
 
@@ -234,6 +238,8 @@ def _said(name: str, problem: Problem, held: Standing) -> str:
             return gettext("Who may allow more: nobody of this workspace has this address.")
         case "approver", _code:
             return gettext("Who may allow more: enter the e-mail address of a member.")
+        case "at_cap", limits.NOT_BOUGHT:
+            return gettext("Switch on under Credits that packs are bought by themselves; then choose this.")
         case "at_cap", _code:
             return gettext("Choose what happens at the cap.")
     return gettext("That is more than a limit can be. Leave it empty for none.")

@@ -55,6 +55,8 @@ def _own_cap(held: Standing) -> str:
             resolutions=cap,
             approver=held.approver.email if held.approver else gettext("an owner or admin"),
         )
+    if held.limit.at_cap == allowances.NEXT_PACK:
+        return gettext("Hard cap: at %(resolutions)s this month the next pack is drawn.", resolutions=cap)
     return gettext("Hard cap: the AI stops at %(resolutions)s this month.", resolutions=cap)
 
 
@@ -217,6 +219,11 @@ def _then(wanted: Wanted) -> str:
         return gettext(
             "At the cap %(approver)s gets a mail and may allow more; until then the AI waits.",
             approver=wanted.approver or "",
+        )
+    if wanted.at_cap == allowances.NEXT_PACK:
+        return gettext(
+            "At the cap a pack is bought by itself and raises the cap by its size, within the limits that you"
+            " chose under Credits; where it cannot be bought, the AI waits."
         )
     return gettext("At the cap the AI stops until the next month.")
 

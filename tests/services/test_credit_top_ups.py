@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from portal.services import credit_top_ups
+from portal.services import credit_top_ups, limits
 from portal.services.credit_top_ups import Choice, TopUpError
+from portal.services.limits import LimitError
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
 from tests.services.test_credit_renewals import decline_from_now_on
+from tests.services.using import Workspace
 from tests.shop import TWELVE_BY_THE_MONTH
 
 # 600 for $564.30 once fewer than 700 are left, at most twice a month and for at most $2,000.00
@@ -106,3 +108,27 @@ def test_what_makes_no_sense_is_not_kept(credits: CreditBuyer, name: str, value:
         choose(credits, replace(CHOICE, **{name: value}))
 
     assert raised.value.param == name
+
+
+def test_at_the_cap_the_next_pack_is_drawn_and_the_ai_goes_on(credits: CreditBuyer) -> None:
+    at_cap = limits.Wanted(cap_units=2, at_cap="next_pack")
+    with pytest.raises(LimitError):
+        save(credits, at_cap)
+    choose(credits, replace(CHOICE, below=0))
+    save(credits, at_cap)
+    assert look(credits) is None
+
+    workspace = Workspace(credits.gateways, credits.workspace_id)
+    workspace.resolve()
+    workspace.resolve()
+    assert look(credits) == "bought"
+    held = limits.standing(credits.gateways, credits.workspace_id)
+    assert (held.state.cap, held.raised) == (602, 600)
+    # the two that were used are of the pack
+    assert credits.left() == 598
+    credits.shop.advance(hours=25)
+    assert look(credits) is None
+
+
+def save(credits: CreditBuyer, wanted: limits.Wanted) -> None:
+    limits.save(credits.gateways, credits.workspace_id, credits.customer.account.user_id, wanted)

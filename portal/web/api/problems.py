@@ -100,7 +100,8 @@ class Problem(BaseModel):
         default=None, description=N_("Why exactly, as a code, where one kind has several reasons.")
     )
     at_cap: str | None = Field(
-        default=None, description=N_("What to do instead of answering: stop, hand_over or ask_approver.")
+        default=None,
+        description=N_("What to do instead of answering: stop, hand_over, ask_approver or next_pack."),
     )
     results: list[dict[str, str | None]] | None = Field(
         default=None, description=N_("Of a batch of which nothing was taken in: one result for each.")

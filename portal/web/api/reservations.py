@@ -43,7 +43,7 @@ class Allowance(Given):
     reason: Literal["cap_reached", "limited", "not_subscribed"] | None = Field(
         description=N_("Why the AI may not answer.")
     )
-    at_cap: Literal["stop", "hand_over", "ask_approver"] = Field(
+    at_cap: Literal["stop", "hand_over", "ask_approver", "next_pack"] = Field(
         description=N_("What the workspace has chosen to happen at its cap.")
     )
     cap: int | None = Field(description=N_("The hard cap; null while nothing stops the AI."))
