@@ -2,7 +2,6 @@
 
 import pytest
 
-from portal.services import reconcile
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
 from tests.services.metering import Metered
