@@ -24,6 +24,7 @@ from portal.services import (
     attempt_states,
     corrections,
     credit_disputes,
+    credit_endings,
     credit_grants,
     credit_ledger,
     credit_purchase_states,
@@ -235,6 +236,12 @@ def refund_credits(context: JobContext, workspace_id: int, refund_id: str) -> No
 @queue.task(name="credits.lapse", pass_context=True, queueing_lock="credits.lapse")
 def lapse_credits(context: JobContext, timestamp: int) -> None:
     credit_ledger.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="23 * * * *")
+@queue.task(name="credits.announce", pass_context=True, queueing_lock="credits.announce")
+def announce_ending_credits(context: JobContext, timestamp: int) -> None:
+    credit_endings.sweep(gateways_of(context))
 
 
 @queue.task(name=planned_changes.MIRROR, pass_context=True, retry=RETRY)

@@ -6,6 +6,9 @@ from sqlalchemy.orm import Session
 from portal.gateways import Gateways
 from portal.models import BillingDetails, CreditLot, CreditPurchase, CreditRefund, Invoice
 from portal.services import letters
+from portal.services.credits import Held
+
+ENDING = "credits_ending"
 
 
 def about_bought(session: Session, gateways: Gateways, purchase: CreditPurchase, lot: CreditLot) -> None:
@@ -42,6 +45,22 @@ def about_refund(session: Session, gateways: Gateways, refund: CreditRefund) -> 
     _send(session, gateways, "credits_refunded", f"credits_refunded:{refund.id}", facts)
 
 
+def about_ending(session: Session, gateways: Gateways, held: Held, *, days: int, lapsing: int | None) -> bool:
+    """Word of a lot that ends in so many days at most; False where it was told before.
+
+    ``lapsing``: how many units are expected to be left, None where nothing can be said.
+    """
+    facts: dict[str, object] = {
+        "units": held.left,
+        "amount": held.at_stake,
+        "currency": held.currency,
+        "expires_at": held.lot.expires_at,
+        "lapsing": lapsing,
+        "renews": held.renews,
+    }
+    return _send(session, gateways, ENDING, f"{ENDING}:{held.lot.id}:{days}", facts)
+
+
 def about_blocked(
     session: Session, gateways: Gateways, *, kind: str, units: int, reason: str, dedupe_key: str
 ) -> None:
@@ -50,9 +69,9 @@ def about_blocked(
     _send(session, gateways, "credits_blocked", dedupe_key, facts)
 
 
-def _send(session: Session, gateways: Gateways, kind: str, dedupe_key: str, facts: dict[str, object]) -> None:
+def _send(session: Session, gateways: Gateways, kind: str, dedupe_key: str, facts: dict[str, object]) -> bool:
     details = session.scalars(select(BillingDetails)).one()
-    letters.send(
+    return letters.send(
         session,
         gateways,
         kind,

@@ -29,6 +29,7 @@ class Held:
     kind: str
     paid: int
     currency: str
+    renews: bool  # another pack is bought when it ends
     invoice_id: str | None
     billed: int
     open: int
@@ -120,6 +121,7 @@ def _held(lot: CreditLot, purchase: CreditPurchase, sums: dict[str, int], now: d
         kind=purchase.kind,
         paid=purchase.amount,
         currency=purchase.currency,
+        renews=purchase.renews,
         invoice_id=purchase.stripe_invoice_id,
         billed=-(sums.get(DRAWN, 0) + sums.get(GIVEN_BACK, 0)),
         open=-sums.get(OPEN, 0),

@@ -8,6 +8,8 @@ from flask_babel import gettext
 from portal.gateways.stripe_words import Invoice
 from portal.models import Invoice as StoredInvoice
 from portal.models import Subscription
+from portal.services.credits import Balance
+from portal.web.explanations import units
 from portal.web.presentation import date_text, money
 
 # the present period is not paid
@@ -38,6 +40,7 @@ def consequences(
     *,
     now: bool,
     planned: bool,
+    credits: Balance | None = None,
 ) -> list[Fact]:
     """All that follows from ending on ``ends_at``, or ``now``."""
     day = date_text(ends_at)
@@ -48,6 +51,7 @@ def consequences(
         Fact(gettext("Last invoice"), _last_invoice(subscription, estimate, now=now)),
         *_owed(subscription, newest),
         *_balance(newest),
+        *_credits(credits),
         *([Fact(gettext("Planned change"), gettext("It will not happen any more."))] if planned else []),
         Fact(
             gettext("Members"),
@@ -123,6 +127,21 @@ def _owed(subscription: Subscription, newest: StoredInvoice | None) -> list[Fact
         amount=money(newest.amount_due, newest.currency),
     )
     return [Fact(gettext("Open invoice"), text)]
+
+
+def _credits(held: Balance | None) -> list[Fact]:
+    """What becomes of a pack that is not used up."""
+    if held is None or not held.left or held.currency is None:
+        return []
+    text = gettext(
+        "%(units)s are left of your packs, for which you paid %(amount)s before tax. The last invoice still"
+        " draws on them. What is left after it pays for nothing while you have no subscription, and its price"
+        " is not paid back. Come back before %(day)s, and they count again until then.",
+        units=units(held.left, "resolution"),
+        amount=money(sum(each.at_stake for each in held.usable), held.currency),
+        day=date_text(max(each.lot.expires_at for each in held.usable)),
+    )
+    return [Fact(gettext("Credits"), text)]
 
 
 def _balance(newest: StoredInvoice | None) -> list[Fact]:

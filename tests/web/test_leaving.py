@@ -11,6 +11,8 @@ from portal.models import Invoice, Subscription
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
+from tests.services.lots import buy
+from tests.services.using import Workspace
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
 from tests.web.reading import words
 
@@ -146,3 +148,15 @@ def test_a_subscription_that_renews_is_ended_first(buyer: Browser, customer: Cus
     assert "First end the subscription" in words(buyer.get(LEAVING))
     assert buyer.get(f"{LEAVING}/deletion").location == LEAVING
     assert "End the subscription first. Nothing was changed." in submit(buyer, f"{LEAVING}/deletion")
+
+
+def test_what_becomes_of_credits_is_said_before_it_ends(buyer: Browser, customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    without = words(buyer.get(f"{LEAVING}/end"))
+    buy(Workspace(customer.gateways, customer.workspace_id), 100)
+    text = words(buyer.get(f"{LEAVING}/end"))
+
+    assert "Credits 100 resolutions" not in without
+    assert "100 resolutions are left of your packs, for which you paid $99.00 before tax." in text
+    assert "The last invoice still draws on them." in text
+    assert "its price is not paid back" in text
