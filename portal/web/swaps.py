@@ -28,7 +28,7 @@ from portal.web.language import translated
 from portal.web.limits import limit_quotes
 from portal.web.pricing_form import CountField
 from portal.web.subscription_pages import CHOSEN_FOR, affected_by
-from portal.web.subscription_words import State
+from portal.web.subscription_words import State, differences
 
 blueprint = Blueprint("swaps", __name__, url_prefix="/billing/swap")
 
@@ -89,13 +89,14 @@ def _swap(session: Session, found: Swappable, form: SwapForm) -> Swap | None:
 def _page(read: Read | str, refusal: str | None = None) -> str:
     if isinstance(read, str):
         return render_template("swaps/none.html", why=read)
-    swap = read.swap
+    swap, had = read.swap, state_of(read.found.held)
     return render_template(
         "swaps/page.html",
         form=read.form,
         found=read.found,
         swap=swap,
         affected=read.affected,
+        given_up=differences(had, State(swap.after, had.catalog)) if swap else [],
         better=better(swap.offer) if swap else None,
         reasons=reasons(swap.offer) if swap else [],
         chosen_for=CHOSEN_FOR,

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 from tests.journeys.changing import ADVANCED_MONTH, CHANGE_QUOTE, quantities, quoted_amount
 from tests.journeys.conftest import NewCustomer
 from tests.journeys.customer import Customer
+from tests.journeys.test_accessibility import Inspector
 from tests.journeys.test_phone import PHONE, expect_no_sideways_scroll
 
 
@@ -51,3 +52,17 @@ def test_what_is_left_of_the_seats_value_stays_on_the_balance(new_customer: NewC
     expect_no_sideways_scroll(customer)
     assert quantities(customer)["seat:advanced:month"] == 9
     assert len(customer.charges()) == 1
+
+
+def test_axe_finds_nothing_on_the_advisor_and_the_simulator(customer: Customer) -> None:
+    customer.buy(ADVANCED_MONTH)
+    inspector = Inspector(customer)
+    for path in (
+        "/credits?units=599",
+        "/credits?units=9",
+        "/billing/swap?seats=11&units=599",
+        "/billing/swap?seats=0",
+    ):
+        inspector.visit(path)
+
+    assert inspector.found == {}

@@ -28,6 +28,7 @@ def test_the_simulator_shows_value_resolutions_and_the_renewal(buyer: Browser, c
     page = words(buyer.get(f"{PAGE}?seats=4"))
 
     assert "4 seats become 200 resolutions." in page
+    assert "Seats: 8 instead of 12" in page
     assert "Unused time of what you give up" in page
     assert "−$198.00" in page
     assert "Nothing to pay $0.00" in page
