@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 from stripe.params import (
@@ -13,16 +12,17 @@ from stripe.params import (
     InvoiceItemUpdateParams,
 )
 
-from portal.sandbox import amounts, discount_objects, invoice_items, invoices, lines, lists, tax_rates
+from portal.sandbox import invoice_items, invoices, lines, lists
 from portal.sandbox.dispatch import route
-from portal.sandbox.documents import assign, in_body, merged_metadata
+from portal.sandbox.documents import assign, in_body
 from portal.sandbox.errors import invalid, missing_param, state_error
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
 KIND = invoice_items.KIND
 CHANGED = (
-    "amount", "description", "discountable", "discounts", "metadata", "period", "pricing.price", "quantity",
+    "amount", "description", "discountable", "discounts", "metadata", "period", "price_data", "pricing.price",
+    "quantity",
     "tax_behavior", "tax_rates", "unit_amount_decimal",
 )  # fmt: skip
 DEAD_INVOICE = "Can't delete an invoice item that is attached to an invoice that is no longer editable"
@@ -48,7 +48,7 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     customer = in_body(sandbox, "customer", params["customer"], "customer")
     draft = _draft(sandbox, params.get("invoice"))
     item = invoice_items.build(sandbox, customer, **_priced(sandbox, customer, params))
-    _take(sandbox, customer, item, params)
+    invoice_items.take(sandbox, customer, item, params)
     if "subscription" in params:
         subscription = in_body(sandbox, "subscription", params["subscription"], "subscription")
         item["_subscription"] = subscription["id"]
@@ -73,47 +73,26 @@ def _draft(sandbox: Sandbox, id: str | None) -> Document | None:
 
 
 def _priced(sandbox: Sandbox, customer: Document, params: dict[str, Any]) -> dict[str, Any]:
-    """Amount, currency, quantity and pricing from a price, a unit amount or a plain amount."""
+    """Amount, currency, quantity and pricing from a price, its data, a unit amount or a plain amount."""
     price = (params.get("pricing") or {}).get("price")
     quantity = params.get("quantity", 1)
     if price:
         priced = invoice_items.of_price(sandbox, customer, price, quantity, "pricing[price]")
-        return {**priced, **_wanted_texts(params)}
-    currency = params.get("currency") or customer["currency"]
-    if not currency:
-        raise missing_param("currency")
-    if "unit_amount_decimal" in params:
-        unit = params["unit_amount_decimal"]
-        amount = amounts.whole(Fraction(unit) * quantity)
-    elif "amount" in params:
-        amount, quantity = params["amount"], 1
-        unit = str(amount)
+    elif "price_data" in params:
+        data, known = params["price_data"], params.get("currency")
+        priced = invoice_items.of_price_data(sandbox, data, quantity, known, "price_data")
     else:
-        raise missing_param("amount")
-    pricing = lines.pricing_of_amount(unit)
-    bare = {"amount": amount, "currency": currency, "description": None, "quantity": quantity}
-    return {**bare, "pricing": pricing, **_wanted_texts(params)}
+        currency = params.get("currency") or customer["currency"]
+        if not currency:
+            raise missing_param("currency")
+        priced = invoice_items.of_amount(params, currency)
+    return {**priced, **_wanted_texts(params)}
 
 
 def _wanted_texts(params: dict[str, Any]) -> dict[str, Any]:
     period = params.get("period")
     given = {"description": params["description"]} if "description" in params else {}
     return {**given, **({"period": (period["start"], period["end"])} if period else {})}
-
-
-def _take(sandbox: Sandbox, customer: Document, item: Document, params: dict[str, Any]) -> None:
-    """Take over what a request says besides the amount, in place."""
-    assign(item, params, ("discountable",))
-    item["metadata"] = merged_metadata(item["metadata"], params.get("metadata"))
-    if "tax_behavior" in params:
-        item["_tax_behavior"] = params["tax_behavior"]
-    if "tax_rates" in params:
-        item["tax_rates"] = tax_rates.named(sandbox, params["tax_rates"], "tax_rates")
-    if "discounts" in params:
-        coupons = discount_objects.coupons_of(sandbox, params["discounts"], "discounts", customer)
-        item["discounts"] = discount_objects.attach(
-            sandbox, coupons, customer, item["currency"], invoice_item=item["id"]
-        )
 
 
 @route("GET", "/v1/invoiceitems/{item}", params=InvoiceItemRetrieveParams)
@@ -127,14 +106,14 @@ def update(sandbox: Sandbox, params: dict[str, Any], item: str) -> Document:
     draft = _editable(sandbox, before, "This invoice item has been deleted.")
     customer = in_body(sandbox, "customer", before["customer"], "customer")
     after = {**before}
-    if {"amount", "unit_amount_decimal", "pricing", "quantity"} & params.keys():
+    if {"amount", "unit_amount_decimal", "price_data", "pricing", "quantity"} & params.keys():
         known = {"currency": before["currency"], "quantity": before["quantity"], "amount": before["amount"]}
         priced = _priced(sandbox, customer, {**known, **params})
         after.update({name: value for name, value in priced.items() if name != "period"})
         after["net_amount"] = after["amount"]
         after["quantity_decimal"] = str(after["quantity"])
     assign(after, params, ("description", "period"))
-    _take(sandbox, customer, after, params)
+    invoice_items.take(sandbox, customer, after, params)
     sandbox.store.put(KIND, after)
     if draft:
         invoices.write(sandbox, draft, _with_changed(sandbox, draft, after))

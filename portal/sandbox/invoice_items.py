@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
-from portal.sandbox import amounts, discount_objects, lines
-from portal.sandbox.documents import in_body
+from portal.sandbox import amounts, discount_objects, lines, prices, tax_rates
+from portal.sandbox.currencies import checked_currency
+from portal.sandbox.documents import assign, in_body, merged_metadata
 from portal.sandbox.errors import invalid, missing_param
 from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
@@ -84,6 +86,8 @@ def line_of(sandbox: Sandbox, item: Document) -> Document:
 def of_price(sandbox: Sandbox, customer: Document, id: str, quantity: int, param: str) -> dict[str, Any]:
     """The amount, texts and pricing of a one-time price, as arguments for `build`."""
     price = in_body(sandbox, "price", id, param)
+    if not price["active"]:
+        raise invalid("The price specified is inactive. This field only accepts active prices.", param)
     if price["type"] != "one_time":
         raise invalid(
             "The price specified is set to `type=recurring` but this field only accepts prices with "
@@ -101,32 +105,62 @@ def of_price(sandbox: Sandbox, customer: Document, id: str, quantity: int, param
     }
 
 
-def add_to_subscription(sandbox: Sandbox, subscription: Document, given: list[Document]) -> list[Document]:
-    """Store what a request adds to a subscription's invoice and return the lines; one-time prices only."""
-    rows = of_request(sandbox, subscription, given)
-    for item in rows:
-        sandbox.store.put(KIND, {**item, "invoice": subscription["latest_invoice"]})
-    return [line_of(sandbox, item) for item in rows]
+def of_amount(wanted: Document, currency: str, at: str = "") -> dict[str, Any]:
+    """As `of_price`, for a unit amount times a quantity, or a plain amount."""
+    quantity = wanted.get("quantity", 1)
+    unit = wanted.get("unit_amount_decimal", wanted.get("unit_amount"))
+    if unit is not None:
+        amount = amounts.whole(Fraction(unit) * quantity)
+    elif "amount" in wanted:
+        unit = amount = wanted["amount"]
+        quantity = 1
+    else:
+        raise missing_param(member(at, "amount"))
+    pricing = lines.pricing_of_amount(str(unit))
+    bare = {"amount": amount, "currency": currency, "description": None}
+    return {**bare, "quantity": quantity, "pricing": pricing}
 
 
-def of_request(sandbox: Sandbox, subscription: Document, given: list[Document]) -> list[Document]:
-    """The items, not stored yet, that a request adds to a subscription: `add_invoice_items`."""
-    customer = in_body(sandbox, "customer", subscription["customer"], "customer")
-    rows = []
-    for index, wanted in enumerate(given):
-        at = f"add_invoice_items[{index}]"
-        if not wanted.get("price"):
-            raise missing_param(f"{at}[price]")
-        priced = of_price(sandbox, customer, wanted["price"], wanted.get("quantity", 1), f"{at}[price]")
-        item = build(sandbox, customer, **priced)
-        coupons = discount_objects.coupons_of(sandbox, wanted.get("discounts"), f"{at}[discounts]", customer)
+def of_price_data(
+    sandbox: Sandbox, given: Document, quantity: int, currency: str | None, at: str
+) -> dict[str, Any]:
+    """As `of_price`, for a price that the request describes; in this `currency` where that is settled."""
+    amount = prices.amount_pair(given, "unit_amount", signed=True)["unit_amount_decimal"]
+    if amount is None:
+        raise missing_param(f"{at}[unit_amount]")
+    wanted = checked_currency(given["currency"], f"{at}[currency]")
+    if currency and wanted != currency:
+        raise invalid(
+            f"The currency must be `{currency}`, that of what it is billed with.", f"{at}[currency]"
+        )
+    product = in_body(sandbox, "product", given["product"], f"{at}[product]")
+    # Stripe makes an inactive price of it, which nothing here asks for again
+    details = {"price": sandbox.new_id("price"), "product": product["id"]}
+    return {
+        "amount": amounts.whole(Fraction(amount) * quantity),
+        "currency": wanted,
+        "description": product["name"],
+        "quantity": quantity,
+        "pricing": {**lines.pricing_of_amount(amount), "price_details": details},
+        "_tax_behavior": given.get("tax_behavior"),
+    }
+
+
+def take(sandbox: Sandbox, customer: Document, item: Document, wanted: Document, at: str = "") -> None:
+    """Take over what a request says of an item besides its amount, in place."""
+    assign(item, wanted, ("discountable",))
+    item["metadata"] = merged_metadata(item["metadata"], wanted.get("metadata"))
+    if "tax_behavior" in wanted:
+        item["_tax_behavior"] = wanted["tax_behavior"]
+    if "tax_rates" in wanted:
+        item["tax_rates"] = tax_rates.named(sandbox, wanted["tax_rates"], member(at, "tax_rates"))
+    if "discounts" in wanted:
+        coupons = discount_objects.coupons_of(sandbox, wanted["discounts"], member(at, "discounts"), customer)
         item["discounts"] = discount_objects.attach(
-            sandbox, coupons, customer, subscription["currency"], invoice_item=item["id"]
+            sandbox, coupons, customer, item["currency"], invoice_item=item["id"]
         )
-        item.update(
-            _subscription=subscription["id"],
-            discountable=wanted.get("discountable", True),
-            metadata=wanted.get("metadata") or {},
-        )
-        rows.append(item)
-    return rows
+
+
+def member(at: str, name: str) -> str:
+    """The name of a parameter that stands in the object `at`, or on its own."""
+    return f"{at}[{name}]" if at else name

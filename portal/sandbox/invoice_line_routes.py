@@ -28,6 +28,7 @@ ADDED = (
     "lines.price_data.product",
     "lines.price_data.tax_behavior",
     "lines.price_data.unit_amount",
+    "lines.price_data.unit_amount_decimal",
     "lines.pricing.price",
     "lines.quantity",
 )
@@ -83,7 +84,9 @@ def _new_line(sandbox: Sandbox, invoice: Document, wanted: Document, at: str) ->
         quantity = wanted.get("quantity", 1)
         priced = invoice_items.of_price(sandbox, customer, price, quantity, f"{at}[pricing][price]")
     elif "price_data" in wanted:
-        priced = _of_price_data(sandbox, invoice, wanted, f"{at}[price_data]")
+        priced = invoice_items.of_price_data(
+            sandbox, wanted["price_data"], wanted.get("quantity", 1), invoice["currency"], f"{at}[price_data]"
+        )
     elif "amount" in wanted:
         priced = {"amount": wanted["amount"], "currency": invoice["currency"], "description": None}
     else:
@@ -92,29 +95,6 @@ def _new_line(sandbox: Sandbox, invoice: Document, wanted: Document, at: str) ->
     _take(sandbox, invoice, item, {name: value for name, value in wanted.items() if name != "amount"}, at)
     sandbox.store.put(invoice_items.KIND, item)
     return invoice_items.line_of(sandbox, item)
-
-
-def _of_price_data(sandbox: Sandbox, invoice: Document, wanted: Document, at: str) -> Document:
-    """The amount and texts of a line with a price of its own."""
-    given, quantity = wanted["price_data"], wanted.get("quantity", 1)
-    for name in ("product", "unit_amount"):
-        if name not in given:
-            raise missing_param(f"{at}[{name}]")
-    if given["currency"] != invoice["currency"]:
-        raise invalid("The currency of the line must be that of the invoice.", f"{at}[currency]")
-    product = in_body(sandbox, "product", given["product"], f"{at}[product]")
-    unit = str(given["unit_amount"])
-    # Stripe makes an inactive price of it, which nothing here asks for again
-    details = {"price": sandbox.new_id("price"), "product": product["id"]}
-    pricing = {**lines.pricing_of_amount(unit), "price_details": details}
-    return {
-        "amount": given["unit_amount"] * quantity,
-        "currency": invoice["currency"],
-        "description": product["name"],
-        "quantity": quantity,
-        "pricing": pricing,
-        "_tax_behavior": given.get("tax_behavior"),
-    }
 
 
 def _take(sandbox: Sandbox, invoice: Document, row: Document, wanted: Document, at: str) -> None:

@@ -58,7 +58,7 @@ def read(sandbox: Sandbox, customer: Document, params: dict[str, Any], at: str =
     check_currency(sandbox, customer, currency)
     for row in rows:
         if row.price["currency"] != currency:
-            raise _other_currency(row.price, currency)
+            raise other_currency(row.price, currency)
     coupons = discount_objects.coupons_of(sandbox, params.get("discounts"), "discounts", customer)
     gross = sum(int(row.price.get("unit_amount") or 0) * (row.quantity or 0) for row in rows)
     discount_objects.check_minimums(coupons, gross, currency)
@@ -151,11 +151,12 @@ def _has_something_running(sandbox: Sandbox, customer: str) -> bool:
     return next(running, None) is not None
 
 
-def _other_currency(price: Document, currency: str) -> Exception:
+def other_currency(price: Document, currency: str, param: str = "items") -> Exception:
+    """The price is in another currency than what it is to be billed with."""
     return invalid(
         f"The price specified only supports `{price['currency']}`. This doesn't match the expected currency: "
         f"`{currency}`.",
-        "items",
+        param,
     )
 
 

@@ -11,6 +11,7 @@ from portal.sandbox import (
     invoice_totals,
     lines,
     ordering,
+    previewed_items,
     settlement,
     subscriptions,
     tax_rates,
@@ -25,8 +26,7 @@ from portal.sandbox.store import Document
 SUPPORTS = (
     "automatic_tax.enabled", "automatic_tax.liability.type", "currency", "customer",
     "customer_details.address", "customer_details.shipping", "customer_details.tax_exempt",
-    "customer_details.tax_ids", "discounts", "invoice_items.discountable", "invoice_items.metadata",
-    "invoice_items.price", "invoice_items.quantity", "preview_mode", "subscription",
+    "customer_details.tax_ids", "discounts", *previewed_items.SUPPORTED, "preview_mode", "subscription",
     "subscription_details.billing_cycle_anchor.type", "subscription_details.billing_mode.type",
     "subscription_details.cancel_at", "subscription_details.cancel_at_period_end",
     "subscription_details.cancel_now", "subscription_details.pause", "subscription_details.resume_at",
@@ -88,6 +88,7 @@ def _first(sandbox: Sandbox, params: dict[str, Any]) -> Document:
         subscription["status"] = "active"
     rows = subscriptions.first_lines(sandbox, subscription, {})
     invoice = subscriptions.first_invoice(sandbox, subscription, rows)
+    invoice = previewed_items.add_to(sandbox, invoice, params.get("invoice_items") or [])
     return _shown(sandbox, invoice, customer)
 
 

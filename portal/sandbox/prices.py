@@ -95,15 +95,18 @@ def _amounts(params: dict[str, Any]) -> Document:
     return {**pair, "_tiers": None}
 
 
-def amount_pair(params: dict[str, Any], name: str) -> Document:
-    """An amount as Stripe shows it twice: as an integer if it is one, and as a decimal string."""
+def amount_pair(params: dict[str, Any], name: str, *, signed: bool = False) -> Document:
+    """An amount as Stripe shows it twice: as an integer if it is one, and as a decimal string.
+
+    `signed`: it may be negative, a credit.
+    """
     whole, decimal = params.get(name), params.get(f"{name}_decimal")
     if whole is not None and decimal is not None:
         raise invalid(f"You may only specify one of these parameters: {name}, {name}_decimal.", name)
     if whole is None and decimal is None:
         return {name: None, f"{name}_decimal": None}
     value = Decimal(whole if whole is not None else str(decimal))
-    if value < 0:
+    if value < 0 and not signed:
         raise invalid("Invalid non-negative integer", name)
     text = format(value.normalize(), "f")
     return {name: int(value) if value == value.to_integral_value() else None, f"{name}_decimal": text}

@@ -15,8 +15,7 @@ from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
 CREATED_FROM = (
-    "add_invoice_items.discountable", "add_invoice_items.discounts", "add_invoice_items.metadata",
-    "add_invoice_items.price", "add_invoice_items.quantity", "automatic_tax.enabled",
+    "add_invoice_items", "automatic_tax.enabled",
     "automatic_tax.liability.type", "billing_mode.type", "cancel_at", "cancel_at_period_end",
     "collection_method", "currency", "customer", "days_until_due", "default_payment_method",
     "default_tax_rates", "description", "discounts", "invoice_settings.description",

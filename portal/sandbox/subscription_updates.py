@@ -20,8 +20,7 @@ from portal.sandbox.state import Sandbox
 from portal.sandbox.store import Document
 
 UPDATED_WITH = (
-    "add_invoice_items.discountable", "add_invoice_items.discounts", "add_invoice_items.metadata",
-    "add_invoice_items.price", "add_invoice_items.quantity", "automatic_tax.enabled",
+    "add_invoice_items", "automatic_tax.enabled",
     "automatic_tax.liability.type", "billing_cycle_anchor.type", "cancel_at", "cancel_at_period_end",
     "cancellation_details.comment", "cancellation_details.feedback", "collection_method",
     "days_until_due", "default_payment_method", "description", "discounts",

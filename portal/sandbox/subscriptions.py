@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from portal.sandbox import (
+    added_items,
     amounts,
     billed,
     discount_objects,
-    invoice_items,
     invoices,
     items,
     lines,
@@ -168,7 +168,7 @@ def stored(sandbox: Sandbox, subscription: Document) -> Document:
 def first_lines(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> list[Document]:
     """The lines of the first invoice: a line per licensed item, then what was added to this invoice only."""
     rows = item_lines(sandbox, subscription, items.of_subscription(sandbox, subscription))
-    added = invoice_items.add_to_subscription(sandbox, subscription, params.get("add_invoice_items") or [])
+    added = added_items.lines_of(sandbox, subscription, params.get("add_invoice_items") or [])
     return rows + added
 
 

@@ -12,6 +12,7 @@ from portal.sandbox import (
     invoices,
     lines,
     pauses,
+    previewed_items,
     renewals,
     schedule_transitions,
     schedules,
@@ -33,23 +34,23 @@ def draft(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     """The draft that comes next; Stripe's 400 when nothing is going to be billed."""
     subscription = in_body(sandbox, subscriptions.KIND, params["subscription"], "subscription")
     details = params.get("subscription_details") or {}
+    added = params.get("invoice_items") or []
     if {"cancel_now", "pause", "resume_at"} & details.keys():
-        return _of_verb(sandbox, subscription, details)
+        return _of_verb(sandbox, subscription, details, added)
     wanted = {name: details[name] for name in CHANGES if name in details}
     wanted |= {name: params[name] for name in ("automatic_tax", "discounts") if name in params}
-    if params.get("invoice_items"):
-        wanted["add_invoice_items"] = params["invoice_items"]
     drafts: list[Document] = []
     if wanted:
         subscription = updates.update(
             sandbox, subscription, wanted, settle=lambda _, made, __: drafts.append(made)
         )
     if drafts:
-        return drafts[0]
+        return previewed_items.add_to(sandbox, drafts[0], added)
+    previewed_items.let_wait(sandbox, subscription, added)
     return _renewal(sandbox, subscription)
 
 
-def _of_verb(sandbox: Sandbox, subscription: Document, details: Document) -> Document:
+def _of_verb(sandbox: Sandbox, subscription: Document, details: Document, added: list[Document]) -> Document:
     """The invoice that cancelling, pausing or resuming now would make."""
     known = subscription["latest_invoice"]
     drafts: list[Document] = []
@@ -59,6 +60,7 @@ def _of_verb(sandbox: Sandbox, subscription: Document, details: Document) -> Doc
 
     if details.get("cancel_now"):
         prorate = details.get("proration_behavior", "create_prorations") != "none"
+        previewed_items.let_wait(sandbox, subscription, added)
         after = ending.cancel_now(sandbox, subscription, prorate=prorate, invoice_now=True)
         if after["latest_invoice"] != known:
             drafts.append(sandbox.store.get(invoices.KIND, after["latest_invoice"]) or {})
@@ -68,7 +70,7 @@ def _of_verb(sandbox: Sandbox, subscription: Document, details: Document) -> Doc
         pauses.resume(sandbox, subscription, details, keep)
     if not drafts:
         raise nothing_upcoming(subscription["customer"])
-    return drafts[0]
+    return drafts[0] if details.get("cancel_now") else previewed_items.add_to(sandbox, drafts[0], added)
 
 
 def _renewal(sandbox: Sandbox, subscription: Document) -> Document:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.sandbox import (
+    added_items,
     billed,
     changes,
     invoice_items,
@@ -57,7 +58,7 @@ def change_items(sandbox: Sandbox, subscription: Document, outcome: ItemChanges,
     prorates = outcome.bills and asked.prorates != "none" and subscription["status"] != "trialing"
     at = _moment(sandbox, subscription, asked.params)
     rows = item_changes.prorations(sandbox, subscription, outcome, at) if prorates else []
-    added = _added(sandbox, subscription, asked.params)
+    added = _added(sandbox, subscription, outcome, asked)
     if rows and (asked.prorates == "always_invoice" or outcome.interval_changes):
         return _finish(sandbox, subscription, outcome.rows, lines_of(sandbox, [*rows, *added]), asked)
     changes.store_pending(sandbox, [*rows, *added])
@@ -77,8 +78,9 @@ def _moment(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) ->
     return at
 
 
-def _added(sandbox: Sandbox, subscription: Document, params: dict[str, Any]) -> list[Document]:
-    return invoice_items.of_request(sandbox, subscription, params.get("add_invoice_items") or [])
+def _added(sandbox: Sandbox, subscription: Document, outcome: ItemChanges, asked: Asked) -> list[Document]:
+    given = asked.params.get("add_invoice_items") or []
+    return added_items.of_request(sandbox, subscription, outcome.rows, given)
 
 
 def lines_of(sandbox: Sandbox, rows: list[Document]) -> list[Document]:
@@ -102,7 +104,7 @@ def restart(sandbox: Sandbox, subscription: Document, outcome: ItemChanges, aske
     for item in outcome.rows:
         item["current_period_start"] = now
         item["current_period_end"] = periods.first_end(now, item["price"]["recurring"])
-    added = _added(sandbox, subscription, asked.params)
+    added = _added(sandbox, subscription, outcome, asked)
     licensed = [item for item in outcome.rows if not items.is_metered(item)]
     if not outcome.bills:
         for item in licensed:
