@@ -11,6 +11,7 @@ from portal.db import unit_of_work
 from portal.models import CreditEntry, CreditLot, CreditPurchase, UsagePeriod
 from portal.pricing.money import round_half_up
 from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED, RETURNED
+from portal.services.credit_purchase_states import SWAP
 from portal.services.usage_periods import OPEN
 
 FILE_PAGE = 1000
@@ -31,6 +32,7 @@ class Held:
     currency: str
     renews: bool  # another pack is bought when it ends
     invoice_id: str | None
+    quote_id: str | None  # None for a pack that came from seats
     billed: int
     open: int
     lapsed: int
@@ -123,6 +125,7 @@ def _held(lot: CreditLot, purchase: CreditPurchase, sums: dict[str, int], now: d
         currency=purchase.currency,
         renews=purchase.renews,
         invoice_id=purchase.stripe_invoice_id,
+        quote_id=None if purchase.kind == SWAP else purchase.quote_id,
         billed=-(sums.get(DRAWN, 0) + sums.get(GIVEN_BACK, 0)),
         open=-sums.get(OPEN, 0),
         lapsed=-sums.get(LAPSED, 0) + over,

@@ -8,7 +8,14 @@ from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.services import credit_outlook, credits, spreadsheets
-from portal.web import credit_advice, current_user_id, current_workspace_id, gateways, workspace_required
+from portal.web import (
+    credit_advice,
+    current_user_id,
+    current_workspace_id,
+    gateways,
+    may,
+    workspace_required,
+)
 from portal.web.credit_charts import chart
 from portal.web.credit_words import ENTRY_NAMES, STATES
 from portal.web.invoice_csv import MARK
@@ -37,6 +44,7 @@ def _held(session: Session) -> dict[str, Any]:
         "outlook": outlook,
         "chart": chart(outlook.months) if outlook and outlook.months else None,
         "states": STATES,
+        "buys": may("billing"),
         **_entries(session),
     }
 

@@ -55,6 +55,11 @@ def test_from_the_advisor_to_a_pack_on_the_balance_with_the_stored_card(customer
     page.get_by_role("link", name="Return the pack").click()
     inspector.look("returning a pack")
     pictures(customer, "refund")
+    customer.visit("/credits")
+    expect(page.get_by_role("main").get_by_text("600").first).to_be_visible()
+    page.get_by_role("link", name="Buying by itself").click()
+    inspector.look("buying by itself")
+    pictures(customer, "automatic")
 
     assert grants(customer) == [59_400]
     assert inspector.found == {}
