@@ -26,7 +26,7 @@ from portal.models import (
     UsageLimit,
     UsagePeriod,
 )
-from portal.services import subscriptions, usage_periods, usage_prices
+from portal.services import credit_lots, subscriptions, usage_periods, usage_prices
 from portal.services.usage_prices import RESOLUTION
 
 log = structlog.get_logger()
@@ -277,19 +277,21 @@ def hard_cap(session: Session, period_start: datetime | None) -> int | None:
     limit = session.scalars(select(UsageLimit)).first()
     own = None
     if limit is not None and limit.hard:
-        own = own_cap(limit, subscription)
+        own = own_cap(session, limit, subscription, period_start)
     if own is not None and limit is not None:
         own += raised(session, limit, period_start)
     caps = [cap for cap in (own, trial_cap(session, period_start, subscription)) if cap is not None]
     return min(caps, default=None)
 
 
-def own_cap(limit: UsageLimit, subscription: Subscription | None) -> int | None:
-    """The customer's cap in units; one in money by the price that the customer pays."""
+def own_cap(
+    session: Session, limit: UsageLimit, subscription: Subscription | None, period_start: datetime | None
+) -> int | None:
+    """The customer's cap in units; one in money by the own price, on top of what credits pay."""
     if limit.cap_amount is None:
         return limit.cap_units
     price = usage_prices.of_key(subscription, RESOLUTION)
-    return price.units(limit.cap_amount) if price else None
+    return price.units(limit.cap_amount) + credit_lots.covering(session, period_start) if price else None
 
 
 def raised(session: Session, limit: UsageLimit, period_start: datetime | None) -> int:

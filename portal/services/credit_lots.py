@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from portal.models import CreditEntry, CreditLot, CreditPurchase, Subscription
+from portal.models import Allowance, CreditEntry, CreditLot, CreditPurchase, Subscription
 from portal.pricing import periods as calendar
 from portal.services import subscriptions
 from portal.services.ids import new_id
@@ -40,6 +40,7 @@ def open_lot(session: Session, purchase: CreditPurchase) -> CreditLot:
     session.add(lot)
     session.flush()
     _enter(session, lot, BOUGHT, lot.units, at=paid_at, source=purchase.id)
+    _changed(session)
     return lot
 
 
@@ -63,6 +64,24 @@ def left(session: Session, lot: CreditLot) -> int:
     return int(session.scalar(total) or 0)
 
 
+def covering(session: Session, month: datetime | None) -> int:
+    """How many units of the month that starts then credits pay at most, with those that they have paid."""
+    if month is None:
+        return 0
+    of_month = CreditEntry.kind.in_((DRAWN, GIVEN_BACK)) & (CreditEntry.period_start == month)
+    total = (
+        select(func.coalesce(func.sum(CreditEntry.quantity), 0))
+        .join(CreditLot, CreditLot.id == CreditEntry.lot_id)
+        .where(CreditLot.starts_at <= month, CreditLot.expires_at > month, ~of_month)
+    )
+    return max(int(session.scalar(total) or 0), 0)
+
+
+def _changed(session: Session) -> None:
+    """Whoever asks for a unit next looks anew what a cap in money comes to."""
+    session.execute(update(Allowance).values(period_end=None))
+
+
 def granted(session: Session, lot_id: str, grant_id: str, value: int) -> None:
     """Note Stripe's grant for a lot, and what it is worth in minor units."""
     lot = session.scalars(select(CreditLot).where(CreditLot.id == lot_id).with_for_update()).one()
@@ -78,6 +97,7 @@ def take_back(session: Session, lot: CreditLot, units: int, *, source: str, why:
     if units > left(session, lot):
         raise ValueError(f"lot {lot.id} has not so many units left")
     _enter(session, lot, RETURNED, -units, at=at, source=source)
+    _changed(session)
     if left(session, lot) == 0:
         lot.ended_at, lot.ended_why = lot.ended_at or at, why
 

@@ -127,7 +127,7 @@ def standing_of(session: Session, row: Allowance) -> Standing:
     limit = current(session)
     subscription = subscriptions.current(session)
     raised = allowances.raised(session, limit, row.period_start)
-    cap = allowances.own_cap(limit, subscription)
+    cap = allowances.own_cap(session, limit, subscription, row.period_start)
     state = allowances.state(session, row)
     return Standing(
         limit=limit,
@@ -180,9 +180,10 @@ def preview(gateways: Gateways, workspace_id: int, wanted: Wanted) -> tuple[Stan
     """
     now = gateways.clock.now()
     with unit_of_work(workspace_id) as session:
-        held = check(session, allowances.locked(session, now), wanted)
+        row = allowances.locked(session, now)
+        held = check(session, row, wanted)
         asked = UsageLimit(cap_units=wanted.cap_units, cap_amount=wanted.cap_amount)
-        return held, allowances.own_cap(asked, subscriptions.current(session))
+        return held, allowances.own_cap(session, asked, subscriptions.current(session), row.period_start)
 
 
 def _put(session: Session, limit: UsageLimit, wanted: Wanted, now: datetime) -> None:

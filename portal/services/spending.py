@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal.models import Subscription, UsageDay
 from portal.pricing.forecast import HOURS
-from portal.services import usage, usage_prices
+from portal.services import credit_lots, usage, usage_prices
 from portal.services.allowances import State
 from portal.services.usage_prices import RESOLUTION
 
@@ -24,7 +24,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Spent:
-    """What a period costs: all that is metered in it, and its resolutions alone.
+    """What a period costs beyond annual credits: all that is metered in it, and its resolutions alone.
 
     ``free``: resolutions that were above a hard cap, and are the vendor's cost.
     """
@@ -53,9 +53,8 @@ def so_far(session: Session, subscription: Subscription | None, state: State) ->
     billed = max(units.pop(RESOLUTION, 0), 0)
     # in a trial nothing is charged, so nothing can accrue
     pending, held = (0, 0) if state.trial else (state.pending, state.held)
-    resolutions = Cost(
-        *(_cost(subscription, RESOLUTION, billed + more) for more in (0, pending, pending + held))
-    )
+    paid = 0 if state.trial else credit_lots.covering(session, state.starts_at)
+    resolutions = Cost(*(_by_use(subscription, billed + more, paid) for more in (0, pending, pending + held)))
     others = sum(_cost(subscription, key, quantity) for key, quantity in units.items())
     return Spent(
         currency=subscription.currency if subscription else usage_prices.catalog_of(None).currency,
@@ -63,6 +62,11 @@ def so_far(session: Session, subscription: Subscription | None, state: State) ->
         resolutions=resolutions,
         free=max(all_resolutions - state.used, 0),
     )
+
+
+def _by_use(subscription: Subscription | None, units: int, paid: int) -> int:
+    """What resolutions cost of which annual credits pay up to ``paid``."""
+    return _cost(subscription, RESOLUTION, units) - _cost(subscription, RESOLUTION, min(units, paid))
 
 
 def _cost(subscription: Subscription | None, key: str, units: int) -> int:
@@ -86,4 +90,6 @@ def expected(session: Session, state: State, now: datetime) -> Expected | None:
     cost = seen.cost.expected
     if state.cap is not None and seen.price is not None:
         cost = min(cost, seen.price.amount(state.cap))
+    if seen.price is not None:
+        cost -= min(cost, seen.price.amount(min(units, credit_lots.covering(session, state.starts_at))))
     return Expected(units, cost + sum(each.cost.expected for each in found.others if each.cost))

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from portal.db import unit_of_work
 from portal.models import CreditEntry, CreditLot
-from portal.services import credit_ledger, credit_lots
+from portal.services import allowances, credit_ledger, credit_lots, limits
 from tests.services.lots import buy, covered, covered_by_the_rules, end_month, entries, left
 from tests.services.using import HandClock, Workspace, happened
 
@@ -161,6 +161,19 @@ def test_units_that_were_refunded_cannot_be_drawn(acme: Workspace) -> None:
     acme.resolve()
 
     assert entries(acme) == [("bought", 10), ("drawn", -1), ("returned", -9)]
+
+
+def test_a_cap_in_money_counts_only_what_credits_do_not_pay(acme: Workspace) -> None:
+    limits.save(acme.gateways, acme.workspace_id, None, limits.Wanted(cap_amount=500))
+    before = allowances.current(acme.gateways, acme.workspace_id).cap
+    buy(acme, 10)
+    for _number in range(12):
+        acme.resolve()
+    standing = limits.standing(acme.gateways, acme.workspace_id)
+
+    assert (before, standing.state.cap, standing.state.left) == (5, 15, 3)
+    assert standing.spent.resolutions.billed == 2 * 99
+    assert {entry.charge for entry in acme.entries()} == {"meter"}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
