@@ -29,6 +29,7 @@ from portal.services import (
     credit_ledger,
     credit_purchase_states,
     credit_purchase_sweeping,
+    credit_reconcile,
     credit_refunds,
     credit_renewals,
     credit_top_ups,
@@ -242,6 +243,12 @@ def lapse_credits(context: JobContext, timestamp: int) -> None:
 @queue.task(name="credits.announce", pass_context=True, queueing_lock="credits.announce")
 def announce_ending_credits(context: JobContext, timestamp: int) -> None:
     credit_endings.sweep(gateways_of(context))
+
+
+@queue.periodic(cron="27 4 * * *")
+@queue.task(name="credits.reconcile", pass_context=True, queueing_lock="credits.reconcile")
+def reconcile_credits(context: JobContext, timestamp: int) -> None:
+    credit_reconcile.run(gateways_of(context))
 
 
 @queue.task(name=planned_changes.MIRROR, pass_context=True, retry=RETRY)
