@@ -10,9 +10,11 @@ from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.models import CreditLot, Mail
 from portal.services import credit_notices, credit_outlook, credits
+from portal.services.credits import Held
 
 log = structlog.get_logger()
 
+ENDING = "credits_ending"
 # days before the end, the last one first
 DAYS = (7, 30, 60)
 BATCH = 200
@@ -50,7 +52,7 @@ def _due(now: datetime, after: int, days: int) -> Select[int, str]:
 
 
 def _prefix() -> object:
-    return literal(credit_notices.ENDING + ":")
+    return literal(ENDING + ":")
 
 
 def _tell(gateways: Gateways, workspace_id: int, lot_id: str, days: int, now: datetime) -> bool:
@@ -71,4 +73,20 @@ def _told(session: Session, gateways: Gateways, lot_id: str, days: int, now: dat
     known = outlook is not None and outlook.monthly is not None
     lapsing = [each for each in outlook.lapsing if each.lot_id == lot_id] if outlook else []
     units = sum(each.units for each in lapsing) if known else None
-    return credit_notices.about_ending(session, gateways, held, days=days, lapsing=units)
+    return _mail(session, gateways, held, days=days, lapsing=units)
+
+
+def _mail(session: Session, gateways: Gateways, held: Held, *, days: int, lapsing: int | None) -> bool:
+    """Word of a lot that ends in so many days at most; False where it was told before.
+
+    ``lapsing``: how many units are expected to be left, None where nothing can be said.
+    """
+    facts: dict[str, object] = {
+        "units": held.left,
+        "amount": held.at_stake,
+        "currency": held.currency,
+        "expires_at": held.lot.expires_at,
+        "lapsing": lapsing,
+        "renews": held.renews,
+    }
+    return credit_notices.send(session, gateways, ENDING, f"{ENDING}:{held.lot.id}:{days}", facts)

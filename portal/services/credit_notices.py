@@ -6,9 +6,6 @@ from sqlalchemy.orm import Session
 from portal.gateways import Gateways
 from portal.models import BillingDetails, CreditLot, CreditPurchase, CreditRefund, Invoice
 from portal.services import letters
-from portal.services.credits import Held
-
-ENDING = "credits_ending"
 
 
 def about_bought(session: Session, gateways: Gateways, purchase: CreditPurchase, lot: CreditLot) -> None:
@@ -23,13 +20,13 @@ def about_bought(session: Session, gateways: Gateways, purchase: CreditPurchase,
         "quote_id": purchase.quote_id,
         "invoice_id": purchase.stripe_invoice_id,
     }
-    _send(session, gateways, "credits_bought", f"credits_bought:{purchase.id}", facts)
+    send(session, gateways, "credits_bought", f"credits_bought:{purchase.id}", facts)
 
 
 def about_returned_debit(session: Session, gateways: Gateways, invoice: Invoice, *, attempt_id: str) -> None:
     """Word of a debit for a pack that came back days later: nothing was bought."""
     facts: dict[str, object] = {"total": invoice.total, "currency": invoice.currency}
-    _send(session, gateways, "credits_unpaid", f"credits_unpaid:{attempt_id}", facts)
+    send(session, gateways, "credits_unpaid", f"credits_unpaid:{attempt_id}", facts)
 
 
 def about_refund(session: Session, gateways: Gateways, refund: CreditRefund) -> None:
@@ -42,23 +39,7 @@ def about_refund(session: Session, gateways: Gateways, refund: CreditRefund) -> 
         "balance": refund.balance or 0,
         "currency": refund.currency,
     }
-    _send(session, gateways, "credits_refunded", f"credits_refunded:{refund.id}", facts)
-
-
-def about_ending(session: Session, gateways: Gateways, held: Held, *, days: int, lapsing: int | None) -> bool:
-    """Word of a lot that ends in so many days at most; False where it was told before.
-
-    ``lapsing``: how many units are expected to be left, None where nothing can be said.
-    """
-    facts: dict[str, object] = {
-        "units": held.left,
-        "amount": held.at_stake,
-        "currency": held.currency,
-        "expires_at": held.lot.expires_at,
-        "lapsing": lapsing,
-        "renews": held.renews,
-    }
-    return _send(session, gateways, ENDING, f"{ENDING}:{held.lot.id}:{days}", facts)
+    send(session, gateways, "credits_refunded", f"credits_refunded:{refund.id}", facts)
 
 
 def about_blocked(
@@ -66,10 +47,11 @@ def about_blocked(
 ) -> None:
     """Word of a pack that was to be bought by itself and was not; ``reason`` is a code of the template's."""
     facts: dict[str, object] = {"kind": kind, "units": units, "reason": reason}
-    _send(session, gateways, "credits_blocked", dedupe_key, facts)
+    send(session, gateways, "credits_blocked", dedupe_key, facts)
 
 
-def _send(session: Session, gateways: Gateways, kind: str, dedupe_key: str, facts: dict[str, object]) -> bool:
+def send(session: Session, gateways: Gateways, kind: str, dedupe_key: str, facts: dict[str, object]) -> bool:
+    """Queue a mail to the billing address, once per ``dedupe_key``; False when it was queued before."""
     details = session.scalars(select(BillingDetails)).one()
     return letters.send(
         session,
