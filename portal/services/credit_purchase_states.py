@@ -12,15 +12,12 @@ from portal.gateways import Gateways
 from portal.models import Attempt, CreditPurchase, Invoice
 from portal.services import attempt_states as attempt_words
 from portal.services import audit, credit_caps, credit_ledger, credit_lots, credit_notices
+from portal.services.credit_purchase_kinds import SWAP, TOP_UP
 
 OPEN, PAYING, PAID, GRANTED = "open", "paying", "paid", "granted"
 REFUNDING, REFUNDED, DISPUTED, VOID = "refunding", "refunded", "disputed", "void"
 UNPAID = (OPEN, PAYING)
 HELD = (PAID, GRANTED)
-
-PURCHASE, RENEWAL, TOP_UP, SWAP = "purchase", "renewal", "top_up", "swap"
-BY_ITSELF = (RENEWAL, TOP_UP)
-
 GRANT = "credits.grant"
 FAILED = "debit_failed"
 

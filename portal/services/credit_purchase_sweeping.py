@@ -11,6 +11,7 @@ from portal.gateways import Gateways
 from portal.models import Attempt, CreditPurchase, Quote
 from portal.services import attempt_states, credit_grants, payment_methods, swap_purchases
 from portal.services import credit_purchase_states as states
+from portal.services.credit_purchase_kinds import SWAP
 
 log = structlog.get_logger()
 
@@ -52,7 +53,7 @@ def _over(gateways: Gateways, left_behind_after: timedelta) -> Select[int, str]:
         )
         .where(
             CreditPurchase.state == states.OPEN,
-            CreditPurchase.kind != states.SWAP,
+            CreditPurchase.kind != SWAP,
             or_(never, over),
             ~carried_out,
         )

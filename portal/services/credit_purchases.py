@@ -37,6 +37,7 @@ from portal.services import credit_purchase_states as states
 from portal.services.attempts import PurchaseRefusedError, StillConfirmingError
 from portal.services.change_errors import UnpaidInvoiceError
 from portal.services.checkout import LOOK_AGAIN, WAIT_FOR_FIRST_CLICK, DetailsMissingError, PriceMismatchError
+from portal.services.credit_purchase_kinds import PURCHASE
 from portal.services.credit_quotes import Buyer
 from portal.services.ids import new_id
 from portal.services.payments import Payment
@@ -76,7 +77,7 @@ class Wanted:
     """What is to be bought, and why: ``kind`` is the purchase's, ``renewal_of`` the pack that ended."""
 
     units: int
-    kind: str = states.PURCHASE
+    kind: str = PURCHASE
     renewal_of: str | None = None
 
 

@@ -17,6 +17,7 @@ from portal.models import CreditEntry, CreditLot, CreditPurchase, CreditRefund, 
 from portal.services import attempt_states, audit, credit_lots, credit_notices
 from portal.services import credit_purchase_states as states
 from portal.services import credit_refund_steps as steps
+from portal.services.credit_purchase_kinds import SWAP
 from portal.services.credit_refund_steps import FINISHED, GRANT, NOTE, log
 from portal.services.ids import new_id
 from portal.services.usage_periods import OPEN as PERIOD_OPEN
@@ -39,7 +40,7 @@ def why_not(purchase: CreditPurchase, lot: CreditLot | None, left: int, gateways
     """Why the customer cannot return the pack by itself, as a message; None when it can."""
     if purchase.state not in states.HELD or lot is None or purchase.paid_at is None:
         return N_("There is nothing of this pack to return.")
-    if purchase.kind == states.SWAP:
+    if purchase.kind == SWAP:
         return N_("It came from seats and is part of that change. Write to support.")
     if left != lot.units:
         return N_("Resolutions of this pack were used already. Write to support about what is left.")

@@ -10,6 +10,7 @@ from portal.gateways import Gateways
 from portal.models import CreditLot, CreditPurchase
 from portal.services import audit, credit_buying, credit_notices
 from portal.services import credit_purchase_states as states
+from portal.services.credit_purchase_kinds import RENEWAL
 from portal.services.credit_purchases import Wanted
 
 log = structlog.get_logger()
@@ -74,7 +75,7 @@ def renew(gateways: Gateways, workspace_id: int, purchase_id: str) -> str:
     """
     with unit_of_work(workspace_id) as session:
         purchase = states.get(session, purchase_id)
-    wanted = Wanted(purchase.units, states.RENEWAL, renewal_of=purchase_id)
+    wanted = Wanted(purchase.units, RENEWAL, renewal_of=purchase_id)
     result = credit_buying.buy(gateways, workspace_id, wanted)
     if result in (credit_buying.BOUGHT, credit_buying.WAITS):
         return result
@@ -84,7 +85,7 @@ def renew(gateways: Gateways, workspace_id: int, purchase_id: str) -> str:
         credit_notices.about_blocked(
             session,
             gateways,
-            kind=states.RENEWAL,
+            kind=RENEWAL,
             units=purchase.units,
             reason=result,
             dedupe_key=f"credits_blocked:{purchase_id}",

@@ -17,6 +17,7 @@ from portal.gateways import Gateways
 from portal.models import CreditEntry, CreditLot, CreditPurchase, CreditTopUp, Quote, UsagePeriod
 from portal.services import audit, credit_buying, credit_caps, credit_notices, credit_purchases
 from portal.services import credit_purchase_states as states
+from portal.services.credit_purchase_kinds import TOP_UP
 from portal.services.credit_purchases import Wanted
 
 log = structlog.get_logger()
@@ -139,7 +140,7 @@ def this_month(session: Session, now: datetime) -> Bought:
             (Quote.workspace_id == CreditPurchase.workspace_id) & (Quote.id == CreditPurchase.quote_id),
         )
         .where(
-            CreditPurchase.kind == states.TOP_UP,
+            CreditPurchase.kind == TOP_UP,
             CreditPurchase.state != states.VOID,
             Quote.confirmed_at >= since,
         )
@@ -188,7 +189,7 @@ def top_up(gateways: Gateways, workspace_id: int) -> str | None:
     if bought.times >= most_times:
         result = credit_buying.TIMES
     else:
-        result = credit_buying.buy(gateways, workspace_id, Wanted(units, states.TOP_UP), most=rest)
+        result = credit_buying.buy(gateways, workspace_id, Wanted(units, TOP_UP), most=rest)
     _note(gateways, workspace_id, result)
     return result
 
@@ -213,7 +214,7 @@ def _note(gateways: Gateways, workspace_id: int, result: str) -> None:
         credit_notices.about_blocked(
             session,
             gateways,
-            kind=states.TOP_UP,
+            kind=TOP_UP,
             units=row.units,
             reason=result,
             dedupe_key=f"credits_blocked:{workspace_id}:{result}:{stamp}",

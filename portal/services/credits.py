@@ -11,7 +11,7 @@ from portal.db import unit_of_work
 from portal.models import CreditEntry, CreditLot, CreditPurchase, UsagePeriod
 from portal.pricing.money import round_half_up
 from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED, RETURNED
-from portal.services.credit_purchase_states import SWAP
+from portal.services.credit_purchase_kinds import SWAP
 from portal.services.usage_periods import OPEN
 
 FILE_PAGE = 1000

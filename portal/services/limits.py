@@ -308,7 +308,8 @@ def _see_right(session: Session, held: Standing, user_id: int) -> None:
 CHARGE = """
 WITH row AS (
     SELECT CASE WHEN cap IS NULL THEN %(units)s ELSE least(%(units)s, greatest(cap - used, 0)) END AS within
-    FROM allowance WHERE workspace_id = %(workspace)s AND period_start = %(period)s FOR UPDATE
+    FROM allowance
+    WHERE workspace_id = %(workspace)s AND period_start = %(period)s AND period_end IS NOT NULL FOR UPDATE
 )
 UPDATE allowance SET used = used + row.within, changed_at = %(now)s
 FROM row WHERE workspace_id = %(workspace)s

@@ -14,6 +14,7 @@ from portal.gateways import Gateways
 from portal.models import Attempt, CreditPurchase, Quote
 from portal.services import attempt_states, change_quotes
 from portal.services import credit_purchase_states as states
+from portal.services.credit_purchase_kinds import SWAP
 from portal.services.ids import new_id
 
 BATCH = 100
@@ -28,7 +29,7 @@ def open_for(session: Session, quote: Quote) -> None:
     session.add(
         CreditPurchase(
             id=new_id("C"),
-            kind=states.SWAP,
+            kind=SWAP,
             state=states.OPEN,
             units=int(pack["units"]),
             catalog=str(pack["catalog"]),
@@ -82,7 +83,7 @@ def sweep(gateways: Gateways) -> int:
                 (Quote.workspace_id == CreditPurchase.workspace_id) & (Quote.id == CreditPurchase.quote_id),
             )
             .where(
-                CreditPurchase.kind == states.SWAP,
+                CreditPurchase.kind == SWAP,
                 CreditPurchase.state.in_(states.UNPAID),
                 CreditPurchase.stripe_invoice_id.is_(None),
                 over,
