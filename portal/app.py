@@ -5,6 +5,7 @@ from pathlib import Path
 
 from flask import Flask
 from flask_babel import Babel
+from jinja2 import ChoiceLoader, FileSystemLoader
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal import cli
@@ -56,7 +57,7 @@ from portal.web import (
     usage_limits,
     webhooks,
 )
-from portal.web.letters import TemplateLetters
+from portal.web.letters import SharedWords, TemplateLetters
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_BYTES = 512 * 1024
@@ -106,7 +107,8 @@ def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
     Opens no connection: the engine is bound by ``portal.db.connect``.
     """
     # portal.web.assets serves static/, under addresses that carry its hash
-    app = Flask("portal", template_folder=str(ROOT / "templates"), static_folder=None)
+    templates = str(ROOT / "templates")
+    app = Flask("portal", template_folder=templates, static_folder=None)
     app.static_folder = str(ROOT / "static")
     app.config.update(
         MAX_CONTENT_LENGTH=MOST_BYTES,
@@ -114,6 +116,7 @@ def create_app(settings: Settings, gateways: Gateways | None = None) -> Flask:
         TRUSTED_HOSTS=trusted_hosts(settings),
         TESTING=settings.environment == "test",
     )
+    app.jinja_loader = ChoiceLoader([FileSystemLoader(templates), SharedWords(templates)])
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     letters = TemplateLetters(app)
     app.extensions["settings"] = settings

@@ -1,10 +1,28 @@
 """Mails from templates: ``mail/<kind>.txt`` (blocks ``subject`` and ``body``) and ``mail/<kind>.html``."""
 
+from collections.abc import Callable
+
 from flask import Flask
+from jinja2 import Environment, FileSystemLoader
 from werkzeug.test import EnvironBuilder
 
 from portal.config import Settings
 from portal.gateways.letters import Letter
+
+SHARED = "mail/_"
+
+
+class SharedWords(FileSystemLoader):
+    """Words that a mail's two forms share: ``mail/_x.txt``, and by the name ``mail/_x.html`` the same file.
+
+    A template escapes what it is given or does not by its own name, so each form asks for its own.
+    """
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        """The words' file. Raises TemplateNotFound."""
+        if template.startswith(SHARED) and template.endswith(".html"):
+            template = template.removesuffix(".html") + ".txt"
+        return super().get_source(environment, template)
 
 
 class TemplateLetters:

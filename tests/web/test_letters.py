@@ -1,0 +1,42 @@
+"""Mails in two forms, of the same words: what people typed is text in both."""
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from portal.app import ROOT
+from portal.web.letters import TemplateLetters
+
+TYPED = '<img src=x> & "Sons"'
+ESCAPED = "&lt;img src=x&gt; &amp; &#34;Sons&#34;"
+FORMS = sorted((ROOT / "templates" / "mail").glob("[!_]*.html"))
+FACTS: dict[str, dict[str, object]] = {
+    "factor_changed": {"change": "passkey.added", "name": TYPED, "left": None},
+    "api_key_changed": {
+        "change": "revoked",
+        "name": TYPED,
+        "prefix": "bk_1",
+        "scopes": ["read"],
+        "by": None,
+        "old_prefix": None,
+        "old_ends_at": None,
+        "workspace_name": "Acme",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", FACTS)
+def test_what_was_typed_is_escaped_once_in_html_and_not_in_plain_text(app: Flask, kind: str) -> None:
+    letter = TemplateLetters(app).write(kind, FACTS[kind])
+
+    assert TYPED in letter.text
+    assert ESCAPED in str(letter.html)
+    assert "<img" not in str(letter.html)
+    assert "&amp;lt;" not in str(letter.html)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.stem)
+def test_a_mail_s_html_asks_for_no_plain_text_words(form: Path) -> None:
+    assert re.findall(r"mail/_\w+\.txt", form.read_text()) == []
