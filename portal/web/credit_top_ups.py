@@ -1,5 +1,7 @@
 """/credits/automatic: what is bought by itself when the balance is low, and how much of it a month."""
 
+from typing import Any
+
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
@@ -37,6 +39,11 @@ class TopUpForm(FlaskForm):
     most_times = CountField(_("At most so many packs a month"), minimum=1, maximum=credit_top_ups.MOST_TIMES)
     most_amount = MoneyField(_("At most so much money a month, with tax"))
     pause_hours = CountField(_("Hours of pause after each"), minimum=1, maximum=credit_top_ups.LONGEST_PAUSE)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in FIELDS[1:]:
+            getattr(self, name).flags.required = True
 
     def choice(self) -> Choice:
         """What was filled in; what is missing is out of range, and is said at its field."""
