@@ -180,13 +180,13 @@ def test_every_entry_adds_what_it_costs_and_all_sum_to_the_amount(acme: Workspac
 
 
 def test_an_entry_is_of_a_conversation_whatever_its_id_looks_like(acme: Workspace) -> None:
-    for name in ("a#1#2", "b#1~2", "c"):
+    for name in ("a:1:2", "b~2", "c"):
         acme.resolve(name)
     with unit_of_work(acme.workspace_id) as session:
         entries = usage_entries.of_period(session, present(acme), "resolution")
     [page] = entries.pages()
 
-    assert {(each.conversation_id, each.episode) for each in page} == {("a#1#2", 1), ("b#1~2", 1), ("c", 1)}
+    assert {(each.conversation_id, each.episode) for each in page} == {("a:1:2", 1), ("b~2", 1), ("c", 1)}
 
 
 def test_the_period_is_found_by_its_start(acme: Workspace, clock: HandClock) -> None:

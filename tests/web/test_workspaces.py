@@ -14,6 +14,7 @@ from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.services.changing import Changer
+from tests.services.crediting import CreditBuyer
 from tests.services.using import Workspace
 
 # arguments that name something of no workspace, or are a test of their own
@@ -25,6 +26,7 @@ ADDING = "P-0123456789"
 def bought(customer: Customer) -> dict[str, str]:
     """What the company owns after a purchase, by the names that routes have for it."""
     quote_id = customer.buy()
+    pack = CreditBuyer(customer).buy(600)
     change_id = Changer(customer).prepare(seats=14)
     by = customer.account.user_id
     method_changes.begin_adding(customer.gateways, customer.workspace_id, by, ADDING, make_default=False)
@@ -36,12 +38,13 @@ def bought(customer: Customer) -> dict[str, str]:
         key = api_keys.make(session, customer.gateways, name="Help desk", scopes=["read"], by=by)
         return {
             "quote_id": quote_id,
-            "stripe_id": session.scalars(select(Invoice.stripe_id)).one(),
+            "stripe_id": session.scalars(select(Invoice.stripe_id).order_by(Invoice.issued_at)).first() or "",
             "member_id": str(session.scalars(select(Member.id)).one()),
             "invitation_id": str(sent.id),
             "action_id": ADDING,
             "method_id": str(customer.shop.subscriptions()[0].default_payment_method),
             "change_id": change_id,
+            "pack_id": str(pack.quote_id),
             "key_id": key.row.id,
             "conversation_id": conversation_id,
             "episode": "1",
@@ -65,10 +68,12 @@ def owned_routes(app: Flask) -> Iterator[Rule]:
 
 
 def named(rule: Rule, names: dict[str, str]) -> dict[str, str]:
-    """The values of the route's names; a change has a quote of its own kind."""
+    """The values of the route's names; a change and a pack have quotes of their own kinds."""
     values = {name: names[name] for name in rule.arguments}
     if rule.endpoint.startswith("subscription.") and "change_id" in names:
         values["quote_id"] = names["change_id"]
+    if rule.endpoint.startswith("credit_purchases.") and "pack_id" in names:
+        values["quote_id"] = names["pack_id"]
     return values
 
 
