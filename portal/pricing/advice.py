@@ -42,7 +42,10 @@ FEW_MONTHS, ONE_YEAR, TWO_YEARS = "few_months", "one_year", "two_years"
 SAFE, NONE_SAVES, NONE_IS_SAFE, TOO_SHORT = "safe", "none_saves", "none_is_safe", "too_short"
 # Each code of ``because`` with its sentence; pages translate the code.
 BECAUSE = {
-    SAFE: "This pack saves most in the expected year, and costs no more than paying by use in a low one.",
+    SAFE: (
+        "Of the packs that cost no more than paying by use even in a low year, this one saves most in the"
+        " expected year."
+    ),
     NONE_SAVES: "No pack costs less than paying by use in the expected year.",
     NONE_IS_SAFE: "A pack would save in the expected year, but cost more than paying by use in a low one.",
     TOO_SHORT: f"Fewer than {MIN_MONTHS} months are known, which is too short to advise on a year.",

@@ -19,8 +19,8 @@ def because(advised: Advised) -> tuple[str, str]:
         case pure.SAFE if best is not None:
             title = gettext("A pack of %(units)s resolutions suits you", units=number(best.units))
             body = gettext(
-                "It saves most in the expected year, and costs no more than paying as you go even if the year"
-                " turns out low."
+                "Of the packs that cost no more than paying as you go even if the year turns out low, this"
+                " one saves most in the expected year."
             )
         case pure.NONE_SAVES:
             title = gettext("No pack: paying as you go is best for you")
