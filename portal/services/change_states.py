@@ -16,7 +16,6 @@ from portal.services import (
     change_matches,
     change_quotes,
     holdings,
-    incidents,
     matches,
     planned_changes,
     quotes,
@@ -60,16 +59,7 @@ def compare(
         return True
     keys = change_quotes.keys(quote, prices)
     found = change_matches.differences(change_matches.quoted(quote), invoice, keys)
-    if matches.record(session, quote.id, invoice.id, matches.FINAL, found) and found:
-        incidents.report(
-            session,
-            gateways,
-            "quote_mismatch",
-            dedupe_key=f"quote_mismatch:{invoice.id}",
-            workspace_id=quote.workspace_id,
-            summary=f"Invoice {invoice.number} is not what quote {quote.id} promised",
-            details={"quote": quote.id, "differences": [each.as_dict() for each in found]},
-        )
+    matches.settle(session, gateways, quote, invoice, found)
     return True
 
 

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from portal.gateways import Gateways
 from portal.gateways.stripe_words import Invoice
 from portal.models import CreditPurchase, Quote
-from portal.services import credit_quotes, incidents, matches, quotes
+from portal.services import credit_quotes, matches, quotes
 
 
 def keys(invoice: Invoice) -> dict[str, str]:
@@ -26,14 +26,5 @@ def compare(session: Session, gateways: Gateways, invoice: Invoice) -> bool:
     if invoice.status == "void":
         return True
     found = matches.differences(matches.quoted(quote), invoice, keys(invoice))
-    if matches.record(session, quote.id, invoice.id, matches.FINAL, found) and found:
-        incidents.report(
-            session,
-            gateways,
-            "quote_mismatch",
-            dedupe_key=f"quote_mismatch:{invoice.id}",
-            workspace_id=quote.workspace_id,
-            summary=f"Invoice {invoice.number} is not what quote {quote.id} promised",
-            details={"quote": quote.id, "differences": [each.as_dict() for each in found]},
-        )
+    matches.settle(session, gateways, quote, invoice, found)
     return True

@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 
 from portal import pricing
 from portal.errors import N_
+from portal.gateways import Gateways
 from portal.gateways.stripe_words import Invoice, InvoiceLine
 from portal.models import CatalogPrice, Quote, QuoteMatch
 from portal.models import Invoice as StoredInvoice
+from portal.services import incidents
 
 BEFORE_PAYMENT = "before_payment"
 FINAL = "final"
@@ -205,6 +207,23 @@ def record(session: Session, quote_id: str, invoice_id: str, stage: str, found: 
         .returning(QuoteMatch.stage)
     )
     return session.execute(statement).first() is not None
+
+
+def settle(
+    session: Session, gateways: Gateways, quote: Quote, invoice: Invoice, found: list[Difference]
+) -> None:
+    """Keep the comparison of a final invoice with its quote; support is told once of one that differs."""
+    if not record(session, quote.id, invoice.id, FINAL, found) or not found:
+        return
+    incidents.report(
+        session,
+        gateways,
+        "quote_mismatch",
+        dedupe_key=f"quote_mismatch:{invoice.id}",
+        workspace_id=quote.workspace_id,
+        summary=f"Invoice {invoice.number} is not what quote {quote.id} promised",
+        details={"quote": quote.id, "differences": [each.as_dict() for each in found]},
+    )
 
 
 def of_invoice(session: Session, invoice_id: str) -> list[QuoteMatch]:

@@ -27,7 +27,6 @@ from portal.services import (
     credit_matches,
     credit_proofs,
     credit_purchase_states,
-    incidents,
     invoices,
     late_debits,
     matches,
@@ -253,16 +252,7 @@ def _compare(session: Session, gateways: Gateways, invoice: Invoice, prices: dic
     if after_trial:
         invoice = matches.without_usage(invoice, matches.usage_prices(prices))
     found = matches.differences(matches.quoted(quote, after_trial=after_trial), invoice, keys)
-    if matches.record(session, quote.id, invoice.id, matches.FINAL, found) and found:
-        incidents.report(
-            session,
-            gateways,
-            "quote_mismatch",
-            dedupe_key=f"quote_mismatch:{invoice.id}",
-            workspace_id=quote.workspace_id,
-            summary=f"Invoice {invoice.number} is not what quote {quote.id} promised",
-            details={"quote": quote.id, "differences": [each.as_dict() for each in found]},
-        )
+    matches.settle(session, gateways, quote, invoice, found)
 
 
 def _compared_after_trial(session: Session, quote_id: str, invoice_id: str) -> bool:
