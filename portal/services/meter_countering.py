@@ -35,10 +35,9 @@ MISSING = "resource_missing"
 # of the identifier of what counters a row, after the row's own
 REVERSAL = "-back"
 
+# One read, as when units are claimed to be sent (``meter_sending.CLAIMED``).
 CLAIMED = text("""
-UPDATE meter_event m SET
-  cancel_tried_at = coalesce(m.cancel_tried_at, :now), claimed_until = clock_timestamp() + :claim
-FROM (
+WITH due AS MATERIALIZED (
   SELECT workspace_id, identifier, cancel_tried_at AS tried_before, EXISTS (SELECT FROM usage_period p
       WHERE p.workspace_id = e.workspace_id AND p.starts_at = e.period_start AND p.state = 'closed') AS billed
   FROM meter_event e
@@ -46,8 +45,10 @@ FROM (
     AND (claimed_until IS NULL OR claimed_until <= clock_timestamp())
     AND (cancel_tried_at IS NULL OR cancel_tried_at > :tried_since)
   ORDER BY at LIMIT :batch FOR UPDATE SKIP LOCKED
-) due
-WHERE m.workspace_id = due.workspace_id AND m.identifier = due.identifier
+)
+UPDATE meter_event m SET
+  cancel_tried_at = coalesce(m.cancel_tried_at, :now), claimed_until = clock_timestamp() + :claim
+FROM due WHERE m.workspace_id = due.workspace_id AND m.identifier = due.identifier
 RETURNING m.workspace_id, m.identifier, m.event_name, m.at, m.first_tried_at, m.sent_at, due.tried_before,
   due.billed
 """)

@@ -38,12 +38,10 @@ UNTIL_PAST = timedelta(minutes=5)
 LONGEST_ERROR = 500
 
 # Those that can still be billed with their period, and that Stripe would not count twice. The states are
-# spelled as the index has them. In plain SQL: one statement claims a batch, whatever else is claiming.
+# spelled as the index has them. In plain SQL: one statement claims a batch, whatever else is claiming. Read
+# once before anything is joined to it: read again inside the join, each time it would lock the next batch.
 CLAIMED = text("""
-UPDATE meter_event m SET
-  state = 'sending', attempts = m.attempts + 1, first_tried_at = coalesce(m.first_tried_at, :now),
-  claimed_until = clock_timestamp() + :claim
-FROM (
+WITH due AS MATERIALIZED (
   SELECT workspace_id, identifier FROM meter_event e
   WHERE state IN ('waiting', 'sending', 'cancelling') AND state <> 'cancelling'
     AND (claimed_until IS NULL OR claimed_until <= clock_timestamp())
@@ -52,8 +50,11 @@ FROM (
     AND NOT EXISTS (SELECT FROM usage_period p
       WHERE p.workspace_id = e.workspace_id AND p.starts_at = e.period_start AND p.state = 'closed')
   ORDER BY at LIMIT :batch FOR UPDATE SKIP LOCKED
-) due
-WHERE m.workspace_id = due.workspace_id AND m.identifier = due.identifier
+)
+UPDATE meter_event m SET
+  state = 'sending', attempts = m.attempts + 1, first_tried_at = coalesce(m.first_tried_at, :now),
+  claimed_until = clock_timestamp() + :claim
+FROM due WHERE m.workspace_id = due.workspace_id AND m.identifier = due.identifier
 RETURNING m.workspace_id, m.identifier, m.event_name, m.stripe_customer_id, m.quantity, m.at, m.attempts
 """)
 

@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import NullPool, create_engine
 
 from portal.db import unit_of_work
 from portal.gateways.stripe_meters import StripeMeters
 from portal.models import MeterEvent
 from portal.services import meter_sending
+from tests.database import TestDatabase
 from tests.faults import Killed
 from tests.services.buying import Customer
 from tests.services.metering import Metered
@@ -29,6 +31,13 @@ def one_by_one(acme: Metered) -> Metered:
     meters: StripeMeters = acme.gateways.stripe.meters
     meters._stream = False
     return acme
+
+
+def believe_it_empty(database: TestDatabase, table: str) -> None:
+    """Have the planner join row by row: its figures are of rows that nobody else may see yet."""
+    engine = create_engine(database.owner_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"ANALYZE {table}")
 
 
 def calls(acme: Metered, path: str) -> int:
@@ -166,6 +175,15 @@ def test_two_workers_never_claim_the_same_row(acme: Metered) -> None:
 
     assert (len(first), len(second)) == (2, 1)
     assert not {each.message.identifier for each in first} & {each.message.identifier for each in second}
+
+
+def test_a_claim_takes_no_more_than_a_batch_however_the_database_joins(
+    acme: Metered, database: TestDatabase
+) -> None:
+    acme.use(5)
+    believe_it_empty(database, MeterEvent.__tablename__)
+
+    assert len(meter_sending.claim(acme.gateways.clock.now(), batch=2)) == 2
 
 
 def test_the_same_batch_sent_twice_and_in_another_order_counts_once(acme: Metered) -> None:
