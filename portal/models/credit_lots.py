@@ -3,10 +3,19 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Identity, Index, Numeric, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Numeric,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.models.base import Base, WorkspaceOwned, now_column
+from portal.models.base import JSON, Base, WorkspaceOwned, now_column
 
 
 class CreditLot(WorkspaceOwned, Base):
@@ -57,3 +66,37 @@ class CreditEntry(WorkspaceOwned, Base):
     at: Mapped[datetime]
     source: Mapped[str] = mapped_column(Text(collation="C"))
     created_at: Mapped[datetime] = now_column()
+
+
+class CreditGrant(WorkspaceOwned, Base):
+    """A grant at Stripe for a lot beside its first one, as it is wanted and as it was made.
+
+    Kinds: ``returned`` (billed units that came back), ``repriced`` (all that is left, at another price; the
+    grants before it end), ``restored`` (what a chargeback took, after the dispute was won). States: ``open``
+    → ``made`` → ``done``; or ``dropped``: nothing is left for it to pay.
+    """
+
+    __tablename__ = "credit_grant"
+    __table_args__ = (
+        ForeignKeyConstraint(["workspace_id", "lot_id"], ["credit_lot.workspace_id", "credit_lot.id"]),
+        UniqueConstraint("workspace_id", "lot_id", "kind", "source"),
+        UniqueConstraint("workspace_id", "stripe_credit_grant_id"),
+        Index("ix_credit_grant_unfinished", "updated_at", postgresql_where=text("state IN ('open', 'made')")),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # G- and ten characters
+    lot_id: Mapped[str]
+    kind: Mapped[str]
+    source: Mapped[str] = mapped_column(Text(collation="C"))  # what it is for, once
+    state: Mapped[str] = mapped_column(server_default=text("'open'"))
+    units: Mapped[int] = mapped_column(BigInteger)
+    price_id: Mapped[str]  # Stripe's, that the grant pays for
+    unit_amount: Mapped[Decimal] = mapped_column(Numeric)  # of it, in minor units
+    since: Mapped[datetime | None]  # repriced: the first month that is billed at this price
+    value: Mapped[int | None] = mapped_column(BigInteger)  # what was asked for, in minor units
+    stripe_credit_grant_id: Mapped[str | None]
+    tried_at: Mapped[datetime | None]  # since when Stripe was asked to make it
+    refusals: Mapped[int] = mapped_column(server_default=text("0"))
+    error: Mapped[JSON | None]  # {"code", "message"} of the last refusal
+    created_at: Mapped[datetime] = now_column()
+    updated_at: Mapped[datetime] = now_column()

@@ -75,7 +75,8 @@ class UsageCredit(WorkspaceOwned, Base):
     """A unit that no meter can take back any more: its price, credited on the invoice that billed it.
 
     One row per unit, named by the ``identifier`` of its meter event. ``open`` → ``done``, or ``stuck``
-    (a person must look; ``error`` says why). What was paid is refunded, to where it came from.
+    (a person must look; ``error`` says why). What was paid is refunded, to where it came from; what annual
+    credits paid returns to its ``lot_id``.
     """
 
     __tablename__ = "usage_credit"
@@ -90,6 +91,10 @@ class UsageCredit(WorkspaceOwned, Base):
     line_id: Mapped[str | None]
     currency: Mapped[str | None]
     amount: Mapped[int | None] = mapped_column(BigInteger)  # before tax, in minor units
+    # how much of the line is credited for that: more, where credits paid a part of it
+    line_amount: Mapped[int | None] = mapped_column(BigInteger)
+    lot_id: Mapped[str | None]
+    grant_id: Mapped[str | None]  # of ours, that pays for it; none where the lot had ended
     total: Mapped[int | None] = mapped_column(BigInteger)  # with tax, as Stripe's preview has it
     # of it; the rest lessens what is still to be paid
     refunded: Mapped[int | None] = mapped_column(BigInteger)

@@ -64,6 +64,7 @@ DECIDED = {
     "conversation_event": "kept: the evidence for what was billed; it names no person",
     "correction": "kept: belongs to an invoice",
     "credit_entry": "kept: what an invoice was paid with",
+    "credit_grant": "kept: what an invoice was paid with",
     "credit_lot": "kept: what an invoice was paid with",
     "credit_purchase": "kept where it was confirmed: belongs to an invoice",
     "credit_refund": "kept: belongs to an invoice",

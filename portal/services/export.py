@@ -26,6 +26,7 @@ from portal.models import (
     Contest,
     ConversationEvent,
     CreditEntry,
+    CreditGrant,
     CreditLot,
     CreditPurchase,
     CreditRefund,
@@ -127,6 +128,7 @@ def _usage_sheets() -> tuple[Sheet, ...]:
         _sheet("credit_refunds", CreditRefund, CREDIT_REFUND, ("id",)),
         _sheet("credit_lots", CreditLot, CREDIT_LOT, ("id",)),
         _sheet("credit_entries", CreditEntry, CREDIT_ENTRY, ("id",)),
+        _sheet("credit_grants", CreditGrant, CREDIT_GRANT, ("id",)),
         _sheet("credit_top_ups", CreditTopUp, CREDIT_TOP_UP, ("workspace_id",)),
     )
 
@@ -185,6 +187,7 @@ CREDIT_LOT = (
     "ended_why",
 )
 CREDIT_ENTRY = ("id", "lot_id", "kind", "quantity", "period_start", "at", "source")
+CREDIT_GRANT = ("id", "lot_id", "kind", "state", "units", "unit_amount", "since", "value", "created_at")
 CREDIT_TOP_UP = ("enabled", "below", "units", "most_times", "most_amount", "pause_hours", "updated_at")
 USAGE_PERIOD = (
     "starts_at",
@@ -213,7 +216,7 @@ USAGE_MATCH = (
 )
 USAGE_CREDIT = (
     *("key", "source", "quantity", "state", "stripe_invoice_id", "currency", "amount", "total", "refunded"),
-    *("balance", "credit_note_id", "created_at"),
+    *("balance", "credit_note_id", "lot_id", "created_at"),
 )
 USAGE_LIMIT = (
     *("budget", "cap_units", "cap_amount", "hard", "at_cap", "approver_id", "warn_50", "warn_80", "warn_100"),

@@ -33,7 +33,8 @@ def test_the_export_holds_everything_as_json_and_as_csv_and_no_secret(customer: 
         *("matches", "adjustments", "payment_methods", "invitations", "cancellations", "activity"),
         *("usage_periods", "usage", "resolutions", "conversation_events"),
         *("usage_limits", "cap_raises", "usage_alerts", "contests", "usage_matches", "usage_credits"),
-        *("credit_purchases", "credit_refunds", "credit_lots", "credit_entries", "credit_top_ups"),
+        *("credit_purchases", "credit_refunds", "credit_lots", "credit_entries"),
+        *("credit_grants", "credit_top_ups"),
         "api_keys",
     )
     assert set(files) == {f"{name}.{ending}" for name in names for ending in ("json", "csv")}
