@@ -22,11 +22,15 @@ from portal.services import (
 
 @dataclass(frozen=True)
 class Handled:
-    """What came of an event: one line, and whose it was. ``ours`` False: it concerned nobody here."""
+    """What came of an event: one line, and whose it was. ``ours`` False: it concerned nobody here.
+
+    ``read``: what was read with it; events ``told_together`` about these need no reading of their own.
+    """
 
     outcome: str
     workspace_id: int | None = None
     ours: bool = True
+    read: frozenset[str] = frozenset()
 
 
 Handler = Callable[[Gateways, str], Handled]
@@ -62,17 +66,11 @@ def _setup(gateways: Gateways, intent_id: str) -> Handled:
 
 
 def _method(gateways: Gateways, method_id: str) -> Handled:
-    return _methods(payment_methods.refresh_method(gateways, method_id))
+    return _handled(payment_methods.refresh_method(gateways, method_id))
 
 
 def _customer(gateways: Gateways, customer_id: str) -> Handled:
-    return _methods(payment_methods.refresh(gateways, customer_id))
-
-
-def _methods(workspace_id: int | None) -> Handled:
-    if workspace_id is None:
-        return Handled(projections.NOT_OURS, ours=False)
-    return Handled("payment methods read", workspace_id)
+    return _handled(payment_methods.refresh(gateways, customer_id))
 
 
 def _tax_id(gateways: Gateways, tax_id: str) -> Handled:
@@ -120,7 +118,7 @@ def _not_finalized(gateways: Gateways, invoice_id: str) -> Handled:
 
 
 def _handled(done: projections.Outcome) -> Handled:
-    return Handled(done.text, done.workspace_id, ours=done.workspace_id is not None)
+    return Handled(done.text, done.workspace_id, ours=done.workspace_id is not None, read=done.read)
 
 
 def _meter_errors(gateways: Gateways, event_id: str) -> Handled:
@@ -172,3 +170,13 @@ EVENT_TYPES = tuple(SNAPSHOT_HANDLERS)
 THIN_HANDLERS: dict[str, Handler] = dict.fromkeys(ERROR_TYPES, _meter_errors)
 THIN_EVENT_TYPES = tuple(THIN_HANDLERS)
 HANDLERS = SNAPSHOT_HANDLERS | THIN_HANDLERS
+# each reads the same things together, whichever of them it is about
+_PURCHASE = (_subscription, _invoice, _intent)
+_METHODS = (_method, _customer)
+
+
+def told_together(event_type: str) -> list[str]:
+    """The types whose handlers read the same things as that type's."""
+    handler = HANDLERS[event_type]
+    alike = next((group for group in (_PURCHASE, _METHODS) if handler in group), (handler,))
+    return [name for name, other in HANDLERS.items() if other in alike]

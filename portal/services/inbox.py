@@ -23,7 +23,7 @@ from portal.gateways.stripe_errors import StripeUnknownError
 from portal.gateways.stripe_words import Event
 from portal.models import InboxEvent
 from portal.services import incidents
-from portal.services.event_handlers import HANDLERS, Handled
+from portal.services.event_handlers import HANDLERS, Handled, told_together
 
 log = structlog.get_logger()
 
@@ -221,21 +221,20 @@ def _finish(event: Waiting, state: str, handled: Handled, *, with_others: bool =
         )
         if with_others:
             why = f"with {event.id}: {outcome}"[:LONGEST_OUTCOME]
-            session.execute(_told_by(event).values(outcome=why, **settled))
+            session.execute(_told_by(event, handled.read).values(outcome=why, **settled))
     log.info("event_handled", event_id=event.id, type=event.type, state=state, outcome=handled.outcome)
     return state
 
 
-def _told_by(event: Waiting) -> Update:
+def _told_by(event: Waiting, read: frozenset[str]) -> Update:
     """Those that wait and whose news this event's reading has brought: it began after they had arrived.
 
-    A burst about one object is one reading, so that a backlog is worked off faster than it came. What only
-    the poller saw is left out: that its webhook is missing is still to be found.
+    A burst about one object, or about one purchase, is one reading, so that a backlog is worked off faster
+    than it came. What only the poller saw is left out: that its webhook is missing is still to be found.
     """
-    same = [name for name, handler in HANDLERS.items() if handler is HANDLERS[event.type]]
     return update(InboxEvent).where(
-        InboxEvent.object_id == event.object_id,
-        InboxEvent.type.in_(same),
+        InboxEvent.object_id.in_(sorted({event.object_id, *read} - {None})),
+        InboxEvent.type.in_(told_together(event.type)),
         InboxEvent.state == RECEIVED,
         InboxEvent.source == WEBHOOK,
         InboxEvent.received_at < event.claimed_at,

@@ -183,11 +183,11 @@ def removable(session: Session, method_id: str) -> Shown:
 # --- the projection ------------------------------------------------------------------------------------
 
 
-def refresh(gateways: Gateways, customer_id: str) -> int | None:
-    """Read the customer's methods and default anew and write them; its workspace, None if it is not ours."""
+def refresh(gateways: Gateways, customer_id: str) -> projections.Outcome:
+    """Read the customer's methods and default anew and write them."""
     workspace_id = billing_details.workspace_of(customer_id)
     if workspace_id is None:
-        return None
+        return projections.Outcome(projections.NOT_OURS)
     with unit_of_work() as session:
         read_at = attempt_states.database_time(session)
     default = gateways.stripe.payments.default_method(customer_id)
@@ -197,7 +197,8 @@ def refresh(gateways: Gateways, customer_id: str) -> int | None:
         newest = session.scalar(select(func.max(PaymentMethod.synced_at)))
         if newest is None or newest <= read_at:
             _write(session, kept, default, read_at)
-    return workspace_id
+    ids = {customer_id, *(each.id for each in kept)}
+    return projections.Outcome("payment methods read", workspace_id, read=frozenset(ids))
 
 
 def _write(session: Session, kept: list[KeptMethod], default: str | None, read_at: datetime) -> None:
@@ -226,14 +227,14 @@ def _write(session: Session, kept: list[KeptMethod], default: str | None, read_a
         session.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
 
 
-def refresh_method(gateways: Gateways, method_id: str) -> int | None:
-    """A method was attached, changed or taken away: read the list anew; its workspace, if it is ours."""
+def refresh_method(gateways: Gateways, method_id: str) -> projections.Outcome:
+    """A method was attached, changed or taken away: read the whole list anew."""
     try:
         customer_id = gateways.stripe.payments.method(method_id).customer_id
     except NotFoundError:
         customer_id = None
     customer_id = customer_id or _customer_that_had(method_id)
-    return refresh(gateways, customer_id) if customer_id else None
+    return refresh(gateways, customer_id) if customer_id else projections.Outcome(projections.NOT_OURS)
 
 
 def _customer_that_had(method_id: str) -> str | None:

@@ -47,11 +47,15 @@ NOT_OURS = "not a customer of this portal"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a projection did, in one line for the developer; ``workspace_id`` None: it is nobody's here."""
+    """What a projection did, in one line for the developer; ``workspace_id`` None: it is nobody's here.
+
+    ``read``: the ids of what was read anew, so that what waits about them is told too.
+    """
 
     text: str
     workspace_id: int | None = None
     invoice_id: str | None = None
+    read: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,10 @@ class Facts:
     invoice: Invoice | None
     payment: Intent | None
     setup: Intent | None
+
+    def ids(self) -> frozenset[str]:
+        """Of the subscription, the invoice and its payment, as far as they were read."""
+        return frozenset(each.id for each in (self.subscription, self.invoice, self.payment) if each)
 
 
 def refresh_subscription(gateways: Gateways, subscription_id: str) -> Outcome:
@@ -101,7 +109,7 @@ def refresh_invoice(gateways: Gateways, invoice_id: str) -> Outcome:
     outcome = _write(gateways, workspace_id, _read_more(gateways, read_at, None, invoice))
     # whether an older invoice is still owed decides on access
     latest = refresh_subscription(gateways, invoice.subscription_id)
-    return Outcome(f"{outcome.text}; {latest.text}", workspace_id)
+    return Outcome(f"{outcome.text}; {latest.text}", workspace_id, read=outcome.read | latest.read)
 
 
 def refresh_intent(gateways: Gateways, intent_id: str) -> Outcome:
@@ -175,7 +183,7 @@ def _write_once(gateways: Gateways, workspace_id: int, facts: Facts) -> Outcome:
             *_write_invoice(session, gateways, facts, prices),
             *_write_subscription(session, gateways, facts, prices),
         ]
-    return Outcome("; ".join(done) or "nothing new", workspace_id)
+    return Outcome("; ".join(done) or "nothing new", workspace_id, read=facts.ids())
 
 
 def _write_invoice(

@@ -322,6 +322,19 @@ def test_a_burst_about_one_object_is_one_reading(customer: Customer) -> None:
     assert customer.state(quote_id) == "active"
 
 
+def test_a_burst_about_one_purchase_is_one_reading(customer: Customer) -> None:
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    customer.shop.pay(customer.confirm(quote_id).client_secret)
+    customer.shop.deliver()
+    with unit_of_work() as session:
+        [paid] = session.scalars(select(InboxEvent.id).where(InboxEvent.type == "invoice.paid"))
+    inbox.process(customer.gateways, paid)
+    waiting = {type_ for (type_, state) in rows(InboxEvent.type, InboxEvent.state) if state == "received"}
+
+    assert waiting == {"customer.updated", "payment_method.attached"}
+    assert customer.state(quote_id) == "active"
+
+
 def test_what_comes_during_a_reading_is_read_again(open_shop: tuple[Flask, Customer]) -> None:
     _app, customer = open_shop
     quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
