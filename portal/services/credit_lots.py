@@ -6,9 +6,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from portal.models import Allowance, CreditEntry, CreditLot, CreditPurchase, Subscription
+from portal.models import Allowance, CreditEntry, CreditLot, CreditPurchase, Subscription, UsagePeriod
 from portal.pricing import periods as calendar
-from portal.services import subscriptions
+from portal.services import subscriptions, usage_periods
 from portal.services.ids import new_id
 
 BOUGHT, DRAWN, GIVEN_BACK, LAPSED, RETURNED = "bought", "drawn", "given_back", "lapsed", "returned"
@@ -62,6 +62,17 @@ def left(session: Session, lot: CreditLot) -> int:
     """How many of its units nothing has become of yet."""
     total = select(func.coalesce(func.sum(CreditEntry.quantity), 0)).where(CreditEntry.lot_id == lot.id)
     return int(session.scalar(total) or 0)
+
+
+def unbilled(session: Session, lot: CreditLot) -> int:
+    """How many units the lot covers in months whose invoice is not final."""
+    still_open = select(UsagePeriod.starts_at).where(UsagePeriod.state == usage_periods.OPEN)
+    drawn = select(func.coalesce(func.sum(-CreditEntry.quantity), 0)).where(
+        CreditEntry.lot_id == lot.id,
+        CreditEntry.kind.in_((DRAWN, GIVEN_BACK)),
+        CreditEntry.period_start.in_(still_open),
+    )
+    return int(session.scalar(drawn) or 0)
 
 
 def covering(session: Session, month: datetime | None) -> int:

@@ -55,13 +55,18 @@ class Work:
         self.customer_id = str(details.stripe_customer_id)
 
     def go_on(self, step: str, **facts: object) -> None:
-        """Commit what a step brought, and the next one."""
+        """Commit what a step brought, and the next one; what another committed meanwhile counts instead.
+
+        So a worker whose claim ran out while Stripe was slow asks for nothing under a key of its own.
+        """
+        known = (self.refund.state, self.refund.step, self.refund.tried_at)
         with unit_of_work(self.workspace_id) as session:
             row = locked(session, self.refund.id)
-            for name, value in facts.items():
-                setattr(row, name, value)
-            row.step = step
-            row.updated_at = attempt_states.database_time(session)
+            if (row.state, row.step, row.tried_at) == known:
+                for name, value in facts.items():
+                    setattr(row, name, value)
+                row.step = step
+                row.updated_at = attempt_states.database_time(session)
             self.refund = row
 
     def stick(self, why: str) -> None:
@@ -87,14 +92,18 @@ class Work:
 
 
 def end_grant(work: Work) -> bool:
-    """End every grant of the purchase; False while one may just be being made."""
+    """End every grant of the purchase; False while one may just be being made, or has to pay an invoice.
+
+    A month that has ended is paid by the grants that were there at its end, until its invoice is final.
+    """
+    if work.refund.kept_units and _is_to_be_billed(work):
+        return False
     if not credit_grants.claim(work.workspace_id, work.purchase.id):
         return False
     try:
         grants = work.gateways.stripe.credits.made_for(work.customer_id, purchase=work.purchase.id)
         rest = next((each for each in grants if each.metadata.get("refund") == work.refund.id), None)
-        if rest is None and work.refund.kept_units:
-            rest = _rest(work)
+        rest = rest or _rest(work)
         now = int(work.gateways.clock.now().timestamp())
         for grant in grants:
             if grant.counts(now) and grant != rest:
@@ -109,9 +118,20 @@ def end_grant(work: Work) -> bool:
     return True
 
 
-def _rest(work: Work) -> Grant:
-    """A grant of what was used and is not billed yet; it ends with the months that it is for."""
-    kept = work.refund.kept_units
+def _is_to_be_billed(work: Work) -> bool:
+    """Whether a month has ended whose invoice is not final."""
+    over = (UsagePeriod.state == PERIOD_OPEN, UsagePeriod.ends_at <= work.gateways.clock.now())
+    with unit_of_work(work.workspace_id) as session:
+        return session.scalar(select(UsagePeriod.starts_at).where(*over).limit(1)) is not None
+
+
+def _rest(work: Work) -> Grant | None:
+    """A grant of what was used and is not billed yet, if anything is; it ends with the months it is for."""
+    with unit_of_work(work.workspace_id) as session:
+        kept = credit_lots.unbilled(session, credit_grants.lot_of(session, work.purchase.id))
+    work.go_on(GRANT, kept_units=kept)
+    if not kept:
+        return None
     until = _end_of_open_months(work) + credit_grants.AFTER_THE_END
     wanted = NewGrant(
         customer_id=work.customer_id,

@@ -13,14 +13,13 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
-from portal.models import CreditEntry, CreditLot, CreditPurchase, CreditRefund, UsagePeriod
+from portal.models import CreditLot, CreditPurchase, CreditRefund
 from portal.services import attempt_states, audit, credit_lots, credit_notices
 from portal.services import credit_purchase_states as states
 from portal.services import credit_refund_steps as steps
 from portal.services.credit_purchase_kinds import SWAP
 from portal.services.credit_refund_steps import FINISHED, GRANT, NOTE, log
 from portal.services.ids import new_id
-from portal.services.usage_periods import OPEN as PERIOD_OPEN
 
 UNUSED, PRO_RATA, CHARGEBACK = "unused", "pro_rata", "chargeback"
 OPEN, DONE, STUCK = steps.OPEN, steps.DONE, steps.STUCK
@@ -136,7 +135,7 @@ def _begin(
         state=OPEN,
         step=GRANT,
         units=units,
-        kept_units=_used_and_not_billed(session, lot),
+        kept_units=credit_lots.unbilled(session, lot),
         reason=reason,
         currency=purchase.currency,
         created_by=user_id,
@@ -153,17 +152,6 @@ def _begin(
     audit.record(session, "credit_refund.begun", user_id=user_id, after=facts, invoice_id=invoice_id)
     gateways.jobs.defer(session, RESUME, workspace_id=purchase.workspace_id, refund_id=refund.id)
     return refund
-
-
-def _used_and_not_billed(session: Session, lot: CreditLot) -> int:
-    """How many units the lot covers in months whose invoice is not final: they stay covered."""
-    still_open = select(UsagePeriod.starts_at).where(UsagePeriod.state == PERIOD_OPEN)
-    drawn = select(func.coalesce(func.sum(-CreditEntry.quantity), 0)).where(
-        CreditEntry.lot_id == lot.id,
-        CreditEntry.kind.in_((credit_lots.DRAWN, credit_lots.GIVEN_BACK)),
-        CreditEntry.period_start.in_(still_open),
-    )
-    return int(session.scalar(drawn) or 0)
 
 
 # --- carrying it out -----------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ from sqlalchemy import select, update
 
 from portal.db import unit_of_work
 from portal.models import CreditPurchase, CreditRefund
-from portal.services import credit_disputes, credit_refunds
+from portal.services import credit_disputes, credit_refund_steps, credit_refunds
+from portal.services.credit_refund_steps import Work
 from portal.services.credit_refunds import NotRefundableError
 from tests.faults import Killed
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
+from tests.services.metering import Metered
 from tests.services.using import Workspace
 from tests.shop import TWELVE_BY_THE_MONTH
 
@@ -153,6 +155,46 @@ def test_support_gives_back_the_share_of_what_is_left(credits: CreditBuyer) -> N
     assert credits.left() == 0
     # the six that were used stay paid for on this month's invoice
     assert counting(credits) == [594]
+
+
+def test_two_workers_at_the_same_refund_give_back_once(credits: CreditBuyer) -> None:
+    purchase = credits.buy(600)
+    use(credits, 400)
+    credits.shop.faults.fail("timeout_before", f"{NOTES}/preview", method="*", times=9)
+    refund = credit_refunds.return_rest(credits.gateways, credits.workspace_id, purchase.id, reason="asked")
+    assert (refund.state, refund.step, refund.tried_at) == ("open", "note", None)
+    credits.shop.faults.mend()
+
+    # Stripe was so slow that the claim ran out, and another worker has read the row in the meantime
+    slow, other = (Work(credits.gateways, credits.workspace_id, refund.id) for _ in range(2))
+    credit_refund_steps.give_back(other)
+    credits.shop.advance(minutes=3)
+    credit_refund_steps.give_back(slow)
+    # 200 of 600 units of $564.30
+    assert credits.shop.charges()[0].amount_refunded == 18_810
+
+
+def test_what_was_used_in_a_month_that_has_just_ended_stays_paid_for(customer: Customer) -> None:
+    acme, buyer = Metered.buy(customer), CreditBuyer(customer)
+    purchase = buyer.buy(100)
+    acme.use(5)
+    acme.report()
+    # ten minutes after the month's end; its invoice is made final an hour after it
+    subscription = customer.subscription()
+    assert subscription is not None
+    assert subscription.usage_period_end is not None
+    to_its_end = subscription.usage_period_end - buyer.gateways.clock.now()
+    acme.advance(seconds=to_its_end.total_seconds(), minutes=10)
+    refund = credit_refunds.return_rest(buyer.gateways, buyer.workspace_id, purchase.id, reason="asked")
+    assert (refund.state, refund.step, refund.units) == ("open", "grant", 95)
+
+    acme.advance(hours=2)
+    credit_refunds.sweep(buyer.gateways)
+    customer.settle()
+    [month] = [invoice for invoice in acme.invoices() if invoice.billing_reason == "subscription_cycle"]
+    assert sum(part.amount for part in month.total_pretax_credit_amounts or []) == 5 * 99
+    assert (state(buyer, purchase), counting(buyer), buyer.left()) == ("refunded", [], 0)
+    assert customer.incidents() == []
 
 
 def test_a_chargeback_takes_what_is_left_and_keeps_what_was_used(credits: CreditBuyer) -> None:
