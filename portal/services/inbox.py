@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from psycopg.types.json import Jsonb
-from sqlalchemy import Interval, Update, cast, delete, func, select, text, update
+from sqlalchemy import Interval, Update, cast, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -190,22 +190,24 @@ def process(gateways: Gateways, event_id: str) -> str:
 
 
 def _claim(event_id: str) -> Waiting | None:
+    mine = (
+        select(InboxEvent.id)
+        .where(InboxEvent.id == event_id, InboxEvent.state == RECEIVED)
+        .where(or_(InboxEvent.tries == 0, InboxEvent.next_try_at <= func.clock_timestamp()))
+        .with_for_update(skip_locked=True)
+    )
+    now = func.clock_timestamp()
+    statement = (
+        update(InboxEvent)
+        .where(InboxEvent.id.in_(mine.cte("mine").select()))
+        .values(tries=InboxEvent.tries + 1, next_try_at=now + cast(CLAIM, Interval))
+        .returning(
+            InboxEvent.id, InboxEvent.type, InboxEvent.object_id, InboxEvent.tries, InboxEvent.source, now
+        )
+    )
     with unit_of_work() as session:
-        row = session.scalars(
-            select(InboxEvent)
-            .where(InboxEvent.id == event_id, InboxEvent.state == RECEIVED)
-            .with_for_update(skip_locked=True)
-        ).first()
-        if row is None or (row.tries and not _due(session, row)):
-            return None
-        row.tries += 1
-        claimed_at = session.execute(select(func.clock_timestamp())).scalar_one()
-        row.next_try_at = claimed_at + CLAIM
-        return Waiting(row.id, row.type, row.object_id, row.tries, row.source, claimed_at)
-
-
-def _due(session: Session, row: InboxEvent) -> bool:
-    return bool(session.scalar(select(func.clock_timestamp() >= row.next_try_at)))
+        row = session.execute(statement).first()
+    return Waiting(*row) if row else None
 
 
 def _finish(event: Waiting, state: str, handled: Handled, *, with_others: bool = False) -> str:

@@ -62,8 +62,8 @@ def store(
     prices: Mapping[str, CatalogPrice],
     *,
     synced_at: datetime,
-) -> None:
-    """Write the projection of a final invoice; the caller has seen to it that this is newer."""
+) -> Invoice:
+    """Write the projection of a final invoice and return it; the caller has seen to it that this is newer."""
     values: dict[str, object] = {
         "stripe_subscription_id": invoice.subscription_id,
         "number": invoice.number,
@@ -89,7 +89,8 @@ def store(
     }
     statement = insert(Invoice).values(stripe_id=invoice.id, **values)
     key = [Invoice.workspace_id, Invoice.stripe_id]
-    session.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+    written = statement.on_conflict_do_update(index_elements=key, set_=values).returning(Invoice)
+    return session.scalars(written, execution_options={"populate_existing": True}).one()
 
 
 def lines_of(invoice: words.Invoice, prices: Mapping[str, CatalogPrice]) -> list[dict[str, object]]:

@@ -83,6 +83,10 @@ def refresh_subscription(gateways: Gateways, subscription_id: str) -> Outcome:
     workspace_id = billing_details.workspace_of(subscription.customer_id)
     if workspace_id is None:
         return Outcome(NOT_OURS)
+    return _refresh(gateways, workspace_id, read_at, subscription)
+
+
+def _refresh(gateways: Gateways, workspace_id: int, read_at: datetime, subscription: Subscription) -> Outcome:
     invoice = (
         gateways.stripe.invoice(subscription.latest_invoice_id) if subscription.latest_invoice_id else None
     )
@@ -103,7 +107,8 @@ def refresh_invoice(gateways: Gateways, invoice_id: str) -> Outcome:
         return Outcome(NOT_OURS)
     if invoice.subscription_id is None:
         return _write(gateways, workspace_id, _read_more(gateways, read_at, None, invoice))
-    latest = refresh_subscription(gateways, invoice.subscription_id)
+    subscription = gateways.stripe.subscription(invoice.subscription_id)
+    latest = _refresh(gateways, workspace_id, read_at, subscription)
     if latest.invoice_id == invoice.id:
         return latest
     outcome = _write(gateways, workspace_id, _read_more(gateways, read_at, None, invoice))
@@ -179,15 +184,20 @@ def _write_once(gateways: Gateways, workspace_id: int, facts: Facts) -> Outcome:
         for row in prices.values():
             # prices never change: they are not read again each time something is written
             session.expunge(row)
+        details = _details(session)
         done = [
-            *_write_invoice(session, gateways, facts, prices),
-            *_write_subscription(session, gateways, facts, prices),
+            *_write_invoice(session, gateways, facts, prices, details),
+            *_write_subscription(session, gateways, facts, prices, details),
         ]
     return Outcome("; ".join(done) or "nothing new", workspace_id, read=facts.ids())
 
 
 def _write_invoice(
-    session: Session, gateways: Gateways, facts: Facts, prices: dict[str, CatalogPrice]
+    session: Session,
+    gateways: Gateways,
+    facts: Facts,
+    prices: dict[str, CatalogPrice],
+    details: BillingDetails,
 ) -> list[str]:
     invoice = facts.invoice
     if invoice is None or invoice.status not in FINAL_STATES:
@@ -196,9 +206,7 @@ def _write_invoice(
     if known is not None and known.synced_at > facts.read_at:
         return [f"invoice {invoice.id} is known in a newer state"]
     before = _invoice_facts(known) if known else None
-    invoices.store(session, invoice, facts.payment, prices, synced_at=facts.read_at)
-    session.expire_all()
-    stored = invoices.get(session, invoice.id)
+    stored = invoices.store(session, invoice, facts.payment, prices, synced_at=facts.read_at)
     _compare(session, gateways, invoice, prices)
     now = gateways.clock.now()
     usage_periods.close(session, invoice, prices, now=now)
@@ -214,7 +222,6 @@ def _write_invoice(
             quote_id=change_states.quote_of(session, invoice),
             invoice_id=invoice.id,
         )
-    details = _details(session)
     # that it ended the subscription is said with the news of that
     over = facts.subscription is not None and facts.subscription.status in subscriptions.ENDED
     notices.about_invoice(
@@ -276,22 +283,27 @@ def _compared_after_trial(session: Session, quote_id: str, invoice_id: str) -> b
 
 
 def _write_subscription(
-    session: Session, gateways: Gateways, facts: Facts, prices: dict[str, CatalogPrice]
+    session: Session,
+    gateways: Gateways,
+    facts: Facts,
+    prices: dict[str, CatalogPrice],
+    details: BillingDetails,
 ) -> list[str]:
     subscription = facts.subscription
     if subscription is None:
         return []
-    own = select(StoredSubscription).where(StoredSubscription.stripe_id == subscription.id)
-    known = session.scalars(own).first()
+    known = session.scalars(
+        select(StoredSubscription).where(StoredSubscription.stripe_id == subscription.id)
+    ).first()
     if known is not None and known.synced_at > facts.read_at:
         return [f"subscription {subscription.id} is known in a newer state"]
     before = _subscription_facts(known) if known else None
     paid_by = (known.default_payment_method or {}).get("id") if known else None
     access = _access(session, gateways, facts, subscription, known.access if known else subscriptions.NONE)
     back = change_states.held_back(session)
-    subscriptions.store(session, subscription, prices, access=access, synced_at=facts.read_at, held_back=back)
-    session.expire_all()
-    stored = session.scalars(own).one()
+    stored = subscriptions.store(
+        session, subscription, prices, access=access, synced_at=facts.read_at, held_back=back
+    )
     if _subscription_facts(stored) != before:
         audit.record(
             session,
@@ -307,7 +319,7 @@ def _write_subscription(
     notices.about_subscription(
         session,
         gateways,
-        _details(session),
+        details,
         stored,
         was=(before or {}).get("access"),
         unpaid=subscription.ended_because == "payment_failed",
@@ -339,7 +351,7 @@ def _follow_changes(
     paid_by: object,
 ) -> None:
     """Seats are what is paid; then the change that made them so is finished."""
-    seats.follow(session, leavers=change_states.leavers(session))
+    seats.follow(session, stored, leavers=change_states.leavers(session))
     change_states.follow(session, gateways, subscription)
     plan_effects.follow(session, gateways, stored, paid_by=paid_by)
     late_debits.keep_chosen(session, stored, paid_by=paid_by)

@@ -106,9 +106,10 @@ def entitled(subscription: Subscription | None) -> tuple[int, int]:
     return subscription.seats or 0, tier.lite_seats if tier else 0
 
 
-def follow(session: Session, *, leavers: Sequence[Mapping[str, object]] = ()) -> None:
-    """Let the seats follow the subscription as it has just been stored."""
-    bought, included = entitled(subscriptions.bought(session))
+def follow(session: Session, stored: Subscription, *, leavers: Sequence[Mapping[str, object]] = ()) -> None:
+    """Let the seats follow the subscription as it has just been stored, or another one that is live."""
+    paid = stored if subscriptions.is_bought(stored) else subscriptions.bought(session)
+    bought, included = entitled(paid)
     settle(session, bought=bought, lite_included=included, leavers=leavers)
 
 

@@ -39,6 +39,11 @@ def bought(session: Session) -> Subscription | None:
     return session.scalars(statement).first()
 
 
+def is_bought(row: Subscription) -> bool:
+    """Whether that is what ``bought`` would find."""
+    return row.status in LIVE and row.access in BOUGHT
+
+
 def other_live(session: Session, stripe_id: str) -> str | None:
     """A live subscription of the workspace that is not this one."""
     statement = select(Subscription.stripe_id).where(
@@ -135,8 +140,8 @@ def store(
     access: str,
     synced_at: datetime,
     held_back: Mapping[str, object] | None = None,
-) -> None:
-    """Write the projection, whatever stood there before; the caller has seen to it that this is newer.
+) -> Subscription:
+    """Write and return the projection, whatever stood there; the caller has seen to it that this is newer.
 
     ``prices``: Stripe's price id → our catalogue's row. ``held_back``: the selection before a change whose
     debit is on its way; the tier stays that one's and there are no more seats than it had.
@@ -165,7 +170,8 @@ def store(
     }
     statement = insert(Subscription).values(stripe_id=subscription.id, **values)
     key = [Subscription.workspace_id, Subscription.stripe_id]
-    session.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+    written = statement.on_conflict_do_update(index_elements=key, set_=values).returning(Subscription)
+    return session.scalars(written, execution_options={"populate_existing": True}).one()
 
 
 def _seats(seat: words.SubscriptionItem | None, held_back: Mapping[str, object] | None) -> int | None:

@@ -236,8 +236,10 @@ def test_somebody_seated_while_the_seats_become_fewer_is_never_one_too_many(
 
     def fewer() -> None:
         with unit_of_work(customer.workspace_id) as session:
-            session.execute(update(Subscription).values(seats=6))
-            seats.follow(session)
+            row = session.scalars(select(Subscription)).one()
+            row.seats = 6
+            session.flush()
+            seats.follow(session, row)
 
     assign(customer, members[:6], "full")
     at_once(fewer, lambda: assign(customer, members[6:], "full"), lambda: assign(customer, members, "lite"))
