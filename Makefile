@@ -45,7 +45,7 @@ lint: $(VENV)/.installed-dev ## Style, types, and the direction of imports
 fast: $(VENV)/.installed-dev ## The tests without browsers, for while you write
 	$(BIN)/python -m pytest tests --ignore=tests/journeys --ignore=tests/typings --quiet --numprocesses=$(PROCESSES)
 
-soak: $(VENV)/.installed-dev ## Long runs: processes killed at work, equal timings, 2,000 changes
+soak: $(VENV)/.installed-dev ## Long runs: processes killed at work, equal timings, 2,000 changes, a year with credits
 	$(BIN)/python -m pytest tests/soak --override-ini=python_files='soak_*.py' --override-ini=faulthandler_timeout=1800
 
 bench: $(VENV)/.installed-dev ## Measure, and print the table that the README keeps
