@@ -5,9 +5,10 @@ What is paid has its lot in the transaction that notes the payment; Stripe's gra
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from portal.errors import N_, NotFoundError
 from portal.gateways import Gateways
 from portal.models import Attempt, CreditPurchase, Invoice
 from portal.services import attempt_states as attempt_words
@@ -23,15 +24,20 @@ FAILED = "debit_failed"
 
 
 def get(session: Session, purchase_id: str) -> CreditPurchase:
-    """One purchase of the entered workspace."""
-    return session.scalars(select(CreditPurchase).where(CreditPurchase.id == purchase_id)).one()
+    """One purchase of the entered workspace. Raises NotFoundError."""
+    return _found(session, select(CreditPurchase).where(CreditPurchase.id == purchase_id))
 
 
 def locked(session: Session, purchase_id: str) -> CreditPurchase:
-    """The purchase, locked until the transaction ends."""
-    return session.scalars(
-        select(CreditPurchase).where(CreditPurchase.id == purchase_id).with_for_update()
-    ).one()
+    """The purchase, locked until the transaction ends. Raises NotFoundError."""
+    return _found(session, select(CreditPurchase).where(CreditPurchase.id == purchase_id).with_for_update())
+
+
+def _found(session: Session, statement: Select[CreditPurchase]) -> CreditPurchase:
+    purchase = session.scalars(statement).first()
+    if purchase is None:
+        raise NotFoundError(N_("There is no such purchase."))
+    return purchase
 
 
 def of_quote(session: Session, quote_id: str) -> CreditPurchase | None:

@@ -6,21 +6,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.errors import N_, NotFoundError
 from portal.gateways import Gateways
 from portal.models import Attempt, CreditPurchase, CreditRefund
 from portal.services import (
     attempt_states,
     attempts,
     audit,
-    credit_attempts,
     credit_grants,
     credit_lots,
     credit_purchase_sweeping,
     credit_refunds,
+    sweeping,
 )
 from portal.services import credit_purchase_states as states
 
+UNDOING = (*attempt_states.UNDOING, *attempt_states.UNDOING_CHANGE)
 WAITS_FOR = {
     states.OPEN: "the customer's confirmation, or the end of its price",
     states.PAYING: "its payment",
@@ -54,9 +54,7 @@ def listing(session: Session) -> list[CreditPurchase]:
 
 def show(session: Session, purchase_id: str) -> Shown:
     """One purchase with all that belongs to it. Raises NotFoundError."""
-    purchase = session.scalars(select(CreditPurchase).where(CreditPurchase.id == purchase_id)).first()
-    if purchase is None:
-        raise NotFoundError(N_("There is no such purchase."))
+    purchase = states.get(session, purchase_id)
     attempt = attempts.of_quote(session, purchase.quote_id) if purchase.quote_id else None
     refunds = select(CreditRefund).where(CreditRefund.purchase_id == purchase.id)
     return Shown(
@@ -105,11 +103,9 @@ def repeat(gateways: Gateways, workspace_id: int, purchase_id: str) -> Shown:
 def _go_on(gateways: Gateways, shown: Shown, attempt: Attempt | None) -> None:
     purchase = shown.purchase
     workspace_id = purchase.workspace_id
-    unfinished = attempt is not None and (
-        attempt.state in attempt_states.LIVE or attempt.step in attempt_states.UNDOING
-    )
-    if attempt is not None and unfinished:
-        credit_attempts.resume(gateways, workspace_id, attempt.id)
+    if attempt is not None and (attempt.state in attempt_states.LIVE or attempt.step in UNDOING):
+        # a swap's is that of a change of the subscription, which has steps of its own
+        sweeping.resume(gateways, workspace_id, attempt.id)
     elif purchase.state == states.OPEN:
         credit_purchase_sweeping.throw_away_if_over(gateways, workspace_id, purchase.id)
     with unit_of_work(workspace_id) as session:

@@ -1,14 +1,16 @@
 """Renewing a pack at its end: off unless it was chosen, once, at the price of that day."""
 
+from datetime import datetime
+
 import structlog
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import aliased
 
 from portal.db import unit_of_work
-from portal.errors import PortalError
+from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
 from portal.models import CreditLot, CreditPurchase
-from portal.services import audit, credit_buying, credit_notices
+from portal.services import audit, credit_buying, credit_lots, credit_notices
 from portal.services import credit_purchase_states as states
 from portal.services.credit_purchase_kinds import RENEWAL
 from portal.services.credit_purchases import Wanted
@@ -18,14 +20,33 @@ log = structlog.get_logger()
 BATCH = 50
 
 
+class NotRenewableError(ConflictError):
+    """The pack does not count any more; what is chosen then would be bought at once."""
+
+    code = "not_renewable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            N_("This pack has ended or was taken back, so there is nothing to renew. You can buy another.")
+        )
+
+
+def may_renew(purchase: CreditPurchase, lot: CreditLot | None, now: datetime) -> bool:
+    """Whether it can be chosen that the pack is followed by another: it is held, and has not ended."""
+    return purchase.state in states.HELD and lot is not None and now < lot.expires_at
+
+
 def choose(
     gateways: Gateways, workspace_id: int, user_id: int | None, purchase_id: str, *, renews: bool
 ) -> None:
-    """Have a pack renewed at its end, or not any more. One that is not held is left alone."""
+    """Have a pack renewed at its end, or not any more. Raises NotRenewableError, NotFoundError."""
     with unit_of_work(workspace_id) as session:
         purchase = states.locked(session, purchase_id)
-        if purchase.state not in states.HELD or purchase.renews == renews:
+        if purchase.renews == renews:
             return
+        lot = credit_lots.of_purchase(session, purchase_id)
+        if renews and not may_renew(purchase, lot, gateways.clock.now()):
+            raise NotRenewableError
         audit.record(
             session,
             "credit_purchase.renewal_chosen",

@@ -14,6 +14,7 @@ from portal.services import (
     billing_details,
     credit_purchases,
     credit_refunds,
+    credit_renewals,
     invoices,
     payment_methods,
     quotes,
@@ -154,6 +155,7 @@ def done_page(state: PurchaseState, told: Outcome, *, waited: int) -> str:
         proof=proof[-1] if proof else None,
         returnable=_why_not(state) is None,
         held=state.purchase.state in states.HELD and state.lot is not None,
+        may_renew=credit_renewals.may_renew(state.purchase, state.lot, gateways().clock.now()),
     )
 
 

@@ -200,7 +200,14 @@ def renewal(quote_id: str) -> Response:
     """Have the pack renewed at its end, or not any more."""
     purchase_id = waiting.state(gateways(), current_workspace_id(), quote_id).purchase.id
     wanted = request.form.get("renews") == "yes"
-    credit_renewals.choose(gateways(), current_workspace_id(), current_user_id(), purchase_id, renews=wanted)
+    there = redirect(url_for("credit_purchases.done", quote_id=quote_id), code=303)
+    try:
+        credit_renewals.choose(
+            gateways(), current_workspace_id(), current_user_id(), purchase_id, renews=wanted
+        )
+    except ConflictError as refusal:
+        flash(translated(refusal.message), "warning")
+        return there
     done = gettext("The pack is renewed at its end.") if wanted else gettext("The pack is not renewed.")
     flash(done, "success")
-    return redirect(url_for("credit_purchases.done", quote_id=quote_id), code=303)
+    return there

@@ -3,6 +3,7 @@
 import pytest
 
 from portal.services import credit_renewals, payment_methods
+from portal.services.credit_renewals import NotRenewableError
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
 from tests.shop import TWELVE_BY_THE_MONTH
@@ -42,6 +43,17 @@ def test_nothing_is_renewed_unless_it_was_chosen(credits: CreditBuyer) -> None:
 def test_a_pack_is_not_renewed_before_it_ends(credits: CreditBuyer) -> None:
     choose(credits, renews=True)
 
+    assert credit_renewals.sweep(credits.gateways) == 0
+    assert len(credits.purchases()) == 1
+
+
+def test_a_pack_that_has_ended_is_not_bought_again_by_choosing_its_renewal(credits: CreditBuyer) -> None:
+    (lot,) = credits.lots()
+    credits.shop.advance(seconds=int((lot.expires_at - credits.gateways.clock.now()).total_seconds()) + 1)
+    credits.customer.settle()
+
+    with pytest.raises(NotRenewableError):
+        choose(credits, renews=True)
     assert credit_renewals.sweep(credits.gateways) == 0
     assert len(credits.purchases()) == 1
 
