@@ -252,6 +252,7 @@ def _mail_facts(session: Session, gateways: Gateways, held: Standing, reached: R
         "now": reached.now,
         "out_of": reached.out_of,
         "currency": held.spent.currency,
+        "credits": held.spent.covered > 0,
         "trial": held.state.trial_cap,
         "hard": held.limit.hard or held.state.trial_cap,
         "at_cap": held.state.at_cap,

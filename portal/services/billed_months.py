@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from portal import pricing
 from portal.models import Invoice
 from portal.pricing import periods
+from portal.pricing.money import round_half_up
 from portal.services import holdings
 
 Line = Mapping[str, Any]
@@ -51,6 +52,7 @@ class BilledMonth:
     ends_at: datetime
     month: pricing.Month
     shares: tuple[Share, ...]
+    by_credits: bool = False  # annual credits paid some of its usage, which is left out
 
 
 @dataclass
@@ -69,6 +71,7 @@ class _Found:
     paid: int = 0
     usage_paid: int = 0
     trial: bool = False
+    by_credits: bool = False
 
 
 def billed_months(session: Session, *, now: datetime, most: int) -> list[BilledMonth]:
@@ -142,15 +145,25 @@ def _count(month: _Found, row: Invoice, line: Line) -> None:
     if overlap <= 0:
         return
     if _metered(line):
-        month.usage[line["key"]] = month.usage.get(line["key"], 0) + int(line["quantity"] or 0)
-        month.usage_paid += int(line["total"])
-        _share(month, row, line, int(line["total"]), part=False)
+        by_credits = int(line.get("credits") or 0)
+        units = int(line["quantity"] or 0) - _covered(line, by_credits)
+        month.usage[line["key"]] = month.usage.get(line["key"], 0) + units
+        month.usage_paid += int(line["total"]) - by_credits
+        month.by_credits = month.by_credits or by_credits > 0
+        _share(month, row, {**line, "quantity": units}, int(line["total"]) - by_credits, part=False)
     elif _of_trial(line):
         month.trial = True
     elif _pays_wholly(month, line):
         _count_whole(month, row, line)
     else:
         _count_part(month, row, line, overlap)
+
+
+def _covered(line: Line, by_credits: int) -> int:
+    """How many units of the line annual credits paid, which their pack was paid for."""
+    if not by_credits or not line["amount"]:
+        return 0
+    return round_half_up(int(line["quantity"] or 0) * by_credits, int(line["amount"]))
 
 
 def _of_trial(line: Line) -> bool:
@@ -264,4 +277,5 @@ def _finished(month: _Found) -> BilledMonth:
             discounts=tuple(month.discounts),
         ),
         shares=tuple(month.shares),
+        by_credits=month.by_credits,
     )

@@ -156,20 +156,6 @@ def every_entry(workspace_id: int, *, size: int = FILE_PAGE) -> Iterator[Sequenc
         last = page[-1].id
 
 
-def covering(session: Session, period_start: datetime) -> dict[str, int]:
-    """How many units of a month each lot covers, in the order in which they are drawn."""
-    units = -func.sum(CreditEntry.quantity)
-    rows = session.execute(
-        select(CreditLot.id, units)
-        .join(CreditEntry, CreditEntry.lot_id == CreditLot.id)
-        .where(CreditEntry.period_start == period_start, CreditEntry.kind.in_((DRAWN, GIVEN_BACK)))
-        .group_by(CreditLot.id, CreditLot.expires_at, CreditLot.starts_at)
-        .having(units != 0)
-        .order_by(CreditLot.expires_at, CreditLot.starts_at, CreditLot.id)
-    )
-    return {lot_id: int(total) for lot_id, total in rows}
-
-
 def left_at(session: Session, moments: Sequence[datetime]) -> list[int]:
     """What was left at the end of each month that ended at one of ``moments``."""
     of_month = CreditEntry.kind.in_((DRAWN, GIVEN_BACK))

@@ -105,9 +105,11 @@ class Standing:
         return self.limit.cap_units is not None or self.limit.cap_amount is not None
 
     def cost_of(self, units: int) -> int:
-        """What ``units`` on top of the cap cost at most, in minor units."""
-        cap = self.cap or 0
-        return self.price.amount(cap + units) - self.price.amount(cap) if self.price else 0
+        """What ``units`` on top of the cap cost at most beyond annual credits, in minor units."""
+        if self.price is None:
+            return 0
+        cap, paid = self.cap or 0, self.spent.covered
+        return self.price.beyond(cap + units, paid) - self.price.beyond(cap, paid)
 
     @property
     def offered(self) -> int:

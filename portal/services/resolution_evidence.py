@@ -19,6 +19,7 @@ from portal.models import (
 )
 from portal.pricing.outcomes import EVENT_TYPES, Episode
 from portal.services import (
+    credit_covers,
     meter_countering,
     meter_events,
     resolutions,
@@ -29,13 +30,13 @@ from portal.services import (
     usage_invoices,
     usage_moves,
 )
+from portal.services.credit_covers import NOTHING, Cover, Pack
 from portal.services.usage import Period
 from portal.services.usage_prices import RESOLUTION
 
 MOST_EVENTS = 500
 # as often as one unit may become billable anew and still be told in full
 MOST_TIMES = 50
-METERED = "meter"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Evidence:
     ``prevented_by`` is a code of pricing.outcomes, ``unit_price`` what one costs in minor units, None where
     the price has bands; ``entries`` are the ledger's about the unit, ``sent`` what Stripe was told of them.
     ``period`` is that in which it stands, ``invoice`` the one that bills it, if it is final. ``credit`` gives
-    its price back after that invoice.
+    its price back after that invoice; ``cover`` says what packs pay of its month.
     """
 
     unit: Resolution
@@ -60,6 +61,13 @@ class Evidence:
     currency: str
     unit_price: Decimal | None
     credit: UsageCredit | None = None
+    cover: Cover = NOTHING
+
+    @property
+    def pack(self) -> Pack | None:
+        """The pack that pays for it, if one does."""
+        place = credit_covers.place_of(self.unit)
+        return self.cover.of(place) if place and self.charged else None
 
     @property
     def prevented_by(self) -> str | None:
@@ -76,7 +84,7 @@ class Evidence:
     @property
     def charged(self) -> bool:
         """Whether it stands in the ledger as something to be paid."""
-        return self.unit.counts and self.unit.charge == METERED
+        return credit_covers.stands(self.unit)
 
 
 def find(session: Session, conversation_id: str, episode: int) -> Evidence:
@@ -104,6 +112,7 @@ def find(session: Session, conversation_id: str, episode: int) -> Evidence:
         currency=usage.currency_of(subscription),
         unit_price=price.bands[0].unit_amount if price and len(price.bands) == 1 else None,
         credit=usage_credits.of_unit(session, RESOLUTION, entries[-1].source) if entries else None,
+        cover=credit_covers.of_month(session, unit.period_start) if unit.period_start else NOTHING,
     )
 
 

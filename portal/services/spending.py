@@ -26,18 +26,20 @@ class Cost:
 class Spent:
     """What a period costs beyond annual credits: all that is metered in it, and its resolutions alone.
 
-    ``free``: resolutions that were above a hard cap, and are the vendor's cost.
+    ``free``: resolutions that were above a hard cap, and are the vendor's cost. ``covered``: the units of the
+    period that annual credits pay for at most.
     """
 
     currency: str
     all: Cost
     resolutions: Cost
     free: int
+    covered: int = 0
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a period will have at its end: resolutions, and what all of it costs in minor units."""
+    """What a period will have at its end: resolutions, and what is charged of all of it in minor units."""
 
     resolutions: int
     cost: int
@@ -54,19 +56,18 @@ def so_far(session: Session, subscription: Subscription | None, state: State) ->
     # in a trial nothing is charged, so nothing can accrue
     pending, held = (0, 0) if state.trial else (state.pending, state.held)
     paid = 0 if state.trial else credit_lots.covering(session, state.starts_at)
-    resolutions = Cost(*(_by_use(subscription, billed + more, paid) for more in (0, pending, pending + held)))
+    price = usage_prices.of_key(subscription, RESOLUTION)
+    resolutions = Cost(
+        *(price.beyond(billed + more, paid) if price else 0 for more in (0, pending, pending + held))
+    )
     others = sum(_cost(subscription, key, quantity) for key, quantity in units.items())
     return Spent(
         currency=subscription.currency if subscription else usage_prices.catalog_of(None).currency,
         all=Cost(others + resolutions.billed, others + resolutions.likely, others + resolutions.accrued),
         resolutions=resolutions,
         free=max(all_resolutions - state.used, 0),
+        covered=paid,
     )
-
-
-def _by_use(subscription: Subscription | None, units: int, paid: int) -> int:
-    """What resolutions cost of which annual credits pay up to ``paid``."""
-    return _cost(subscription, RESOLUTION, units) - _cost(subscription, RESOLUTION, min(units, paid))
 
 
 def _cost(subscription: Subscription | None, key: str, units: int) -> int:
@@ -83,13 +84,8 @@ def expected(session: Session, state: State, now: datetime) -> Expected | None:
     found = usage.read(session, now)
     if found is None or not found.is_current:
         return None
-    seen = found.resolutions
-    if seen.forecast is None or seen.cost is None or seen.forecast.basis == HOURS:
+    seen, capped = found.resolutions.forecast, usage.within(found, state.cap).resolutions.due
+    if seen is None or capped is None or seen.basis == HOURS:
         return None
-    units = seen.forecast.units.expected
-    cost = seen.cost.expected
-    if state.cap is not None and seen.price is not None:
-        cost = min(cost, seen.price.amount(state.cap))
-    if seen.price is not None:
-        cost -= min(cost, seen.price.amount(min(units, credit_lots.covering(session, state.starts_at))))
-    return Expected(units, cost + sum(each.cost.expected for each in found.others if each.cost))
+    others = sum(each.due.expected for each in found.others if each.due)
+    return Expected(seen.units.expected, capped.expected + others)

@@ -4,52 +4,32 @@ Read from the rollup ``usage_day``, a few rows a day, so that it costs the same 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal import pricing
-from portal.models import Allowance, Reservation, Resolution, Subscription, UsageDay, UsagePeriod
+from portal.models import Allowance, Reservation, Resolution, Subscription, UsagePeriod
 from portal.pricing.forecast import Forecast, Range, forecast
 from portal.pricing.forecast import cost as cost_of
-from portal.services import subscriptions, usage_history, usage_invoices, usage_prices
+from portal.services import (
+    credit_covers,
+    credit_lots,
+    subscriptions,
+    usage_history,
+    usage_invoices,
+    usage_prices,
+    usage_rollup,
+)
+from portal.services.credit_covers import Share
 from portal.services.usage_invoices import Billed
 from portal.services.usage_prices import RESOLUTION, UsagePrice
+from portal.services.usage_rollup import Count, Counted
 
 # two years of months
 LISTED_PERIODS = 24
-
-
-@dataclass(frozen=True)
-class Count:
-    """Units of one day, channel or period.
-
-    ``quantity`` = all that was counted less what was taken back, ``charged`` = that part of it which is
-    billed: not what is free in a trial or over the cap. Of resolutions, ``confirmed`` + ``assumed`` became
-    billable and ``reversed`` (≥ 0) were taken back.
-    """
-
-    quantity: int = 0
-    charged: int = 0
-    confirmed: int = 0
-    assumed: int = 0
-    reversed: int = 0
-
-    def __add__(self, other: "Count") -> "Count":
-        return Count(
-            self.quantity + other.quantity,
-            self.charged + other.charged,
-            self.confirmed + other.confirmed,
-            self.assumed + other.assumed,
-            self.reversed + other.reversed,
-        )
-
-    @property
-    def free(self) -> int:
-        """What was counted and is not billed."""
-        return self.quantity - self.charged
 
 
 @dataclass(frozen=True)
@@ -84,9 +64,10 @@ class Metered:
     """One kind of usage in one period.
 
     ``days`` has every day of the period up to today, ``channels`` those with most units first. ``amount`` is
-    what it costs so far in minor units: the invoice's once that is final. ``rating`` says how that comes
-    about; None where the price is not known any more. ``forecast`` and ``cost`` are for the end of an open
-    period.
+    what it costs so far in minor units: the invoice's once that is final. Annual credits pay for ``covered``
+    of the units, which is ``by_credits`` of the amount, and for ``most`` by the period's end. ``rating`` says
+    how the amount comes about; None where the price is not known any more. ``forecast`` and ``due``, what is
+    to be paid then, are for the end of an open period.
     """
 
     key: str
@@ -98,7 +79,15 @@ class Metered:
     amount: int
     billed: Billed | None = None
     forecast: Forecast | None = None
-    cost: Range | None = None
+    due: Range | None = None
+    by_credits: int = 0
+    covered: int = 0
+    most: int = 0
+
+    @property
+    def to_pay(self) -> int:
+        """What is charged of it."""
+        return self.amount - self.by_credits
 
     @property
     def included(self) -> int:
@@ -108,7 +97,10 @@ class Metered:
 
 @dataclass(frozen=True)
 class Usage:
-    """A workspace's usage of one period, as of ``now``. ``metered`` begins with the resolutions."""
+    """A workspace's usage of one period, as of ``now``. ``metered`` begins with the resolutions.
+
+    ``shares``: what each pack of annual credits pays for of them.
+    """
 
     period: Period
     now: datetime
@@ -116,6 +108,7 @@ class Usage:
     metered: Sequence[Metered]
     pending: int = 0
     disputed: int = 0
+    shares: Sequence[Share] = ()
 
     @property
     def resolutions(self) -> Metered:
@@ -129,13 +122,28 @@ class Usage:
 
     @property
     def amount(self) -> int:
-        """What all of it costs so far, minor units before tax."""
+        """What all of it costs so far, minor units before tax, whoever pays it."""
         return sum(each.amount for each in self.metered)
 
     @property
-    def cost(self) -> Range | None:
-        """What all of it will have cost at the period's end, minor units before tax."""
-        known = [each.cost for each in self.metered if each.cost]
+    def by_credits(self) -> int:
+        """What annual credits pay of that."""
+        return sum(each.by_credits for each in self.metered)
+
+    @property
+    def to_pay(self) -> int:
+        """What is charged of it."""
+        return self.amount - self.by_credits
+
+    @property
+    def by_use(self) -> int:
+        """The resolutions that no pack pays for."""
+        return max(self.resolutions.count.charged - self.resolutions.covered, 0)
+
+    @property
+    def due(self) -> Range | None:
+        """What will be charged of all of it at the period's end, minor units before tax."""
+        known = [each.due for each in self.metered if each.due]
         if not known:
             return None
         return Range(
@@ -170,11 +178,17 @@ def read(
     if period is None:
         return None
     subscription = subscription or subscriptions.current(session)
-    counted = _counted(session, period)
+    counted = usage_rollup.read(session, period.starts_at)
     billed = usage_invoices.of_period(session, period.invoice_id, period.ends_at)
     past = usage_history.read(session, period.starts_at, now) if period.is_current(now) else None
+    shares, most = _paid_by_packs(session, period, now)
+    covered = sum(each.units for each in shares)
     metered = [
-        _metered(key, period, now, subscription, counted, billed.get(key), past)
+        _paid(
+            _metered(key, period, now, subscription, counted, billed.get(key), past),
+            period,
+            *((covered, most) if key == RESOLUTION else (0, 0)),
+        )
         for key in _keys(subscription, {*counted.total, *billed})
     ]
     return Usage(
@@ -184,35 +198,17 @@ def read(
         metered=metered,
         pending=pending(session) if period.is_current(now) else 0,
         disputed=disputed(session, period),
+        shares=shares,
     )
 
 
-@dataclass(frozen=True)
-class SoFar:
-    """The present period in two numbers: resolutions, and what all its usage costs (minor units)."""
-
-    period: Period
-    resolutions: int
-    amount: int
-
-
-def so_far(session: Session, now: datetime) -> SoFar | None:
-    """The present period's numbers without days, channels and forecast; None where nothing is counted now."""
-    period = find(session, now)
-    if period is None or not period.is_current(now):
-        return None
-    subscription = subscriptions.current(session)
-    statement = (
-        select(UsageDay.key, func.sum(UsageDay.quantity), func.sum(UsageDay.charged))
-        .where(UsageDay.period_start == period.starts_at)
-        .group_by(UsageDay.key)
-    )
-    amount = resolutions = 0
-    for key, quantity, charged in session.execute(statement):
-        price = usage_prices.of_key(subscription, key)
-        amount += _rating(price, int(charged)).amount if price else 0
-        resolutions += int(quantity) if key == RESOLUTION else 0
-    return SoFar(period, resolutions, amount)
+def _paid_by_packs(session: Session, period: Period, now: datetime) -> tuple[Sequence[Share], int]:
+    """What packs pay for, and how many units they do at most."""
+    shares = credit_covers.shares(session, [period.starts_at]).get(period.starts_at, [])
+    most = 0
+    if period.is_current(now) and not period.trial:
+        most = credit_lots.covering(session, period.starts_at)
+    return shares, max(most, sum(each.units for each in shares))
 
 
 def billed_periods(session: Session, invoice_id: str) -> list[Period]:
@@ -224,15 +220,14 @@ def billed_periods(session: Session, invoice_id: str) -> list[Period]:
 def within(found: Usage, cap: int | None) -> Usage:
     """The same with a forecast that keeps to a hard cap on resolutions, as the AI will; None is no cap."""
     first = found.resolutions
-    if cap is None or first.forecast is None or first.price is None:
+    if cap is None or first.forecast is None:
         return found
     used = first.forecast.used
     seen = first.forecast.units
     low, expected, high = (max(used, min(each, cap)) for each in (seen.low, seen.expected, seen.high))
     units = Range(low, expected, high)
-    cost = first.cost if found.period.trial else _cost(units, first.price)
-    capped = replace(first, forecast=replace(first.forecast, units=units), cost=cost)
-    return replace(found, metered=[capped, *found.others])
+    capped = replace(first, forecast=replace(first.forecast, units=units))
+    return replace(found, metered=[_due(capped, found.period), *found.others])
 
 
 def find(session: Session, now: datetime, starts_at: datetime | None = None) -> Period | None:
@@ -293,38 +288,6 @@ def disputed(session: Session, period: Period) -> int:
     return session.scalars(statement).one()
 
 
-# --- the rollup ------------------------------------------------------------------------------------------
-
-SUMS = text("""
-SELECT key, day, channel, sum(quantity), sum(charged), sum(confirmed), sum(assumed), sum(reversed)
-FROM usage_day WHERE workspace_id = :workspace AND period_start = :period
-GROUP BY GROUPING SETS ((key, day), (key, channel), (key))
-""")
-
-
-@dataclass
-class _Counted:
-    """A period's sums by key: in all, by day, by channel."""
-
-    total: dict[str, Count] = field(default_factory=dict)
-    days: dict[str, dict[date, Count]] = field(default_factory=dict)
-    channels: dict[str, list[tuple[str, Count]]] = field(default_factory=dict)
-
-
-def _counted(session: Session, period: Period) -> _Counted:
-    found = _Counted()
-    where = {"workspace": session.info["workspace_id"], "period": period.starts_at}
-    for key, day, channel, *sums in session.execute(SUMS, where):
-        count = Count(*map(int, sums))
-        if day is not None:
-            found.days.setdefault(key, {})[day] = count
-        elif channel is not None:
-            found.channels.setdefault(key, []).append((channel, count))
-        else:
-            found.total[key] = count
-    return found
-
-
 def _keys(subscription: Subscription | None, counted: set[str]) -> list[str]:
     """Resolutions first, then in the catalogue's order what is sold or was counted."""
     items = subscription.items if subscription else []
@@ -340,7 +303,7 @@ def _metered(
     period: Period,
     now: datetime,
     subscription: Subscription | None,
-    counted: _Counted,
+    counted: Counted,
     billed: Billed | None,
     past: usage_history.Past | None,
 ) -> Metered:
@@ -378,7 +341,7 @@ def _every_day(period: Period, now: datetime, known: Mapping[date, Count]) -> di
 
 
 def _foreseen(found: Metered, period: Period, now: datetime, past: Sequence[int]) -> Metered:
-    """With what it will be at the period's end, and cost; a trial costs nothing."""
+    """With what it will be at the period's end."""
     used = found.count.quantity if period.trial else found.count.charged
     units = forecast(
         used,
@@ -387,9 +350,31 @@ def _foreseen(found: Metered, period: Period, now: datetime, past: Sequence[int]
         ends_at=int(period.ends_at.timestamp()),
         now=int(now.timestamp()),
     )
+    return replace(found, forecast=units)
+
+
+def _paid(found: Metered, period: Period, covered: int, most: int) -> Metered:
+    """With what credits pay of it: as its invoice says once that is final, else for ``covered`` units."""
+    if found.billed is not None:
+        by_credits = found.billed.by_credits
+    elif found.price is not None and found.rating is not None:
+        by_credits = found.rating.amount - found.price.beyond(found.count.charged, covered)
+    else:
+        by_credits = 0
+    return _due(replace(found, by_credits=by_credits, covered=covered, most=most), period)
+
+
+def _due(found: Metered, period: Period) -> Metered:
+    """With what is to be paid at the period's end; a trial is free."""
+    if found.forecast is None:
+        return found
     if found.price is None or period.trial:
-        return replace(found, forecast=units, cost=Range(0, 0, 0))
-    return replace(found, forecast=units, cost=_cost(units.units, found.price))
+        return replace(found, due=Range(0, 0, 0))
+    seen = found.forecast.units
+    paid = Range(*(min(each, found.most) for each in (seen.low, seen.expected, seen.high)))
+    whole, by_packs = _cost(seen, found.price), _cost(paid, found.price)
+    due = (whole.low - by_packs.low, whole.expected - by_packs.expected, whole.high - by_packs.high)
+    return replace(found, due=Range(*due))
 
 
 def _cost(units: Range, price: UsagePrice) -> Range:

@@ -38,6 +38,11 @@ class Billed:
         """What all its lines come to, minor units."""
         return sum(int(line["amount"]) for line in self.lines)
 
+    @property
+    def by_credits(self) -> int:
+        """What annual credits paid of that."""
+        return sum(int(line.get("credits") or 0) for line in self.lines)
+
 
 def of_period(session: Session, invoice_id: str | None, ends_at: datetime) -> dict[str, Billed]:
     """Key → what the invoice bills of it for the period that ends then; nothing before it is final."""

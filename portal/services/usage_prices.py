@@ -24,6 +24,10 @@ class UsagePrice:
         """What ``units`` of a period cost, in minor units, rounded once as on the invoice."""
         return pricing.rate(max(units, 0), self.bands, included=self.included).amount
 
+    def beyond(self, units: int, paid: int) -> int:
+        """What ``units`` of a period cost of which annual credits pay for the first ``paid``."""
+        return self.amount(units) - self.amount(min(units, paid))
+
     def units(self, amount: int) -> int:
         """How many units of a period cost no more than ``amount`` minor units; exact."""
         return pricing.units_within(amount, self.bands, included=self.included)

@@ -16,8 +16,8 @@ from portal.services import (
     invoices,
     quotes,
     subscriptions,
-    usage,
     usage_prices,
+    usage_so_far,
 )
 from portal.services.holdings import Holding
 from portal.web import (
@@ -55,7 +55,7 @@ def _facts(session: Session) -> dict[str, object]:
     holding = changes.holding(session)
     held = held_lines(holding, gateways().clock.now()) if holding else _bought(subscription, sold)
     planned = planned_words(holding) if holding else None
-    used = usage.so_far(session, gateways().clock.now()) if subscription else None
+    used = usage_so_far.read(session, gateways().clock.now()) if subscription else None
     return {
         "subscription": subscription,
         "details": details,

@@ -12,7 +12,7 @@ from portal.models import Invoice, Subscription
 from portal.pricing import Catalog
 from portal.pricing.catalog import SEAT
 from portal.pricing.money import line_amount
-from portal.services.usage import SoFar
+from portal.services.usage_so_far import SoFar
 from portal.web.holding_words import PlannedWords
 from portal.web.language import translated
 from portal.web.presentation import country, money, percent, sentence
@@ -130,7 +130,7 @@ def next_charges(
         )
     if subscription.usage_period_end and (yearly or subscription.usage_period_end != renews):
         words = gettext("Usage of the month, so far") if used else gettext("Usage of the month")
-        found.append(Charge(subscription.usage_period_end, words, used.amount if used else None))
+        found.append(Charge(subscription.usage_period_end, words, used.to_pay if used else None))
     return sorted(found, key=lambda charge: charge.on)
 
 

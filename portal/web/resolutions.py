@@ -1,6 +1,6 @@
 """/usage/resolutions: every resolution of a period with its reason, and the evidence of one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from werkzeug import Response
 
 from portal.db import unit_of_work
-from portal.models import Contest
+from portal.models import Contest, Resolution
 from portal.pricing.outcomes import KINDS
-from portal.services import contests, resolution_evidence, resolutions, usage
+from portal.services import contests, credit_covers, resolution_evidence, resolutions, usage
 from portal.services.resolutions import COUNTED, LISTS, Filter, Page, Place
 from portal.services.usage import Period
 from portal.web import (
@@ -61,11 +61,18 @@ def _page(session: Session, found: usage.Usage, wanted: Filter) -> dict[str, Any
         "began": request.args.get("conversation") is None,
         "kept": kept(request.args),
         "channels": sorted(channels | ({wanted.channel} if wanted.channel else set())),
+        "paid_by": _paid_by(session, page.units),
         "why_amount": usage_words.why_amount(found.resolutions, found.period, found.currency),
         "period_text": period_text,
         "words": usage_words,
         "scanned": resolutions.SCANNED,
     }
+
+
+def _paid_by(session: Session, units: Sequence[Resolution]) -> Callable[[Resolution], str | None]:
+    """What pays for each of some units, in words; nothing in months of which no pack pays anything."""
+    covers = credit_covers.of_units(session, units)
+    return lambda unit: usage_words.paid_by(unit, covers)
 
 
 def read(args: Mapping[str, str], period: Period) -> Filter:

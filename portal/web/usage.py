@@ -27,6 +27,7 @@ from portal.web.usage_charts import chart
 from portal.web.usage_words import (
     channel,
     period_name,
+    share_words,
     unit_name,
     why_amount,
     why_forecast,
@@ -45,7 +46,7 @@ EVENTS = "/v1/events"
 
 @dataclass(frozen=True)
 class Past:
-    """A period that is over: its units and what was billed for all its usage (None: no invoice yet)."""
+    """A period that is over: its units and what was charged for all its usage (None: no invoice yet)."""
 
     period: Period
     amount: int | None
@@ -85,6 +86,7 @@ def _facts(session: Session, found: Usage) -> dict[str, Any]:
         "events_address": f"{settings().base_url}{EVENTS}",
         "period_text": period_text,
         "period_name": period_name,
+        "share_words": share_words,
         "unit_name": unit_name,
         "channel": channel,
         "address": _address(found.period, shown.key),
@@ -107,7 +109,7 @@ def _earlier(session: Session, listed: Sequence[Period]) -> list[Past]:
     for each in shown:
         invoice = invoices.get(str(each.invoice_id))
         lines = usage_invoices.billed(invoice, each.ends_at).values() if invoice else ()
-        amount = sum(line.amount for line in lines) if invoice else None
+        amount = sum(line.amount - line.by_credits for line in lines) if invoice else None
         found.append(Past(each, amount, (invoice.number or invoice.stripe_id) if invoice else None))
     return found
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from portal.services.usage import Count, Metered, Period
+from portal.services.usage import Metered, Period
+from portal.services.usage_rollup import Count
 
 # every bar has a column of ten units, on a plot of a hundred in height
 COLUMN, BAR, HEIGHT = 10, 7, 100

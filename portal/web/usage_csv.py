@@ -12,7 +12,7 @@ from portal.web.invoice_csv import MARK, decimal
 
 RESOLUTION_COLUMNS = (
     "conversation", "episode", "what", "rule", "channel", "at", "charge", "units", "amount", "currency",
-    "note", "booked_at", "evidence",
+    "note", "booked_at", "evidence", "pack", "to_pay",
 )  # fmt: skip
 UNIT_COLUMNS = (
     "id", "what", "channel", "at", "happened_at", "sent", "charge", "units", "amount", "currency", "note",
@@ -53,6 +53,8 @@ def _resolution(booked: Booked, currency: str) -> Sequence[object]:
         entry.note,
         entry.created_at.isoformat(),
         _evidence(booked),
+        booked.pack.lot_id if booked.pack else None,
+        Decimal(decimal(booked.to_pay, currency)),
     ]
 
 

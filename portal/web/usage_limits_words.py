@@ -9,6 +9,7 @@ from portal.models import UsageAlert
 from portal.services import allowances
 from portal.services.allowances import State
 from portal.services.limits import Standing, Wanted
+from portal.services.spending import Spent
 from portal.web.billing_attention import Link, Notice
 from portal.web.presentation import date_text, money, number
 
@@ -35,7 +36,11 @@ def cap_meaning(held: Standing) -> Meaning:
             (gettext("Your own cap counts from the day the trial ends."),) if held.has_cap else (),
         )
     if held.cap is None:
-        return Meaning(gettext("No cap: the AI answers whatever is asked, and what it resolves is billed."))
+        billed = gettext("No cap: the AI answers whatever is asked, and what it resolves is billed.")
+        beyond = gettext(
+            "No cap: the AI answers whatever is asked, and what your annual credits do not pay for is billed."
+        )
+        return Meaning(beyond if held.spent.covered else billed)
     return Meaning(_own_cap(held), tuple(_explained(held)))
 
 
@@ -72,13 +77,7 @@ def _explained(held: Standing) -> list[str]:
             )
         )
     if held.limit.cap_amount is not None and held.cap is not None:
-        found.append(
-            gettext(
-                "%(amount)s a month pay for %(resolutions)s at your own price.",
-                amount=money(held.limit.cap_amount, held.spent.currency),
-                resolutions=resolutions(held.cap - held.raised),
-            )
-        )
+        found.append(_units_of(held.limit.cap_amount, held.cap - held.raised, held.spent))
     if held.raised:
         found.append(
             ngettext(
@@ -91,16 +90,40 @@ def _explained(held: Standing) -> list[str]:
     return found
 
 
+def _units_of(amount: int, cap: int, spent: Spent) -> str:
+    """How a cap in money comes to so many units."""
+    if spent.covered:
+        return gettext(
+            "%(amount)s a month pay for %(resolutions)s at your own price, on top of %(covered)s that your"
+            " annual credits pay for in this month.",
+            amount=money(amount, spent.currency),
+            resolutions=resolutions(max(cap - spent.covered, 0)),
+            covered=number(spent.covered),
+        )
+    return gettext(
+        "%(amount)s a month pay for %(resolutions)s at your own price.",
+        amount=money(amount, spent.currency),
+        resolutions=resolutions(cap),
+    )
+
+
+def _credits_first(held: Standing) -> list[str]:
+    if not held.spent.covered:
+        return []
+    return [gettext("What your annual credits pay for is not in it.")]
+
+
 def budget_meaning(held: Standing) -> Meaning:
     """How much of the budget is used."""
     spent = money(held.spent.all.likely, held.spent.currency)
     if held.limit.budget is None:
         return Meaning(
             gettext("No budget: %(amount)s of usage so far this month.", amount=spent),
-            (_still_open(held),) if held.state.pending else (),
+            (*_credits_first(held), *([_still_open(held)] if held.state.pending else [])),
         )
     budget = money(held.limit.budget, held.spent.currency)
     details = [gettext("A budget warns and stops nothing. It counts all usage, also messages and calls.")]
+    details += _credits_first(held)
     if held.state.pending:
         details.append(_still_open(held))
     return Meaning(
@@ -166,13 +189,7 @@ def would_be(held: Standing, wanted: Wanted, cap: int | None) -> list[str]:
     left = max((cap or 0) - accrued, 0)
     found = [_at_once(left, accrued)]
     if wanted.cap_amount is not None:
-        found.append(
-            gettext(
-                "%(amount)s a month pay for %(resolutions)s at your own price.",
-                amount=money(wanted.cap_amount, held.spent.currency),
-                resolutions=resolutions(cap or 0),
-            )
-        )
+        found.append(_units_of(wanted.cap_amount, cap or 0, held.spent))
     found += [_then(wanted), gettext("What would become billable above the cap is free.")]
     if held.raised and (wanted.cap_units, wanted.cap_amount) != (held.limit.cap_units, held.limit.cap_amount):
         found.append(gettext("What was allowed on top of the old cap ends with it."))
@@ -185,6 +202,10 @@ def would_be(held: Standing, wanted: Wanted, cap: int | None) -> list[str]:
 def _nothing_stops(held: Standing, wanted: Wanted, cap: int | None) -> list[str]:
     if held.state.trial:
         first = gettext("After the trial nothing stops the AI. What it resolves is billed.")
+    elif held.spent.covered:
+        first = gettext(
+            "Nothing stops the AI. What it resolves is paid by your annual credits first, and then billed."
+        )
     elif held.state.reason == allowances.CAP_REACHED:
         first = gettext("The AI goes on at once. Nothing stops it any more; what it resolves is billed.")
     else:

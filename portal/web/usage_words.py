@@ -8,6 +8,9 @@ from flask_babel import lazy_gettext as _
 
 from portal.models import Resolution, UsageEntry
 from portal.pricing import outcomes
+from portal.pricing.forecast import Range
+from portal.services import credit_covers
+from portal.services.credit_covers import Cover, Pack, Share
 from portal.services.resolutions import CONTESTED, COUNTED
 from portal.services.usage import Metered, Period
 from portal.web.explanations import explain, units
@@ -151,6 +154,14 @@ def why_amount(found: Metered, period: Period, currency: str) -> list[str]:
             if period.trial
             else gettext("%(units)s are free: over your cap, or of the trial before.", units=free)
         )
+    if found.covered:
+        said.append(
+            gettext(
+                "Annual credits pay for %(units)s of it, which is %(amount)s.",
+                units=units(found.covered, found.key),
+                amount=money(found.by_credits, currency),
+            )
+        )
     if found.count.charged < 0:
         said.append(gettext("More was taken back than counted; the rest comes back as a credit note."))
     return said
@@ -198,16 +209,59 @@ def why_forecast(found: Metered, currency: str) -> list[str]:
             high=number(forecast.units.high),
         )
     )
-    if found.cost and found.cost.high:
+    if found.most:
         said.append(
-            gettext(
-                "At your price that is %(expected)s, between %(low)s and %(high)s, before tax.",
-                expected=money(found.cost.expected, currency),
-                low=money(found.cost.low, currency),
-                high=money(found.cost.high, currency),
-            )
+            gettext("Your packs pay for up to %(units)s of this month.", units=units(found.most, found.key))
         )
+    if found.due and found.due.high:
+        said.append(_due(found.due, currency, beyond=found.most > 0))
     return said
+
+
+def _due(due: Range, currency: str, *, beyond: bool) -> str:
+    amounts = {
+        "expected": money(due.expected, currency),
+        "low": money(due.low, currency),
+        "high": money(due.high, currency),
+    }
+    if beyond:
+        return gettext(
+            "What exceeds them costs %(expected)s at your price, between %(low)s and %(high)s, before tax.",
+            **amounts,
+        )
+    return gettext("At your price that is %(expected)s, between %(low)s and %(high)s, before tax.", **amounts)
+
+
+def paid_from(pack: Pack) -> str:
+    """Which pack pays for a resolution."""
+    return gettext(
+        "Paid from your pack of %(units)s, bought on %(day)s",
+        units=number(pack.units),
+        day=date_text(pack.bought_at),
+    )
+
+
+def paid_by(unit: Resolution, covers: Mapping[datetime, Cover]) -> str | None:
+    """What pays for a unit; None where it costs nothing, or no pack pays anything of its month."""
+    cover = covers.get(unit.period_start) if unit.period_start else None
+    if cover is None or not credit_covers.stands(unit):
+        return None
+    if not cover.tells:
+        return gettext("Paid from your packs or by use")
+    pack = credit_covers.pack_of(unit, covers)
+    return paid_from(pack) if pack else gettext("Paid by use")
+
+
+def share_words(share: Share) -> str:
+    """What a pack pays for of a month."""
+    return ngettext(
+        "%(count)s is paid from your pack of %(units)s, bought on %(day)s",
+        "%(count)s are paid from your pack of %(units)s, bought on %(day)s",
+        share.units,
+        count=number(share.units),
+        units=number(share.pack.units),
+        day=date_text(share.pack.bought_at),
+    )
 
 
 def _basis(basis: str, days: int) -> str:

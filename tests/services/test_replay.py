@@ -194,6 +194,16 @@ def test_usage_in_bands_is_one_quantity(book: Book) -> None:
     assert (dict(billed.month.usage), billed.month.usage_paid) == ({"sms": 1_200}, 4_640)
 
 
+def test_what_annual_credits_paid_is_left_out(book: Book) -> None:
+    book.invoice(line("seat", 99_000, MARCH, APRIL), issued=MARCH)
+    book.invoice(used(500, MARCH, APRIL, credits=99 * 400), issued=APRIL)
+    [billed] = book.months()
+
+    assert (dict(billed.month.usage), billed.month.usage_paid) == ({"resolution": 100}, 9_900)
+    assert billed.by_credits
+    assert billed.shares[-1].amount == 9_900
+
+
 def test_a_change_is_told_by_what_it_gave_back_and_what_it_brought(book: Book) -> None:
     book.invoice(line("seat", 99_000, MARCH, APRIL), issued=MARCH)
     book.invoice(

@@ -7,9 +7,10 @@ import pytest
 from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.pricing.forecast import Range
-from portal.services import demo_usage, usage, usage_entries
+from portal.services import demo_usage, usage, usage_entries, usage_so_far
 from portal.services.demo_usage import Shape
-from portal.services.usage import Count, Period, Usage
+from portal.services.usage import Period, Usage
+from portal.services.usage_rollup import Count
 from tests import factories
 from tests.services.using import DAY, HandClock, Workspace, happened, subscribe
 
@@ -45,7 +46,7 @@ def test_a_fresh_period_is_empty_and_costs_nothing(acme: Workspace) -> None:
 
     assert found.empty
     assert (found.resolutions.count, found.amount) == (Count(), 0)
-    assert (found.cost.low, found.cost.expected, found.cost.high) == (0, 0, 0)  # type: ignore[union-attr]
+    assert (found.due.low, found.due.expected, found.due.high) == (0, 0, 0)  # type: ignore[union-attr]
 
 
 def test_what_was_confirmed_assumed_reversed_and_waits_is_told_apart(
@@ -98,7 +99,7 @@ def test_units_of_a_trial_are_free(gateways: Gateways, workspace: factories.Acco
 
     assert found.period.trial
     assert (found.resolutions.count.quantity, found.resolutions.count.free, found.amount) == (1, 1, 0)
-    assert found.resolutions.cost.high == 0  # type: ignore[union-attr]
+    assert found.resolutions.due.high == 0  # type: ignore[union-attr]
 
 
 def test_the_forecast_goes_on_from_what_was_counted(acme: Workspace, clock: HandClock) -> None:
@@ -110,8 +111,8 @@ def test_the_forecast_goes_on_from_what_was_counted(acme: Workspace, clock: Hand
     assert (forecast.basis, forecast.days) == ("days", 9)
     assert forecast.used == found.resolutions.count.charged
     assert forecast.units.low < forecast.units.expected < forecast.units.high
-    assert found.cost is not None
-    assert found.cost.expected == 99 * forecast.units.expected
+    assert found.due is not None
+    assert found.due.expected == 99 * forecast.units.expected
 
 
 def test_with_a_hard_cap_the_forecast_keeps_to_it(acme: Workspace, clock: HandClock) -> None:
@@ -123,17 +124,17 @@ def test_with_a_hard_cap_the_forecast_keeps_to_it(acme: Workspace, clock: HandCl
 
     assert capped is not None
     assert capped.units == Range(used + 20, used + 20, used + 20)
-    assert reached.cost == Range(99 * used, 99 * used, 99 * used)
+    assert reached.due == Range(99 * used, 99 * used, 99 * used)
     assert usage.within(found, None) is found
 
 
-def test_the_present_period_in_two_numbers(acme: Workspace) -> None:
+def test_the_present_period_in_a_few_numbers(acme: Workspace) -> None:
     acme.resolve()
     with unit_of_work(acme.workspace_id) as session:
-        found = usage.so_far(session, acme.gateways.clock.now())
+        found = usage_so_far.read(session, acme.gateways.clock.now())
 
     assert found is not None
-    assert (found.resolutions, found.amount) == (1, 99)
+    assert (found.resolutions, found.by_packs, found.to_pay) == (1, 0, 99)
 
 
 def test_other_units_stand_beside_the_resolutions(gateways: Gateways, workspace: factories.Account) -> None:

@@ -57,6 +57,7 @@ def test_a_resolution_is_told_with_its_rule(company: Workspace, tool: Program) -
                 "reversed_at": None,
                 "period_start": "2026-11-10T12:00:00Z",
                 "charge": "meter",
+                "lot": None,
                 "contest": None,
             }
         ],
@@ -164,6 +165,7 @@ def test_usage_tells_what_a_period_has_come_to(company: Workspace, clock: HandCl
     }
     assert answer.json["periods"] == [answer.json["period"]]
     assert (answer.json["currency"], answer.json["amount"]) == ("usd", 297)
+    assert (answer.json["by_credits"], answer.json["to_pay"]) == (0, 297)
     assert (answer.json["pending"], answer.json["disputed"]) == (1, 0)
     assert {name: value for name, value in resolutions.items() if name != "days"} == {
         "key": "resolution",
@@ -174,6 +176,8 @@ def test_usage_tells_what_a_period_has_come_to(company: Workspace, clock: HandCl
         "assumed": 0,
         "reversed": 1,
         "amount": 297,
+        "by_credits": 0,
+        "lots": [],
         "channels": [{"channel": "chat", "quantity": 2}, {"channel": "email", "quantity": 1}],
     }
     assert resolutions["days"][-1] == {"day": "2026-11-20", "quantity": 3}

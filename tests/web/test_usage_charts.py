@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from portal.pricing.forecast import Forecast, Range
-from portal.services.usage import Count, Metered, Period
+from portal.services.usage import Metered, Period
+from portal.services.usage_rollup import Count
 from portal.web.usage_address import ConversationId, read_period
 from portal.web.usage_charts import Chart, chart
 

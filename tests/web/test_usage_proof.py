@@ -52,8 +52,8 @@ def test_a_credited_unit_leads_to_its_credit_note(buyer: Browser, customer: Cust
     after = words(buyer.get(f"/usage/resolutions/{unit}/1"))
     invoice = words(buyer.get(newest(acme)))
 
-    assert "Credit Its price is on its way back" in before
-    assert "Credit $0.99 with tax, by a credit note on its invoice" in after
+    assert "Credit note Its price is on its way back" in before
+    assert "Credit note $0.99 with tax, by a credit note on its invoice" in after
     assert "$0.99 goes back to what it was paid with." in invoice
 
 

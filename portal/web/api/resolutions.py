@@ -12,8 +12,9 @@ from portal.db import unit_of_work
 from portal.errors import N_
 from portal.models import Resolution as Row
 from portal.pricing.outcomes import BECAUSE
-from portal.services import resolutions, usage
+from portal.services import credit_covers, resolutions, usage
 from portal.services.api_keys import READ
+from portal.services.credit_covers import Pack
 from portal.services.resolutions import COUNTED, Filter, Page, Place
 from portal.web.api.answers import readable
 from portal.web.api.bodies import Channel, ConversationId, Given, query
@@ -73,6 +74,12 @@ class Resolution(Given):
     charge: Literal["meter", "trial", "over_cap"] | None = Field(
         description=N_("Meter: billed. Trial and over_cap: free.")
     )
+    lot: str | None = Field(
+        description=N_(
+            "The lot of annual credits that pays for it, as GET /credits tells it; null: none does."
+        ),
+        examples=["T-7K2M9QXW4B"],
+    )
     contest: Literal["open", "accepted", "refused"] | None = Field(
         description=N_("Whether it was contested, and what was decided.")
     )
@@ -106,8 +113,10 @@ def listing() -> Response:
     last = after(wanted)
     with unit_of_work(caller().workspace_id) as session:
         page = _page(session, wanted, last)
+        covers = credit_covers.of_units(session, page.units)
     cursor = next_cursor(_key(page.further))
-    return link(readable(Resolutions(data=[_told(row) for row in page.units], next_cursor=cursor)), cursor)
+    told = [_told(row, credit_covers.pack_of(row, covers)) for row in page.units]
+    return link(readable(Resolutions(data=told, next_cursor=cursor)), cursor)
 
 
 def _page(session: Session, wanted: Wanted, last: list[Any] | None) -> Page:
@@ -138,6 +147,6 @@ def _place(key: list[Any] | None) -> Place | None:
     return Place(datetime.fromisoformat(at) if at else None, conversation_id, episode)
 
 
-def _told(row: Row) -> Resolution:
-    shape = {name: getattr(row, name) for name in Resolution.model_fields if name != "reason"}
-    return Resolution(**shape, reason=BECAUSE[row.because])
+def _told(row: Row, pack: Pack | None) -> Resolution:
+    shape = {name: getattr(row, name) for name in Resolution.model_fields if name not in ("reason", "lot")}
+    return Resolution(**shape, reason=BECAUSE[row.because], lot=pack.lot_id if pack else None)

@@ -1,5 +1,6 @@
 """/v1/usage: units of channels sent in, each counted once; and what a period has come to so far."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal
 
@@ -12,6 +13,7 @@ from portal.errors import N_
 from portal.pricing.forecast import Range as Expected
 from portal.services import channel_usage, usage
 from portal.services.api_keys import READ, WRITE
+from portal.services.credit_covers import Share
 from portal.services.usage import Metered
 from portal.web.api.answers import json_answer, readable
 from portal.web.api.bodies import (
@@ -90,6 +92,13 @@ class OnChannel(Given):
     quantity: int
 
 
+class FromLot(Given):
+    """The units that a lot of annual credits pays for."""
+
+    lot: str = Field(description=N_("As GET /credits tells it."), examples=["T-7K2M9QXW4B"])
+    units: int
+
+
 class Kind(Given):
     """One kind of usage in the period."""
 
@@ -101,6 +110,8 @@ class Kind(Given):
     assumed: int = Field(description=N_("Of resolutions: assumed after 24 hours."))
     reversed: int = Field(description=N_("Of resolutions: taken back."))
     amount: int = Field(description=N_("What it costs so far, in minor units before tax."))
+    by_credits: int = Field(description=N_("That part of it which annual credits pay."))
+    lots: list[FromLot] = Field(description=N_("Units that each lot of annual credits pays for."))
     forecast: Range | None = Field(description=N_("Units at the end of an open period."))
     days: list[Day]
     channels: list[OnChannel]
@@ -112,8 +123,10 @@ class Usage(Given):
     period: Period
     currency: str = Field(examples=["usd"])
     amount: int = Field(description=N_("What all of it costs so far, in minor units before tax."))
+    by_credits: int = Field(description=N_("That part of it which annual credits pay."))
+    to_pay: int = Field(description=N_("What is charged of it: the amount less what annual credits pay."))
     forecast: Range | None = Field(
-        description=N_("What all of it will have cost at the end of an open period, in minor units.")
+        description=N_("What will be charged at the end of an open period, in minor units before tax.")
     )
     pending: int = Field(description=N_("Resolutions that are still inside their 24 hours."))
     disputed: int = Field(description=N_("Resolutions of the period that are contested."))
@@ -197,10 +210,12 @@ def _told(found: usage.Usage, periods: list[usage.Period]) -> Usage:
         period=_period(found.period),
         currency=found.currency,
         amount=found.amount,
-        forecast=_range(found.cost),
+        by_credits=found.by_credits,
+        to_pay=found.to_pay,
+        forecast=_range(found.due),
         pending=found.pending,
         disputed=found.disputed,
-        kinds=[_kind(each) for each in found.metered],
+        kinds=[_kind(each, found.shares if each is found.resolutions else ()) for each in found.metered],
         periods=[_period(each) for each in periods],
     )
 
@@ -216,7 +231,7 @@ def _period(period: usage.Period) -> Period:
     )
 
 
-def _kind(metered: Metered) -> Kind:
+def _kind(metered: Metered, shares: Sequence[Share]) -> Kind:
     count = metered.count
     return Kind(
         key=metered.key,
@@ -227,6 +242,8 @@ def _kind(metered: Metered) -> Kind:
         assumed=count.assumed,
         reversed=count.reversed,
         amount=metered.amount,
+        by_credits=metered.by_credits,
+        lots=[FromLot(lot=share.pack.lot_id, units=share.units) for share in shares],
         forecast=_range(metered.forecast.units if metered.forecast else None),
         days=[Day(day=day, quantity=each.quantity) for day, each in metered.days.items()],
         channels=[OnChannel(channel=name, quantity=each.quantity) for name, each in metered.channels],
