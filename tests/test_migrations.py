@@ -128,3 +128,31 @@ def test_the_workspace_leads_every_primary_key_that_it_is_part_of(empty: TestDat
     owned = {name: key for name, key in keys.items() if "workspace_id" in key}
     assert "quote" in owned
     assert {name for name, key in owned.items() if key[0] != "workspace_id"} == set()
+
+
+def test_what_was_taken_back_before_revision_20_is_known_by_its_entry(
+    empty: TestDatabase, owner: Engine
+) -> None:
+    """A unit counted twice and taken back twice goes by its last reversal; one that counts by none."""
+    with owner.begin() as connection:
+        runner.upgrade_on(connection, "0019")
+        connection.execute(text("SELECT set_config('app.workspace_id', '1', true)"))
+        for statement in (
+            "INSERT INTO resolution (workspace_id, conversation_id, episode, state, because, channel, counts)"
+            " VALUES (1, 'a#b', 2, 'reversed', 'reopened', 'chat', false),"
+            " (1, 'again', 1, 'billable', 'confirmed', 'chat', true)",
+            "INSERT INTO usage_entry (workspace_id, period_start, key, source, kind, quantity, at, channel,"
+            " charge) SELECT 1, '2026-11-01Z', 'resolution', source, kind, quantity, at::timestamptz, 'chat',"
+            " 'meter' FROM (VALUES ('a#b#2', 'reversal', -1, '2026-11-03Z'),"
+            " ('a#b#2~2', 'billable', 1, '2026-11-04Z'), ('a#b#2~2', 'reversal', -1, '2026-11-05Z'),"
+            " ('again#1', 'reversal', -1, '2026-11-03Z'), ('again#1~2', 'billable', 1, '2026-11-04Z'))"
+            " AS e (source, kind, quantity, at)",
+        ):
+            connection.execute(text(statement))
+    runner.upgrade(empty.owner_url)
+    with owner.connect() as connection:
+        found = connection.execute(
+            text("SELECT conversation_id, taken_back_at FROM resolution ORDER BY conversation_id")
+        ).all()
+
+    assert [(name, at and at.day) for name, at in found] == [("a#b", 5), ("again", None)]

@@ -57,13 +57,13 @@ def upgrade(url: str) -> str:
         engine.dispose()
 
 
-def upgrade_on(connection: Connection) -> str:
-    """As ``upgrade``, in the caller's transaction."""
+def upgrade_on(connection: Connection, revision: str | None = None) -> str:
+    """As ``upgrade``, in the caller's transaction; no further than to ``revision``, if one is named."""
     script = _script()
-    head = script.get_current_head() or ""
+    wanted = revision or script.get_current_head() or ""
     _refuse(connection, script)
-    command.upgrade(_config(connection), "head")
-    return head
+    command.upgrade(_config(connection), wanted)
+    return wanted
 
 
 def current(connection: Connection) -> str | None:

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import BigInteger, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.models.base import JSON, Base, WorkspaceOwned, now_column
@@ -43,6 +45,9 @@ class PlannedChange(WorkspaceOwned, Base):
     rates_only: Mapped[bool] = mapped_column(server_default=text("false"))
     # [{"member_id", "seat"}]: whom a smaller number of seats takes its seat from
     leavers: Mapped[list[JSON]]
+    # [price id, quantity (none: metered)] of every item from then on, as Stripe's schedule is told; none:
+    # nothing is planned but metered prices
+    phase: Mapped[list[Any] | None] = mapped_column(JSONB)
     effective_at: Mapped[datetime]
     stripe_schedule_id: Mapped[str | None]
     mirrored: Mapped[bool]

@@ -48,6 +48,8 @@ class Resolution(Counted, Base):
     ``reversed``. ``because`` is a code of ``pricing.outcomes``. What the ledger has of it is in ``counts``
     (it stands there as billable now) and ``times`` (how often it became billable: a late event may take it
     back and another bring it again); ``period_start`` and ``charge`` say where it stands, or stood last.
+    ``taken_back_at`` is the instant at which the ledger has its reversal, which may be another than
+    ``reversed_at``, when the customer came back: it lies in the month that the reversal is booked in.
     """
 
     __tablename__ = "resolution"
@@ -68,9 +70,9 @@ class Resolution(Counted, Base):
             postgresql_where=text("period_start IS NOT NULL"),
         ),
         Index(
-            "ix_resolution_reversed",
-            *("workspace_id", "reversed_at", "conversation_id", "episode"),
-            postgresql_where=text("state = 'reversed'"),
+            "ix_resolution_taken_back",
+            *("workspace_id", "taken_back_at", "conversation_id", "episode"),
+            postgresql_where=text("taken_back_at IS NOT NULL"),
         ),
         Index(
             "ix_resolution_not_billable",
@@ -94,6 +96,7 @@ class Resolution(Counted, Base):
     matures_at: Mapped[datetime | None]
     billable_at: Mapped[datetime | None]
     reversed_at: Mapped[datetime | None]
+    taken_back_at: Mapped[datetime | None]
     period_start: Mapped[datetime | None]
     charge: Mapped[Id | None]  # meter | trial | over_cap; none: it never stood in the ledger
     counts: Mapped[bool] = mapped_column(server_default=text("false"))

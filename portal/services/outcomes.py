@@ -194,7 +194,7 @@ class _Booking:
                 continue
             unit.charge = usage_ledger.TRIAL if place.was_trial else next(charged[place.period.starts_at])
             unit.times += 1
-            unit.counts, unit.period_start = True, place.period.starts_at
+            unit.counts, unit.period_start, unit.taken_back_at = True, place.period.starts_at, None
             note = usage_ledger.LATE if place.late else None
             entry = self._add(unit, usage_ledger.BILLABLE, place.period, place.at, note)
             if unit.charge == usage_ledger.METER:
@@ -237,7 +237,7 @@ class _Booking:
         else:
             assert own is not None
             entry = self._add(unit, usage_ledger.REVERSAL, own, at, usage_ledger.AFTER_END)
-        unit.counts = False
+        unit.counts, unit.taken_back_at = False, entry.at
         if not fresh:
             self.takes.append(entry)
 

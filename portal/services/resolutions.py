@@ -20,14 +20,15 @@ PER_PAGE = 50
 SCANNED = 2_000
 COUNTED, BILLABLE, REVERSED, PENDING = "counted", outcomes.BILLABLE, outcomes.REVERSED, outcomes.PENDING
 NOT_BILLABLE, CONTESTED = outcomes.NOT_BILLABLE, "contested"
-# what a list may be of: all that was ever counted in the period, or those of one state
+# what a list may be of: all that was ever counted in the period, what was taken back in it, or those of one
+# state
 LISTS = (COUNTED, BILLABLE, REVERSED, PENDING, NOT_BILLABLE, CONTESTED)
 # the instant by which each list is ordered, newest first
 ORDERED_BY: dict[str, InstrumentedAttribute[datetime | None]] = {
     COUNTED: Resolution.billable_at,
     BILLABLE: Resolution.billable_at,
     CONTESTED: Resolution.billable_at,
-    REVERSED: Resolution.reversed_at,
+    REVERSED: Resolution.taken_back_at,
     PENDING: Resolution.matures_at,
     NOT_BILLABLE: Resolution.answered_at,
 }
@@ -122,7 +123,7 @@ def _listed(wanted: Filter) -> list[ColumnElement[bool]]:
     elif wanted.state == PENDING:
         found.append(_in_state(PENDING))
     else:
-        found += [_in_state(wanted.state), at.is_not(None)]
+        found += [at.is_not(None), *([] if wanted.state == REVERSED else [_in_state(wanted.state)])]
         if wanted.period:
             found += [at >= wanted.period.starts_at, at < wanted.period.ends_at]
     if wanted.state == CONTESTED:
@@ -147,6 +148,8 @@ def _fits(unit: Any, wanted: Filter) -> list[ColumnElement[bool]]:
         found.append(unit.channel == wanted.channel)
     if wanted.state == CONTESTED:
         found.append(unit.contest.is_not(None))
+    elif wanted.state == REVERSED:
+        found.append(unit.taken_back_at.is_not(None))
     elif wanted.state != COUNTED:
         found.append(unit.state == wanted.state)
     return found

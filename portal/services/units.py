@@ -42,6 +42,7 @@ class Unit:
     matures_at: datetime | None
     billable_at: datetime | None
     reversed_at: datetime | None
+    taken_back_at: datetime | None = None
     period_start: datetime | None = None
     charge: str | None = None
     counts: bool = False
@@ -67,7 +68,8 @@ _TYPES = {
     "counts": "boolean",
     "times": "int",
     **dict.fromkeys(
-        ("answered_at", "matures_at", "billable_at", "reversed_at", "period_start"), "timestamptz"
+        ("answered_at", "matures_at", "billable_at", "reversed_at", "taken_back_at", "period_start"),
+        "timestamptz",
     ),
 }
 STORE = f"""
@@ -152,6 +154,7 @@ def carry_over(unit: Unit, known: Unit | None) -> Unit:
         return unit
     return replace(
         unit,
+        taken_back_at=known.taken_back_at,
         period_start=known.period_start,
         charge=known.charge,
         counts=known.counts,

@@ -289,7 +289,12 @@ def state_of(unit: Resolution) -> tuple[str, str]:
 
 
 def moment_of(unit: Resolution) -> datetime | None:
-    """The instant that a list shows of a unit: of its reversal, of its becoming billable, of its answer."""
+    """The instant that a list shows of a unit: of its reversal, of its becoming billable, of its answer.
+
+    What was taken back for another reason than the customer's return shows when that was.
+    """
+    if unit.taken_back_at is not None and unit.state != outcomes.REVERSED:
+        return unit.taken_back_at
     match unit.state:
         case outcomes.REVERSED:
             return unit.reversed_at

@@ -1,6 +1,6 @@
 """The list of resolutions, a page at a time, and the evidence of one."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,12 +10,14 @@ from portal.db import unit_of_work
 from portal.errors import NotFoundError
 from portal.gateways import Gateways
 from portal.models import Resolution
-from portal.services import demo_usage, resolution_evidence, resolutions, usage
+from portal.services import demo_usage, outcomes, resolution_evidence, resolutions, usage
 from portal.services.demo_usage import Shape
 from portal.services.resolution_evidence import Evidence
 from portal.services.resolutions import Filter, Page, Place
 from tests import factories
 from tests.services.using import DAY, HOUR, HandClock, Workspace, happened, subscribe
+
+INSTANT, MINUTE = timedelta(microseconds=1), timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -121,6 +123,44 @@ def test_a_filter_that_leaves_few_looks_at_a_bounded_number_and_says_where_it_go
 
 def counted(acme: Workspace) -> list[Resolution]:
     return [unit for unit in acme.units() if unit.period_start]
+
+
+def taken_back(acme: Workspace, month: datetime) -> tuple[int, list[str]]:
+    """What a month's "Reversed" says, and the list that it leads to."""
+    with unit_of_work(acme.workspace_id) as session:
+        found = usage.read(session, acme.gateways.clock.now(), month)
+        assert found is not None
+        page = resolutions.page(session, Filter(found.period, "reversed"))
+        return found.resolutions.count.reversed, [unit.conversation_id for unit in page.units]
+
+
+def test_who_comes_back_in_the_last_call_of_a_month_stands_in_the_list_of_the_month_that_it_lowers(
+    acme: Workspace, clock: HandClock
+) -> None:
+    names = ("before", "at its end", "in the last call", "after it")
+    for name in names:
+        acme.resolve(name.replace(" ", "-"))
+    [month] = acme.periods()
+    for name, after in zip(names, (-INSTANT, timedelta(0), 29 * MINUTE, 30 * MINUTE), strict=True):
+        clock.at = month.ends_at + after
+        acme.feed(happened(name.replace(" ", "-"), "customer_asked", clock.at))
+
+    assert taken_back(acme, month.starts_at) == (3, ["in-the-last-call", "before", "at-its-end"])
+    assert taken_back(acme, month.ends_at) == (1, ["after-it"])
+
+
+def test_a_contest_that_is_accepted_after_its_month_stands_in_the_list_that_counts_it(
+    acme: Workspace, clock: HandClock
+) -> None:
+    acme.resolve("c1")
+    [month] = acme.periods()
+    clock.at = month.ends_at + 2 * DAY
+    acme.resolve("other")
+    with unit_of_work(acme.workspace_id) as session:
+        outcomes.take_out(session, acme.gateways, acme.workspace_id, "c1", 1)
+
+    assert taken_back(acme, month.starts_at) == (0, [])
+    assert taken_back(acme, month.ends_at) == (1, ["c1"])
 
 
 def test_the_contested_have_their_list(busy: Workspace) -> None:

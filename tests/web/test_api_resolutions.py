@@ -55,6 +55,7 @@ def test_a_resolution_is_told_with_its_rule(company: Workspace, tool: Program) -
                 "matures_at": None,
                 "billable_at": "2026-11-20T12:00:00Z",
                 "reversed_at": None,
+                "taken_back_at": None,
                 "period_start": "2026-11-10T12:00:00Z",
                 "charge": "meter",
                 "lot": None,

@@ -33,7 +33,10 @@ class Wanted(Paged):
 
     state: Literal["counted", "billable", "reversed", "pending", "not_billable", "contested"] = Field(
         default=COUNTED,
-        description=N_("Counted: all that became billable in the period, also what was reversed since."),
+        description=N_(
+            "Counted: all that became billable in the period, also what was reversed since. Reversed: what"
+            " was taken back in the period."
+        ),
     )
     period: AwareDatetime | None = Field(
         default=None,
@@ -69,7 +72,10 @@ class Resolution(Given):
     answered_at: datetime | None = Field(description=N_("The last real answer of the AI."))
     matures_at: datetime | None = Field(description=N_("When it becomes billable unless help is asked for."))
     billable_at: datetime | None
-    reversed_at: datetime | None
+    reversed_at: datetime | None = Field(description=N_("When the customer came back for more help."))
+    taken_back_at: datetime | None = Field(
+        description=N_("The instant at which it is taken back, in the period whose count it lowers.")
+    )
     period_start: datetime | None = Field(description=N_("The period that it counts in."))
     charge: Literal["meter", "trial", "over_cap"] | None = Field(
         description=N_("Meter: billed. Trial and over_cap: free.")
