@@ -32,6 +32,7 @@ from portal.pricing.change import (
     recurring,
     same,
     split,
+    still_planned,
 )
 from portal.pricing.credits import Coverage, Covered, DrawDown, Lot, LotDrawn, Use, UseDrawn, draw
 from portal.pricing.discount import Discount
@@ -126,5 +127,6 @@ __all__ = [
     "resolve",
     "same",
     "split",
+    "still_planned",
     "units_within",
 ]

@@ -293,6 +293,36 @@ def split(
     return now, None if same(now, wanted) else wanted
 
 
+def still_planned(
+    planned: Selection, made: Selection, before: Selection, *, tiers: Sequence[str]
+) -> Selection:
+    """Return what stays planned when the change that made ``made`` of ``before`` is taken back.
+
+    What was planned as that change had made it is as before; what was given up beside it stays given up. None
+    of it is more than there is now: a higher tier, a seat or an add-on that was never paid does not come with
+    the renewal. ``tiers``: lowest first.
+    """
+    planned, made, before = plain(planned), plain(made), plain(before)
+    ranks = {tier: rank for rank, tier in enumerate(tiers)}
+    given_up = planned.tier != made.tier and ranks.get(planned.tier, len(tiers)) < ranks[before.tier]
+    add_ons = {
+        key: _less(planned.add_ons.get(key, 0), made.add_ons.get(key, 0), count)
+        for key, count in before.add_ons.items()
+    }
+    return plain(
+        Selection(
+            tier=planned.tier if given_up else before.tier,
+            seats=_less(planned.seats, made.seats, before.seats),
+            interval=before.interval if planned.interval == made.interval else planned.interval,
+            add_ons=add_ons,
+        )
+    )
+
+
+def _less(planned: int, made: int, before: int) -> int:
+    return before if planned == made else min(planned, before)
+
+
 def _higher(before: str, wanted: str, tiers: Sequence[str]) -> str:
     if before in tiers and wanted in tiers and tiers.index(before) > tiers.index(wanted):
         return before

@@ -18,6 +18,7 @@ from portal.services import (
     change_states,
     holdings,
     notices,
+    plan_restoring,
     planned_changes,
     projections,
     quotes,
@@ -74,7 +75,9 @@ def undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
     renewed = bool((attempt.error or {}).get(RENEWED))
     if end == states.FAILED:
         with unit_of_work(workspace_id) as session:
-            notices.about_unpaid_change(session, gateways, attempt_id, renewed=renewed)
+            stays = None if renewed else holdings.planned_row(session)
+            on = stays.effective_at if stays else None
+            notices.about_unpaid_change(session, gateways, attempt_id, renewed=renewed, planned_on=on)
     states.close(workspace_id, attempt_id, end, error)
     if renewed:
         # nothing is held back any more
@@ -139,7 +142,7 @@ def _take_back(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
             row = states.locked(session, attempt.id)
             row.error = (row.error or {}) | {RENEWED: True}
             return
-        planned_changes.take_back(session, quote, held)
+        plan_restoring.take_back(session, quote, held)
     # a schedule would take the items back to what it was made with
     planned_changes.release(gateways, quote.workspace_id)
     wanted = {key: (str(price_id), int(count)) for key, (price_id, count) in terms["undo"]["items"].items()}
@@ -150,6 +153,11 @@ def _take_back(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
             SubscriptionChange(update.subscription_id, items, None, proration=NONE, waits=False),
             key=f"{attempt.id}:{states.TAKE_BACK}",
         )
+    projections.refresh_subscription(gateways, update.subscription_id)
+    with unit_of_work(quote.workspace_id) as session:
+        held = holdings.holding(session)
+        if held is not None:
+            plan_restoring.follow(session, quote, held)
 
 
 def _resume_collecting(gateways: Gateways, workspace_id: int, attempt: Attempt) -> None:

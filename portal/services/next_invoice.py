@@ -120,9 +120,8 @@ def foresee(gateways: Gateways, workspace_id: int) -> Outlook | str:
 
 
 def _planned_items(session: Session, planned: PlannedChange, held: Sequence[Line]) -> list[Line]:
-    """What is billed ahead from the change on: the items of its quote, at their catalogue's prices."""
-    quote = quotes.load(session, planned.quote_id)
-    phase: Sequence[tuple[str, int | None]] = (quote.terms or {}).get("phase") or ()  # type: ignore[assignment]
+    """What is billed ahead from the change on: the items of its phase, at their catalogue's prices."""
+    phase: Sequence[tuple[str, int | None]] = planned.phase or ()
     rows = catalogs.keys_of_prices(session, [price_id for price_id, _ in phase])
     known = {str(item["stripe_price_id"]): item for item in held}
     found: list[Line] = []

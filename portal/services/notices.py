@@ -122,10 +122,15 @@ def _oldest_owed(session: Session, subscription: Subscription) -> Invoice | None
     return next((row for row in rows if subscriptions.collection_failed(row)), None)
 
 
-def about_unpaid_change(session: Session, gateways: Gateways, attempt_id: str, *, renewed: bool) -> None:
-    """Word of a change whose debit failed days later: it was taken back, or ``renewed`` is on an invoice."""
+def about_unpaid_change(
+    session: Session, gateways: Gateways, attempt_id: str, *, renewed: bool, planned_on: datetime | None
+) -> None:
+    """Word of a change whose debit failed days later: it was taken back, or ``renewed`` is on an invoice.
+
+    ``planned_on``: when a change comes that is planned apart from it.
+    """
     details = session.scalars(select(BillingDetails)).one()
-    facts: dict[str, object] = {"renewed": renewed}
+    facts: dict[str, object] = {"renewed": renewed, "planned_on": planned_on}
     _send(session, gateways, details, "change_unpaid", f"change_unpaid:{attempt_id}", facts)
 
 

@@ -1,15 +1,14 @@
 """What a schedule is told of a plan: the phases that are still to come."""
 
 from datetime import datetime
-from typing import Any
 
 from portal.gateways.stripe_change_words import Phase, PhaseItem
 from portal.gateways.stripe_words import Subscription
-from portal.models import PlannedChange, Quote
+from portal.models import PlannedChange
 from portal.services import usage_rates
 
 
-def to_come(row: PlannedChange, quote: Quote, subscription: Subscription, *, now: datetime) -> list[Phase]:
+def to_come(row: PlannedChange, subscription: Subscription, *, now: datetime) -> list[Phase]:
     """The metered prices at the end of their month, then what is had from the renewal on.
 
     Those that end with a renewal are in its phase. Nothing after the end of a subscription that has one.
@@ -23,8 +22,7 @@ def to_come(row: PlannedChange, quote: Quote, subscription: Subscription, *, now
         metered = [PhaseItem(price_id) for price_id in rates.prices.values()]
         found.append(Phase(_second(rates.at), (*licensed, *metered)))
     if not row.rates_only:
-        stored: Any = (quote.terms or {}).get("phase") or []
-        found.append(Phase(_second(row.effective_at), tuple(PhaseItem(*each) for each in stored)))
+        found.append(Phase(_second(row.effective_at), tuple(PhaseItem(*each) for each in row.phase or [])))
     end = subscription.cancel_at
     return [phase for phase in found if end is None or phase.at < end]
 

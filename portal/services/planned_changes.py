@@ -5,7 +5,6 @@ a change is made there is no schedule; while its debit is on its way there is on
 not wait for the bank.
 """
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +20,7 @@ from portal.models import Attempt, Cancellation, PlannedChange, Quote
 from portal.services import attempt_states as states
 from portal.services import audit, change_quotes, incidents, plan_phases, quotes, subscriptions, usage_rates
 from portal.services.change_errors import NotPlannedError
-from portal.services.holdings import PLANNED, Holding, plan
+from portal.services.holdings import PLANNED, plan
 from portal.services.ids import new_id
 from portal.services.usage_rates import NextRates
 
@@ -31,11 +30,6 @@ REPLACED = "replaced"
 LAPSED = "lapsed"
 MISSED = "missed"
 MIRROR = "changes.mirror"
-# what a row that is planned once more has of the one before it
-REPEATED = (
-    "quote_id", "stripe_subscription_id", "selection", "catalog", "leavers", "effective_at", "rates",
-    "rates_at", "created_by",
-)  # fmt: skip
 BATCH = 100
 LEFT_BEHIND_AFTER = timedelta(seconds=30)
 
@@ -51,25 +45,26 @@ def replace(session: Session, quote: Quote, *, user_id: int | None) -> PlannedCh
     done = select(PlannedChange.id).where(PlannedChange.quote_id == quote.id)
     if session.scalars(done.limit(1)).first() is not None:
         return known
-    if known is not None and known.id != _planned_before(quote):
+    if known is not None and known.id != planned_before(quote):
         return known
     if known is not None:
         settle(session, known, REPLACED, user_id=user_id)
         session.flush()
     at, rates = change_quotes.later_at(quote), change_quotes.rates_of(quote)
     if at is None:
-        return _plan_rates(session, quote, rates, user_id=user_id) if rates else None
+        return plan_rates(session, quote, rates, user_id=user_id) if rates else None
     terms: Any = quote.terms or {}
     row = PlannedChange(
         selection=terms["later"],
         leavers=terms.get("leavers") or [],
+        phase=terms["phase"],
         effective_at=at,
         rates=dict(rates.prices) if rates else None,
         rates_at=rates.at if rates else None,
         **_of(quote, user_id=user_id),
     )
     session.add(row)
-    _record_plan(session, row, {"selection": terms["now"]})
+    record_plan(session, row, {"selection": terms["now"]})
     session.flush()
     return row
 
@@ -89,7 +84,8 @@ def _of(quote: Quote, *, user_id: int | None) -> dict[str, Any]:
     }
 
 
-def _record_plan(session: Session, row: PlannedChange, before: dict[str, object]) -> None:
+def record_plan(session: Session, row: PlannedChange, before: dict[str, object]) -> None:
+    """Say in the audit what is planned in ``row``, and instead of what."""
     audit.record(
         session,
         "change.planned",
@@ -100,7 +96,7 @@ def _record_plan(session: Session, row: PlannedChange, before: dict[str, object]
     )
 
 
-def _plan_rates(session: Session, quote: Quote, rates: NextRates, *, user_id: int | None) -> PlannedChange:
+def plan_rates(session: Session, quote: Quote, rates: NextRates, *, user_id: int | None) -> PlannedChange:
     """Plan metered prices alone, for the end of a month of usage."""
     row = PlannedChange(
         selection=(quote.terms or {})["now"],
@@ -122,61 +118,13 @@ def keep_rates(session: Session, row: PlannedChange) -> None:
     if rates is not None and not row.rates_only:
         session.flush()
         quote = session.scalars(select(Quote).where(Quote.id == row.quote_id)).one()
-        _plan_rates(session, quote, rates, user_id=row.created_by)
+        plan_rates(session, quote, rates, user_id=row.created_by)
 
 
-def _planned_before(quote: Quote) -> object:
+def planned_before(quote: Quote) -> object:
     """The id of what was planned when the quote was confirmed."""
     facts: Any = (quote.terms or {}).get("facts") or {}
     return facts.get("planned") or facts.get("rates")
-
-
-def take_back(session: Session, quote: Quote, held: Holding) -> None:
-    """The change of ``quote`` failed: what it planned is not wanted, and what it replaced is again.
-
-    Nothing that was decided since is touched. ``held`` is what the change has made of the subscription: its
-    metered prices stay to the end of their month, and are then what they were going to be before.
-    """
-    _take_back_plan(session, quote)
-    session.flush()
-    known = plan(session)
-    wanted: Mapping[str, str] = (quote.terms or {})["undo"]["metered"]  # type: ignore[index]
-    if held.usage_ends is None or held.rates == wanted:
-        return
-    if known is None:
-        _plan_rates(session, quote, NextRates(held.usage_ends, wanted), user_id=quote.created_by)
-    elif known.rates is None:
-        known.rates, known.rates_at = dict(wanted), held.usage_ends
-
-
-def _take_back_plan(session: Session, quote: Quote) -> None:
-    mine = list(session.scalars(select(PlannedChange).where(PlannedChange.quote_id == quote.id)))
-    own, known = next((row for row in mine if not row.rates_only), None), plan(session)
-    if known is not None and known in mine:
-        settle(session, known, UNDONE)
-        session.flush()
-    if known is not None and known not in mine:
-        return
-    if own is not None and own is not known:
-        return
-    before = session.scalars(select(PlannedChange).where(PlannedChange.id == _planned_before(quote))).first()
-    if before is None or before.state != REPLACED or before.rates_only:
-        return
-    if mine or before is _last_settled(session):
-        _plan_again(session, before)
-
-
-def _last_settled(session: Session) -> PlannedChange | None:
-    settled = select(PlannedChange).where(PlannedChange.settled_at.is_not(None))
-    own = settled.where(PlannedChange.rates_only.is_(False))
-    return session.scalars(own.order_by(PlannedChange.settled_at.desc()).limit(1)).first()
-
-
-def _plan_again(session: Session, before: PlannedChange) -> None:
-    same = {name: getattr(before, name) for name in REPEATED}
-    row = PlannedChange(id=new_id("C"), state=PLANNED, mirrored=False, version=1, **same)
-    session.add(row)
-    _record_plan(session, row, {"planned": before.id})
 
 
 def settle(
@@ -294,11 +242,10 @@ def mirror(gateways: Gateways, workspace_id: int, row_id: str) -> None:
     """Bring one row to Stripe; doing it again changes nothing."""
     with unit_of_work(workspace_id) as session:
         row = session.scalars(select(PlannedChange).where(PlannedChange.id == row_id)).one()
-        quote = quotes.load(session, row.quote_id)
     if row.mirrored:
         return
     if row.state == PLANNED:
-        _make(gateways, row, quote)
+        _make(gateways, row)
     elif row.stripe_schedule_id is not None:
         _release(gateways, row, row.stripe_schedule_id)
     with unit_of_work(workspace_id) as session:
@@ -314,7 +261,7 @@ def _release(gateways: Gateways, row: PlannedChange, schedule_id: str) -> None:
         gateways.stripe.changes.release_schedule(schedule_id, key=f"{row.id}:{row.version}:release")
 
 
-def _make(gateways: Gateways, row: PlannedChange, quote: Quote) -> None:
+def _make(gateways: Gateways, row: PlannedChange) -> None:
     """The schedule of a wanted state: made from the subscription, then given the phases that are to come."""
     key = f"{row.id}:{row.version}"
     subscription = gateways.stripe.subscription(row.stripe_subscription_id)
@@ -323,7 +270,7 @@ def _make(gateways: Gateways, row: PlannedChange, quote: Quote) -> None:
         # there is no renewal any more, and a schedule would take the end back
         _lapse(row)
         return
-    phases = plan_phases.to_come(row, quote, subscription, now=gateways.clock.now())
+    phases = plan_phases.to_come(row, subscription, now=gateways.clock.now())
     if not phases:
         return
     if subscription.schedule_id is not None:
@@ -356,10 +303,17 @@ def _locked(session: Session, row_id: str) -> PlannedChange:
     return session.scalars(select(PlannedChange).where(PlannedChange.id == row_id).with_for_update()).one()
 
 
+def last_settled(session: Session) -> PlannedChange | None:
+    """The change for a renewal that was last decided about, whatever became of it."""
+    settled = select(PlannedChange).where(PlannedChange.settled_at.is_not(None))
+    own = settled.where(PlannedChange.rates_only.is_(False))
+    return session.scalars(own.order_by(PlannedChange.settled_at.desc()).limit(1)).first()
+
+
 def missed(session: Session) -> PlannedChange | None:
     """The last planned change, if the renewal went by without it and nothing was planned since."""
     known = plan(session)
-    last = _last_settled(session) if known is None or known.rates_only else None
+    last = last_settled(session) if known is None or known.rates_only else None
     return last if last is not None and last.state == MISSED else None
 
 

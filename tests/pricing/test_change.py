@@ -25,6 +25,7 @@ from portal.pricing import (
     recurring,
     same,
     split,
+    still_planned,
 )
 from portal.pricing.periods import after, containing
 
@@ -232,6 +233,37 @@ def test_a_year_becomes_a_month_at_its_end_and_everything_is_now_when_asked() ->
 
     assert split(year, month, tiers=TIERS) == (year, month)
     assert split(year, month, tiers=TIERS, all_now=True) == (month, None)
+
+
+MADE = Selection("expert", 20, "month", {"copilot": 9, "proactive_support": 1, "priority_support": 1})
+
+
+@pytest.mark.parametrize(
+    ("planned", "left"),
+    [
+        # as the change had made it: as before
+        (MADE, HAD),
+        (replace(MADE, seats=7), replace(HAD, seats=7)),
+        (replace(MADE, tier="essential"), replace(HAD, tier="essential")),
+        (replace(MADE, add_ons={"copilot": 4}), replace(HAD, add_ons={"copilot": 4})),
+        # given up in part, and still more than there was
+        (replace(MADE, tier="advanced", seats=15), HAD),
+        (replace(MADE, add_ons={"copilot": 7, "proactive_support": 1, "priority_support": 1}), HAD),
+        # of another catalogue
+        (replace(MADE, tier="pro", seats=7), replace(HAD, seats=7)),
+    ],
+)  # fmt: skip
+def test_what_was_planned_on_a_change_that_is_taken_back_keeps_only_what_was_given_up(
+    planned: Selection, left: Selection
+) -> None:
+    assert still_planned(planned, MADE, HAD, tiers=TIERS) == left
+
+
+def test_an_interval_is_what_it_was_unless_it_was_given_up_as_well() -> None:
+    year, month = replace(HAD, interval="year"), HAD
+
+    assert still_planned(replace(year, seats=7), year, month, tiers=TIERS) == replace(month, seats=7)
+    assert still_planned(month, replace(MADE, interval="year"), year, tiers=TIERS) == replace(HAD)
 
 
 def test_zeros_and_usage_make_no_difference() -> None:

@@ -1,5 +1,6 @@
 """A customer keeps the prices it has, until it chooses to move; what was agreed shows where it belongs."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -19,8 +20,7 @@ from tests.services.changing import Changer
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
 
 
-@pytest.fixture
-def old(selling: Gateways, shop: Shop, run_jobs) -> Changer:  # type: ignore[no-untyped-def]
+def of_may_2023(selling: Gateways, shop: Shop, run_jobs: Callable[[], list[str]]) -> Changer:
     """Eight seats of the catalogue of May 2023, at 74 dollars a month."""
     made = demo.seed(selling, "2023-05", password_hash="-")
     account = Account(made.workspace_id, None, made.email)  # type: ignore[arg-type]
@@ -28,6 +28,12 @@ def old(selling: Gateways, shop: Shop, run_jobs) -> Changer:  # type: ignore[no-
     changer = Changer(Customer(selling, shop, account, run_jobs))
     changer.customer.settle()
     return changer
+
+
+@pytest.fixture
+def old(selling: Gateways, shop: Shop, run_jobs) -> Changer:  # type: ignore[no-untyped-def]
+    """One of May 2023."""
+    return of_may_2023(selling, shop, run_jobs)
 
 
 @pytest.fixture
