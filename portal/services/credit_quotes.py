@@ -78,6 +78,11 @@ class Buyer:
         _, end = calendar.containing(self.anchor, "month", year)
         return datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
 
+    def month_ends(self, now: datetime) -> datetime:
+        """When the open month of usage ends."""
+        _, end = calendar.containing(self.anchor, "month", int(now.timestamp()))
+        return datetime.fromtimestamp(end, UTC)
+
     @property
     def facts(self) -> dict[str, object]:
         """What a quote goes by beside the billing details."""
@@ -160,7 +165,8 @@ def store(
         terms=_terms(purchase, held, pack, now) | {"draft": draft.id},
         created_at=now,
         created_by=purchase.created_by,
-        expires_at=now + LIFETIME,
+        # with the month the months that the pack covers would be others
+        expires_at=min(now + LIFETIME, held.month_ends(now)),
     )
     quote.digest = quotes.digest(quote)
     _replace_earlier(session, now)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.errors import N_, PortalError
+from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
 from portal.models import CreditEntry, CreditLot, CreditPurchase, CreditTopUp, Quote, UsagePeriod
 from portal.services import audit, credit_buying, credit_caps, credit_notices, credit_purchases
@@ -181,7 +181,9 @@ def top_up(gateways: Gateways, workspace_id: int) -> str | None:
         row = session.scalars(select(CreditTopUp).with_for_update()).first()
         if row is None or not row.enabled or (row.paused_until is not None and row.paused_until > now):
             return None
-        if left(session, now) >= row.below and not credit_caps.reached(session, now):
+        if not _is_sold(session) or (
+            left(session, now) >= row.below and not credit_caps.reached(session, now)
+        ):
             return None
         row.paused_until = now + timedelta(hours=row.pause_hours)
         bought, units, most_times = this_month(session, now), row.units, row.most_times
@@ -194,8 +196,17 @@ def top_up(gateways: Gateways, workspace_id: int) -> str | None:
     return result
 
 
+def _is_sold(session: Session) -> bool:
+    """Whether there is a subscription that goes on, for which packs are sold."""
+    try:
+        credit_purchases.buyer(session)
+    except ConflictError:
+        return False
+    return True
+
+
 def _note(gateways: Gateways, workspace_id: int, result: str) -> None:
-    """Keep what came of it; that nothing was bought is mailed, once a pause."""
+    """Keep what came of it; why nothing was bought is mailed once, until it is another reason."""
     now = gateways.clock.now()
     with unit_of_work(workspace_id) as session:
         row = session.scalars(select(CreditTopUp).with_for_update()).one()
@@ -206,11 +217,13 @@ def _note(gateways: Gateways, workspace_id: int, result: str) -> None:
             row.blocked = None
             return
         known, row.blocked = row.blocked, result
-        # the limits of a month are told once a month, everything else each time that it is tried
+        # the limits of a month are told once in each
         monthly = result in (credit_buying.TIMES, credit_buying.AMOUNT)
-        stamp = f"{now:%Y-%m}" if monthly else f"{int(now.timestamp())}"
-        if known != result or not monthly:
+        if known == result and not monthly:
+            return
+        if known != result:
             audit.record(session, "credit_top_up.blocked", after={"units": row.units, "reason": result})
+        stamp = f"{now:%Y-%m}" if monthly else f"{int(now.timestamp())}"
         credit_notices.about_blocked(
             session,
             gateways,

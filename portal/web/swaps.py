@@ -142,4 +142,7 @@ def _prepared(read: Read, swap: Swap) -> Response | tuple[str, int]:
         )
     except PortalError as error:
         return _page(read, translated(error.message)), error.status
+    except pricing.PricingError:
+        # somebody has changed the seats in this very moment
+        return _page(_read(), gettext("Your seats have changed meanwhile. Look at the swap again.")), 409
     return redirect(url_for("subscription.quote", quote_id=quote_id), code=303)

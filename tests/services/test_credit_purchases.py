@@ -30,6 +30,17 @@ def test_the_price_of_a_pack_is_what_the_invoice_says(credits: CreditBuyer) -> N
     assert (quote.terms or {})["pack"]["units"] == 1200  # type: ignore[index]
 
 
+def test_a_price_holds_no_longer_than_the_month_from_which_the_pack_counts(credits: CreditBuyer) -> None:
+    subscription = credits.customer.subscription()
+    assert subscription is not None
+    assert subscription.usage_period_end is not None
+    to_its_end = subscription.usage_period_end - credits.gateways.clock.now()
+    credits.shop.advance(seconds=to_its_end.total_seconds() - 3_600)
+    quote = credits.quote(credits.prepare(600))
+
+    assert quote.expires_at == subscription.usage_period_end
+
+
 def test_a_larger_pack_is_offered_where_it_costs_less(credits: CreditBuyer) -> None:
     purchase = credits.purchase(credits.prepare(599))
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from portal.services import credit_top_ups, limits
+from portal.services import credit_top_ups, leaving, limits
 from portal.services.credit_top_ups import Choice, TopUpError
 from portal.services.limits import LimitError
 from tests.services.buying import Customer
@@ -91,6 +91,20 @@ def test_a_declined_card_buys_nothing_owes_nothing_and_is_mailed(credits: Credit
     assert (credits.left(), [each.state for each in credits.purchases()]) == (0, ["void"])
     assert credits.customer.mails("credits_blocked") == 1
     assert credits.customer.access() == "active"
+    # the next day the same is no news
+    credits.shop.advance(hours=25)
+    assert look(credits) == "declined"
+    assert credits.customer.mails("credits_blocked") == 1
+
+
+def test_nothing_is_bought_for_a_subscription_that_ends(credits: CreditBuyer) -> None:
+    choose(credits)
+    leaving.ask(credits.gateways, credits.workspace_id, None, leaving.AT_PERIOD_END)
+    credits.customer.settle()
+
+    assert look(credits) is None
+    assert credits.customer.mails("credits_blocked") == 0
+    assert credits.purchases() == []
 
 
 def test_a_pack_that_a_month_does_not_allow_is_not_chosen(credits: CreditBuyer) -> None:
