@@ -17,6 +17,7 @@ from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.models import CreditEntry, CreditLot, UsageDay, UsagePeriod
 from portal.pricing import credits as rules
+from portal.services import usage_periods
 from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED
 from portal.services.usage_periods import OPEN, RESOLUTION
 
@@ -45,9 +46,7 @@ def follow(session: Session, *, at: datetime, also: Collection[datetime] = ()) -
     """
     if not any_lot(session):
         return
-    # whoever writes usage has locked the newest month, so that its sums are written one after the other
-    newest = select(UsagePeriod.starts_at).order_by(UsagePeriod.starts_at.desc()).limit(1)
-    session.execute(newest.with_for_update())
+    usage_periods.lock_newest(session)
     wanted = or_(UsagePeriod.state == OPEN, UsagePeriod.starts_at.in_(also))
     months = session.scalars(
         select(UsagePeriod.starts_at).where(wanted).order_by(UsagePeriod.starts_at)

@@ -27,6 +27,7 @@ def open_lot(session: Session, purchase: CreditPurchase) -> CreditLot:
     subscription = subscriptions.current(session)
     if paid_at is None or subscription is None:
         raise ValueError(f"purchase {purchase.id} is not paid, or has no subscription to pay for")
+    usage_periods.lock_newest(session)
     starts_at, expires_at = span(subscription, paid_at)
     lot = CreditLot(
         id=new_id("T"),

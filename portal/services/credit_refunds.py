@@ -14,7 +14,7 @@ from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
 from portal.models import CreditLot, CreditPurchase, CreditRefund
-from portal.services import attempt_states, audit, credit_lots, credit_notices
+from portal.services import attempt_states, audit, credit_lots, credit_notices, usage_periods
 from portal.services import credit_purchase_states as states
 from portal.services import credit_refund_steps as steps
 from portal.services.credit_purchase_kinds import SWAP
@@ -105,6 +105,7 @@ def charged_back(gateways: Gateways, workspace_id: int, invoice_id: str, *, reas
 def _locked(session: Session, purchase_id: str) -> tuple[CreditPurchase, CreditLot | None, int]:
     """The purchase and its lot, locked against draws, with what is left."""
     purchase = states.locked(session, purchase_id)
+    usage_periods.lock_newest(session)
     own = select(CreditLot).where(CreditLot.purchase_id == purchase_id).with_for_update()
     lot = session.scalars(own).first()
     return purchase, lot, credit_lots.left(session, lot) if lot else 0

@@ -105,6 +105,15 @@ def locked(session: Session, *, since: datetime, until: datetime, now: datetime)
     return Periods([Period(*row[:-1]) for row in rows], now, rows[-1][-1] if rows else None)
 
 
+def lock_newest(session: Session) -> None:
+    """Wait for whoever writes usage, and let nobody write any until the transaction ends.
+
+    Everybody who does locks the newest period first, then the allowance and the lots of credits.
+    """
+    newest = select(UsagePeriod.starts_at).order_by(UsagePeriod.starts_at.desc()).limit(1)
+    session.execute(newest.with_for_update())
+
+
 def follow(session: Session, subscription: Subscription) -> None:
     """Open the period that the metered items are in; end the last one with the subscription.
 
