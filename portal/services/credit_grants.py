@@ -6,7 +6,7 @@ its own.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import func, or_, select, update
@@ -18,7 +18,7 @@ from portal.gateways import Gateways
 from portal.gateways.stripe_credits import Grant, NewGrant
 from portal.gateways.stripe_errors import StripeRefusedError
 from portal.models import BillingDetails, CreditLot, CreditPurchase
-from portal.services import attempt_states, credit_lots, incidents
+from portal.services import attempt_states, credit_ledger, credit_lots, incidents, usage_periods
 from portal.services import credit_purchase_states as states
 
 log = structlog.get_logger()
@@ -148,7 +148,11 @@ def _note(workspace_id: int, purchase_id: str, grant: Grant) -> None:
         purchase = states.locked(session, purchase_id)
         if purchase.state != states.PAID:
             return  # it is being taken back: whoever does that ends every grant of it
-        credit_lots.granted(session, lot_of(session, purchase_id).id, grant.id, grant.value)
+        usage_periods.lock_newest(session)
+        lot = lot_of(session, purchase_id)
+        credit_lots.granted(session, lot.id, grant.id, grant.value)
+        if grant.effective_at is not None:
+            credit_ledger.begin_with(session, lot, datetime.fromtimestamp(grant.effective_at, UTC))
         purchase.granted_at = attempt_states.database_time(session)
         purchase.error = None
         states.move(session, purchase, states.GRANTED)

@@ -67,6 +67,22 @@ def follow(session: Session, *, at: datetime, also: Collection[datetime] = ()) -
                 _enter(session, lot, month, change, at)
 
 
+def begin_with(session: Session, lot: CreditLot, effective_at: datetime) -> None:
+    """Let a lot begin with the first month whose invoice its grant pays: one that ends after it was made.
+
+    What the lot covered of a month before was paid by use, since Stripe was late to have the grant; the lot
+    has those units again. The caller has locked the newest month.
+    """
+    sold = UsagePeriod.starts_at >= lot.starts_at
+    missed = session.scalars(
+        select(UsagePeriod).where(sold, UsagePeriod.ends_at < effective_at).order_by(UsagePeriod.starts_at)
+    ).all()
+    if missed:
+        lot.starts_at = missed[-1].ends_at
+        session.flush()
+        follow(session, at=effective_at, also=[month.starts_at for month in missed])
+
+
 def any_lot(session: Session) -> bool:
     """Whether the workspace has ever had a lot."""
     return session.scalar(select(CreditLot.id).limit(1)) is not None

@@ -2,9 +2,11 @@
 
 import pytest
 
+from portal.services import credit_reconcile
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
 from tests.services.metering import Metered
+from tests.services.test_credit_grants import heard, make
 from tests.services.test_usage_matches import matches
 
 PER_UNIT = 99
@@ -63,3 +65,26 @@ def test_a_pack_that_stripe_does_not_know_when_the_month_is_billed_is_told(acme:
     acme.advance(days=31)
 
     assert "credits_differ" in acme.customer.incidents()
+
+
+def test_a_grant_that_stripe_makes_only_after_the_month_pays_from_the_next_one_on(acme: Metered) -> None:
+    buyer = CreditBuyer(acme.customer)
+    acme.use(5)
+    acme.report()
+    quote_id = buyer.prepare(100)
+    acme.customer.shop.pay(buyer.pay(quote_id).client_secret or "")
+    heard(buyer)
+    assert (buyer.purchase(quote_id).state, buyer.left()) == ("paid", 95)
+
+    # the worker was away until after the month's invoice, which billed the five
+    subscription = acme.customer.subscription()
+    assert subscription is not None
+    acme.customer.shop.advance(days=31)
+    heard(buyer)
+    make(buyer, quote_id)
+    [lot] = buyer.lots()
+    assert buyer.purchase(quote_id).state == "granted"
+    assert (lot.starts_at, buyer.left()) == (subscription.usage_period_end, 100)
+    assert acme.customer.incidents() == ["credits_differ"]
+    [compared] = credit_reconcile.compare(buyer.gateways, buyer.workspace_id)
+    assert (compared.expected, compared.taken, compared.explained) == (0, 0, True)
