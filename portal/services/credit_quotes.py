@@ -29,6 +29,8 @@ LIFETIME = timedelta(hours=24)
 LINE = "credits"
 # Stripe leaves a smaller rest on the balance (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts)
 SMALLEST_CHARGE = {"usd": 50, "eur": 50, "gbp": 30}
+# and charges no more at once
+LARGEST_CHARGE = 99_999_999
 
 
 class NoSubscriptionForCreditsError(ConflictError):
@@ -53,6 +55,15 @@ class NoPacksError(ConflictError):
         )
 
 
+class FreeResolutionsError(ConflictError):
+    """What costs nothing is not bought in advance."""
+
+    code = "free_resolutions"
+
+    def __init__(self) -> None:
+        super().__init__(N_("Resolutions cost you nothing, so there is nothing to buy in advance."))
+
+
 @dataclass(frozen=True)
 class Buyer:
     """What the price of a pack depends on: the subscription's own price of a resolution, and its list."""
@@ -69,7 +80,10 @@ class Buyer:
 
     def offer(self, units: int) -> packs.Offer:
         """The pack to sell to who asks for ``units``. Raises pricing.PricingError (param ``units``)."""
-        return packs.offer(units, catalog=self.catalog, unit_amount=self.unit_amount)
+        offer = packs.offer(units, catalog=self.catalog, unit_amount=self.unit_amount)
+        if offer.pack.total > LARGEST_CHARGE:
+            raise pricing.PricingError(f"units must cost at most {LARGEST_CHARGE} together.", "units")
+        return offer
 
     def span(self, now: datetime) -> tuple[datetime, datetime]:
         """From when to when a pack that is paid now counts: whole months of usage, a year and a rest."""
@@ -96,7 +110,7 @@ class Buyer:
 def buyer(session: Session, details: BillingDetails | None) -> Buyer:
     """Who buys, by our rows.
 
-    Raises NoSubscriptionForCreditsError, SubscriptionEndsError, NoPacksError.
+    Raises NoSubscriptionForCreditsError, SubscriptionEndsError, NoPacksError, FreeResolutionsError.
     """
     row = subscriptions.bought(session)
     if row is None or details is None or details.stripe_customer_id is None:
@@ -110,6 +124,8 @@ def buyer(session: Session, details: BillingDetails | None) -> Buyer:
     catalog = usage_prices.catalog_of(row, item)
     if catalog.credits is None or len(price.bands) != 1:
         raise NoPacksError
+    if not price.bands[0].unit_amount:
+        raise FreeResolutionsError
     return Buyer(
         subscription_id=row.stripe_id,
         customer_id=details.stripe_customer_id,

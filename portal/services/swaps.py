@@ -163,7 +163,8 @@ def units_for(buyer: Buyer, value: int) -> int:
     low, high = least, MAX_ITEM_QUANTITY
     while low < high:
         middle = (low + high + 1) // 2
-        if buyer.offer(middle).pack.total <= value:
+        offer = pricing.offer(middle, catalog=buyer.catalog, unit_amount=buyer.unit_amount)
+        if offer.pack.total <= value:
             low = middle
         else:
             high = middle - 1

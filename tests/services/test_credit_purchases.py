@@ -3,10 +3,17 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from portal import pricing
+from portal.db import unit_of_work
+from portal.models import Subscription
 from portal.services import credit_purchase_sweeping, quotes
-from portal.services.credit_quotes import NoPacksError, NoSubscriptionForCreditsError
+from portal.services.credit_quotes import (
+    FreeResolutionsError,
+    NoPacksError,
+    NoSubscriptionForCreditsError,
+)
 from portal.services.quotes import QuoteChangedError, QuoteExpiredError
 from portal.services.sweeping import sweep_attempts
 from tests.services.buying import Customer
@@ -50,6 +57,24 @@ def test_a_larger_pack_is_offered_where_it_costs_less(credits: CreditBuyer) -> N
 def test_fewer_than_a_hundred_units_are_not_sold(credits: CreditBuyer) -> None:
     with pytest.raises(pricing.PricingError, match="units"):
         credits.prepare(99)
+
+
+def test_more_than_stripe_charges_at_once_is_not_sold(credits: CreditBuyer) -> None:
+    # 1,346,800 × $0.99 less 25 %; a hundred more would cost above a million
+    assert credits.quote(credits.prepare(1_346_800)).total == 99_999_900
+    with pytest.raises(pricing.PricingError, match="units"):
+        credits.prepare(1_346_900)
+
+
+def test_what_costs_nothing_is_not_bought_in_advance(credits: CreditBuyer) -> None:
+    with unit_of_work(credits.workspace_id) as session:
+        row = session.scalars(select(Subscription)).one()
+        row.items = [
+            item | {"unit_amount": "0"} if item["key"] == "resolution" else item for item in row.items
+        ]
+
+    with pytest.raises(FreeResolutionsError):
+        credits.prepare(600)
 
 
 def test_credits_are_for_those_who_have_a_subscription(customer: Customer) -> None:
