@@ -9,6 +9,7 @@ from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeUnknownError
 from portal.services import attempts, credit_attempts, credit_purchases, payment_methods, quotes
 from portal.services.attempts import StillConfirmingError
+from portal.services.checkout import PriceMismatchError
 from portal.services.credit_purchases import Wanted
 from portal.services.payment_actions import StillWorkingError
 from portal.services.payments import Declined
@@ -38,7 +39,7 @@ def buy(gateways: Gateways, workspace_id: int, wanted: Wanted, *, most: int | No
         return METHOD
     try:
         quote_id = credit_purchases.prepare(gateways, workspace_id, None, wanted)
-    except (ConflictError, pricing.PricingError) as error:
+    except (ConflictError, PriceMismatchError, pricing.PricingError) as error:
         log.info("pack_not_bought", workspace=workspace_id, reason=str(error))
         return REFUSED
     with unit_of_work(workspace_id) as session:

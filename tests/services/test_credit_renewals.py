@@ -83,6 +83,23 @@ def test_a_renewal_that_is_declined_buys_nothing_and_is_told_once(credits: Credi
     assert credits.customer.access() == "active"
 
 
+def test_a_price_that_stripe_does_not_confirm_renews_nothing_and_is_told_once(credits: CreditBuyer) -> None:
+    choose(credits, renews=True)
+    credits.shop.faults.fail("then", "/add_lines", action=lambda: add_a_cent(credits))
+
+    assert renew(credits) == "refused"
+    assert credits.purchases()[0].renews is False
+    assert credits.customer.incidents() == ["price_mismatch"]
+    assert credits.customer.mails("credits_blocked") == 1
+
+
+def add_a_cent(credits: CreditBuyer) -> None:
+    """Somebody puts another line on the draft."""
+    client = credits.shop.client
+    (draft,) = client.v1.invoices.list({"status": "draft"}).data
+    client.v1.invoices.add_lines(draft.id, {"lines": [{"description": "A cent", "amount": 1}]})
+
+
 def decline_from_now_on(credits: CreditBuyer) -> None:
     """The default method is a card that is always declined when it is charged."""
     client = credits.shop.client
