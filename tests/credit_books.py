@@ -81,8 +81,12 @@ class Books:
 
     @cached_property
     def months(self) -> list[dict[str, Any]]:
-        """What the API tells of each month, the oldest first."""
-        return list(reversed(self.reader.api("/usage")["periods"]))
+        """What the API tells of each month that credits have to do with, and of the last 24; oldest first."""
+        found = {each["starts_at"]: each for each in self.reader.api("/usage")["periods"]}
+        drawn = {_moment(each.month) for each in self.entries if each.kind in COVERS}
+        for starts_at in drawn - set(found):
+            found[starts_at] = self.reader.api(f"/usage?period={starts_at}")["period"]
+        return [found[starts_at] for starts_at in sorted(found)]
 
     @property
     def total(self) -> Counter[str]:
@@ -106,7 +110,7 @@ class Books:
         """Lot → how many units of a month it covers."""
         sums = Counter[str]()
         for entry in self.entries:
-            if entry.kind in COVERS and _same_moment(entry.month, starts_at):
+            if entry.kind in COVERS and _moment(entry.month) == starts_at:
                 sums[entry.lot] -= entry.units
         return {lot: units for lot, units in sums.items() if units}
 
@@ -299,8 +303,9 @@ def _cents(text: str) -> int:
     return round(float(text) * 100)
 
 
-def _same_moment(left: str, right: str) -> bool:
-    return left.replace("+00:00", "Z") == right
+def _moment(text: str) -> str:
+    """A moment of a file as the API writes it."""
+    return text.replace("+00:00", "Z")
 
 
 def _pays_for(lot: Mapping[str, Any], month: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from portal.models import CreditEntry, CreditLot, CreditPurchase, Resolution, UsageDay
-from portal.services.credit_lots import DRAWN, GIVEN_BACK
+from portal.services.credit_lots import DRAWN, GIVEN_BACK, ORDER
 from portal.services.units import SOURCE_TIMES
 from portal.services.usage_prices import RESOLUTION
 
@@ -118,7 +118,7 @@ def shares(session: Session, months: Collection[datetime]) -> dict[datetime, lis
         .where(CreditEntry.period_start.in_(months), CreditEntry.kind.in_((DRAWN, GIVEN_BACK)))
         .group_by(CreditEntry.period_start, CreditLot.workspace_id, CreditLot.id, bought_at)
         .having(units > 0)
-        .order_by(CreditLot.expires_at, CreditLot.starts_at, CreditLot.id)
+        .order_by(*ORDER)
     )
     found: dict[datetime, list[Share]] = {}
     for month, lot_id, size, at, count in rows:

@@ -82,7 +82,7 @@ def _intend(gateways: Gateways, workspace_id: int, purchase_id: str) -> tuple[Ne
         purchase.tried_at = purchase.tried_at or gateways.clock.now()
         lot = lot_of(session, purchase_id)
         details = session.scalars(select(BillingDetails)).one()
-        return wanted(purchase, lot, str(details.stripe_customer_id)), tried
+        return wanted(purchase, str(details.stripe_customer_id), until(session, lot)), tried
 
 
 def lot_of(session: Session, purchase_id: str) -> CreditLot:
@@ -90,7 +90,15 @@ def lot_of(session: Session, purchase_id: str) -> CreditLot:
     return session.scalars(select(CreditLot).where(CreditLot.purchase_id == purchase_id)).one()
 
 
-def wanted(purchase: CreditPurchase, lot: CreditLot, customer_id: str) -> NewGrant:
+def until(session: Session, lot: CreditLot) -> int:
+    """When Stripe's grant for a lot ends, in unix seconds: later than the lot, in the order of our ledger.
+
+    Stripe draws what ends first, so that of lots that end together each one's grant ends a second later.
+    """
+    return int((lot.expires_at + AFTER_THE_END).timestamp()) + credit_lots.place(session, lot)
+
+
+def wanted(purchase: CreditPurchase, customer_id: str, expires_at: int) -> NewGrant:
     """The grant for all units of a pack, at the price by which they are billed."""
     return NewGrant(
         customer_id=customer_id,
@@ -98,7 +106,7 @@ def wanted(purchase: CreditPurchase, lot: CreditLot, customer_id: str) -> NewGra
         currency=purchase.currency,
         value=worth(purchase, purchase.units),
         price_id=purchase.price_id,
-        expires_at=int((lot.expires_at + AFTER_THE_END).timestamp()),
+        expires_at=expires_at,
         metadata={
             "purchase": purchase.id,
             "invoice": str(purchase.stripe_invoice_id),

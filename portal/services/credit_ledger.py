@@ -18,7 +18,7 @@ from portal.gateways import Gateways
 from portal.models import CreditEntry, CreditLot, UsageDay, UsagePeriod
 from portal.pricing import credits as rules
 from portal.services import usage_periods
-from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED
+from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED, ORDER
 from portal.services.usage_periods import OPEN, RESOLUTION
 
 log = structlog.get_logger()
@@ -53,14 +53,16 @@ def follow(session: Session, *, at: datetime, also: Collection[datetime] = ()) -
     ).all()
     held = _held(session, months)
     used = _used(session, months)
+    # of lots that end together the rules draw the one first whose name comes first
+    names = {f"{place:06}": lot.id for place, lot in enumerate(held.lots)}
     drawn = rules.draw(
-        [_lot(lot, held.free[lot.id]) for lot in held.lots],
+        [_lot(name, lot, held.free[lot.id]) for name, lot in zip(names, held.lots, strict=True)],
         [rules.Use(_seconds(month), max(used.get(month, 0), 0)) for month in months],
         now=0,
         period_starts=[_seconds(month) for month in months],
     )
     for month, use in zip(months, drawn.uses, strict=True):
-        covered = {each.lot: each.units for each in use.by.lots}
+        covered = {names[each.lot]: each.units for each in use.by.lots}
         for lot in held.lots:
             change = covered.get(lot.id, 0) - held.drawn.get((lot.id, month), 0)
             if change:
@@ -89,7 +91,7 @@ def any_lot(session: Session) -> bool:
 
 
 def _held(session: Session, months: Sequence[datetime]) -> _Held:
-    lots = session.scalars(select(CreditLot).order_by(CreditLot.id).with_for_update()).all()
+    lots = session.scalars(select(CreditLot).order_by(*ORDER).with_for_update(of=CreditLot)).all()
     of_month = CreditEntry.kind.in_(_OF_A_MONTH) & CreditEntry.period_start.in_(months)
     month = CreditEntry.period_start
     sums = select(CreditEntry.lot_id, month, func.sum(CreditEntry.quantity)).where(of_month)
@@ -103,8 +105,8 @@ def _held(session: Session, months: Sequence[datetime]) -> _Held:
     return _Held(lots, drawn, {lot.id: max(free.get(lot.id, 0), 0) for lot in lots})
 
 
-def _lot(lot: CreditLot, units: int) -> rules.Lot:
-    return rules.Lot(lot.id, units, _seconds(lot.expires_at), _seconds(lot.starts_at))
+def _lot(name: str, lot: CreditLot, units: int) -> rules.Lot:
+    return rules.Lot(name, units, _seconds(lot.expires_at), _seconds(lot.starts_at))
 
 
 def _used(session: Session, months: Sequence[datetime]) -> dict[datetime, int]:

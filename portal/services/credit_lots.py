@@ -12,6 +12,18 @@ from portal.services import subscriptions, usage_periods
 from portal.services.ids import new_id
 
 BOUGHT, DRAWN, GIVEN_BACK, LAPSED, RETURNED = "bought", "drawn", "given_back", "lapsed", "returned"
+_NUMBER = (
+    select(CreditEntry.id)
+    .where(
+        CreditEntry.workspace_id == CreditLot.workspace_id,
+        CreditEntry.lot_id == CreditLot.id,
+        CreditEntry.kind == BOUGHT,
+    )
+    .correlate(CreditLot)
+    .scalar_subquery()
+)
+# how lots are drawn: the one that ends first, and of two that end together the one that was bought first
+ORDER = (CreditLot.expires_at, CreditLot.starts_at, _NUMBER)
 
 
 def open_lot(session: Session, purchase: CreditPurchase) -> CreditLot:
@@ -48,6 +60,12 @@ def open_lot(session: Session, purchase: CreditPurchase) -> CreditLot:
 def of_purchase(session: Session, purchase_id: str) -> CreditLot | None:
     """The lot of a purchase, if it is paid."""
     return session.scalars(select(CreditLot).where(CreditLot.purchase_id == purchase_id)).first()
+
+
+def place(session: Session, lot: CreditLot) -> int:
+    """How many lots that end together with this one are drawn before it."""
+    together = select(CreditLot.id).where(CreditLot.expires_at == lot.expires_at).order_by(*ORDER)
+    return list(session.scalars(together)).index(lot.id)
 
 
 def span(subscription: Subscription, at: datetime) -> tuple[datetime, datetime]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.models import CreditEntry, CreditLot, CreditPurchase, UsagePeriod
 from portal.pricing.money import round_half_up
-from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED, RETURNED
+from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED, ORDER, RETURNED
 from portal.services.credit_purchase_kinds import SWAP
 from portal.services.usage_periods import OPEN
 
@@ -97,7 +97,7 @@ def read(session: Session, now: datetime) -> Balance:
     rows = session.execute(
         select(CreditLot, CreditPurchase)
         .join(CreditPurchase, CreditPurchase.id == CreditLot.purchase_id)
-        .order_by(CreditLot.expires_at, CreditLot.starts_at, CreditLot.id)
+        .order_by(*ORDER)
     )
     held = [_held(lot, purchase, sums.get(lot.id, {}), now) for lot, purchase in rows]
     return Balance(sorted(held, key=lambda each: each.state != USABLE), now)

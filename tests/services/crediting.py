@@ -73,7 +73,7 @@ class CreditBuyer:
     def lots(self) -> list[CreditLot]:
         """What is held, the first to end first."""
         with unit_of_work(self.workspace_id) as session:
-            return list(session.scalars(select(CreditLot).order_by(CreditLot.expires_at, CreditLot.id)))
+            return list(session.scalars(select(CreditLot).order_by(*credit_lots.ORDER)))
 
     def left(self) -> int:
         """How many units nothing has become of yet, in all lots."""

@@ -49,9 +49,7 @@ def end_month(acme: Workspace) -> None:
 def left(acme: Workspace) -> list[int]:
     """What is left of each lot, the first to end first."""
     with unit_of_work(acme.workspace_id) as session:
-        lots = session.scalars(
-            select(CreditLot).order_by(CreditLot.expires_at, CreditLot.created_at, CreditLot.id)
-        )
+        lots = session.scalars(select(CreditLot).order_by(*credit_lots.ORDER))
         return [credit_lots.left(session, lot) for lot in lots]
 
 
@@ -74,10 +72,12 @@ def covered(acme: Workspace) -> dict[str, int]:
 def covered_by_the_rules(acme: Workspace) -> dict[str, int]:
     """How many units each lot covers by ``pricing.credits``, from what was used."""
     with unit_of_work(acme.workspace_id) as session:
-        lots = [
-            rules.Lot(lot.id, lot.units, int(lot.expires_at.timestamp()), int(lot.starts_at.timestamp()))
-            for lot in session.scalars(select(CreditLot))
-        ]
+        held = session.scalars(select(CreditLot).order_by(*credit_lots.ORDER)).all()
+    names = {f"{place:03}": lot for place, lot in enumerate(held)}
+    lots = [
+        rules.Lot(name, lot.units, int(lot.expires_at.timestamp()), int(lot.starts_at.timestamp()))
+        for name, lot in names.items()
+    ]
     used = Counter[datetime]()
     for entry in acme.entries():
         if entry.key == "resolution" and entry.charge == "meter":
@@ -85,4 +85,4 @@ def covered_by_the_rules(acme: Workspace) -> dict[str, int]:
     starts = [int(period.starts_at.timestamp()) for period in acme.periods()]
     uses = [rules.Use(int(at.timestamp()), units) for at, units in used.items()]
     drawn = rules.draw(lots, uses, now=0, period_starts=starts)
-    return {lot.id: lot.used for lot in drawn.lots if lot.used}
+    return {names[lot.id].id: lot.used for lot in drawn.lots if lot.used}

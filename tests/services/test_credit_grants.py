@@ -66,6 +66,20 @@ def test_a_grant_is_worth_all_units_at_the_price_by_which_they_are_billed(credit
     assert grant.metadata["units"] == "1200"
 
 
+def test_of_packs_that_end_together_the_one_bought_first_is_drawn_first_here_and_at_stripe(
+    credits: CreditBuyer,
+) -> None:
+    bought = [credits.buy(100).id for _number in range(3)]
+    in_order = sorted(credits.grants(), key=lambda grant: int(grant.expires_at or 0))
+    lots = credits.lots()
+
+    assert len({lot.expires_at for lot in lots}) == 1
+    assert [lot.purchase_id for lot in lots] == bought
+    # Stripe draws what ends first: a second lies between the ends of two
+    assert [grant.metadata["purchase"] for grant in in_order] == bought
+    assert len({grant.expires_at for grant in in_order}) == 3
+
+
 def test_a_fraction_of_a_cent_is_rounded_up_so_that_every_unit_is_paid_for() -> None:
     purchase = CreditPurchase(unit_amount=Decimal("98.765"))
     assert credit_grants.worth(purchase, 101) == 9976  # 9,975.265
