@@ -25,6 +25,7 @@ from portal.services import (
     corrections,
     credit_disputes,
     credit_endings,
+    credit_further_grants,
     credit_grants,
     credit_ledger,
     credit_purchase_states,
@@ -205,7 +206,9 @@ def sweep_corrections(context: JobContext, timestamp: int) -> None:
 
 @queue.task(name=credit_purchase_states.GRANT, pass_context=True, retry=RETRY)
 def grant_credits(context: JobContext, workspace_id: int, purchase_id: str) -> None:
-    credit_grants.make(gateways_of(context), workspace_id, purchase_id)
+    gateways = gateways_of(context)
+    credit_grants.make(gateways, workspace_id, purchase_id)
+    credit_further_grants.make(gateways, workspace_id, purchase_id)
 
 
 @queue.periodic(cron="* * * * * */20")
@@ -214,6 +217,7 @@ def sweep_credit_purchases(context: JobContext, timestamp: int) -> None:
     credit_purchase_sweeping.sweep(gateways_of(context))
     credit_disputes.sweep(gateways_of(context))
     credit_refunds.sweep(gateways_of(context))
+    credit_further_grants.sweep(gateways_of(context))
 
 
 @queue.periodic(cron="* * * * *")

@@ -17,7 +17,7 @@ from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_credits import Grant, NewGrant
 from portal.gateways.stripe_errors import StripeRefusedError
-from portal.models import BillingDetails, CreditLot, CreditPurchase
+from portal.models import BillingDetails, CreditGrant, CreditLot, CreditPurchase
 from portal.services import attempt_states, credit_ledger, credit_lots, incidents, usage_periods
 from portal.services import credit_purchase_states as states
 
@@ -116,10 +116,18 @@ def wanted(purchase: CreditPurchase, customer_id: str, expires_at: int) -> NewGr
     )
 
 
-def worth(purchase: CreditPurchase, units: int) -> int:
+def worth(priced: CreditPurchase | CreditLot | CreditGrant, units: int) -> int:
     """What so many units cost on an invoice, rounded up to a minor unit, so that it pays for each of them."""
-    numerator, denominator = purchase.unit_amount.as_integer_ratio()
+    numerator, denominator = priced.unit_amount.as_integer_ratio()
     return -(-numerator * units // denominator)
+
+
+def end(gateways: Gateways, grant: Grant, *, by: str) -> None:
+    """Void a grant of which nothing was ever used; end one that was."""
+    try:
+        gateways.stripe.credits.void(grant.id, key=f"{by}:void:{grant.id}")
+    except StripeRefusedError:
+        gateways.stripe.credits.expire(grant.id, key=f"{by}:expire:{grant.id}")
 
 
 def _create(gateways: Gateways, workspace_id: int, purchase_id: str, wanted: NewGrant) -> Grant | None:

@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
-from portal.models import CreditEntry, CreditLot, UsageDay, UsagePeriod
+from portal.models import CreditEntry, CreditLot, MeterEvent, UsageCredit, UsageDay, UsagePeriod
 from portal.pricing import credits as rules
 from portal.services import usage_periods
-from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED, ORDER
+from portal.services.credit_lots import DISPUTED, DRAWN, GIVEN_BACK, LAPSED, OF_UNIT, ORDER, RETURNED
 from portal.services.usage_periods import OPEN, RESOLUTION
 
 log = structlog.get_logger()
@@ -52,12 +52,12 @@ def follow(session: Session, *, at: datetime, also: Collection[datetime] = ()) -
         select(UsagePeriod.starts_at).where(wanted).order_by(UsagePeriod.starts_at)
     ).all()
     held = _held(session, months)
-    used = _used(session, months)
+    used, credited = _used(session, months), _credited(session, months)
     # of lots that end together the rules draw the one first whose name comes first
     names = {f"{place:06}": lot.id for place, lot in enumerate(held.lots)}
     drawn = rules.draw(
         [_lot(name, lot, held.free[lot.id]) for name, lot in zip(names, held.lots, strict=True)],
-        [rules.Use(_seconds(month), max(used.get(month, 0), 0)) for month in months],
+        [rules.Use(_seconds(month), max(used.get(month, 0) - credited.get(month, 0), 0)) for month in months],
         now=0,
         period_starts=[_seconds(month) for month in months],
     )
@@ -119,6 +119,21 @@ def _used(session: Session, months: Sequence[datetime]) -> dict[datetime, int]:
     return {start: int(total) for start, total in session.execute(sums)}
 
 
+def _credited(session: Session, months: Sequence[datetime]) -> dict[datetime, int]:
+    """How many billed units of each month came back to what paid for them; its own sum still has them."""
+    counted = select(UsagePeriod.starts_at, func.sum(UsageCredit.quantity)).join(
+        UsageCredit, UsageCredit.stripe_invoice_id == UsagePeriod.stripe_invoice_id
+    )
+    back = counted.join(MeterEvent, MeterEvent.identifier == UsageCredit.identifier).where(
+        UsagePeriod.starts_at.in_(months),
+        UsageCredit.key == RESOLUTION,
+        UsageCredit.line_id.is_not(None),
+        # one that no later month could take is off its own month's sum
+        MeterEvent.period_start != UsagePeriod.starts_at,
+    )
+    return {start: int(total) for start, total in session.execute(back.group_by(UsagePeriod.starts_at))}
+
+
 def _seconds(at: datetime) -> int:
     return int(at.timestamp())
 
@@ -151,10 +166,34 @@ def give_back(session: Session, month: datetime, *, source: str, at: datetime) -
         units = held.drawn.get((lot.id, month), 0)
         if units <= 0:
             continue
-        values = {"kind": GIVEN_BACK, "quantity": units, "period_start": month, "source": source}
-        session.execute(insert(CreditEntry).values(lot_id=lot.id, at=at, **values).on_conflict_do_nothing())
+        _add(session, lot, GIVEN_BACK, units, at, source, month)
         if lot.ended_why == LAPSED:
             _lapse(session, lot, at, source)
+
+
+def take_back(session: Session, month: datetime, units: int, *, of: str, at: datetime) -> CreditLot | None:
+    """Let billed units of a month return to the lot that was drawn last for it, once per ``of``.
+
+    What has ended with its time lapses, and what a bank took the money for is nobody's. None when no lot has
+    covered so many.
+    """
+    usage_periods.lock_newest(session)
+    held = _held(session, [month])
+    able = [lot for lot in held.lots if held.drawn.get((lot.id, month), 0) >= units]
+    if not able:
+        return None
+    lot = able[-1]
+    source = f"{OF_UNIT}{of}"
+    _add(session, lot, GIVEN_BACK, units, at, source, month)
+    if lot.ended_why == LAPSED:
+        _lapse(session, lot, at, source)
+    elif lot.ended_why == DISPUTED:
+        _add(session, lot, RETURNED, -units, at, source, None)
+    elif lot.ended_at is not None:
+        # it was refunded before this came back, so that this is what it has left
+        lot.ended_at = lot.ended_why = None
+    session.flush()
+    return lot
 
 
 def sweep(gateways: Gateways) -> int:
@@ -190,5 +229,18 @@ def _lapse(session: Session, lot: CreditLot, at: datetime, source: str) -> None:
     total = select(func.coalesce(func.sum(CreditEntry.quantity), 0)).where(CreditEntry.lot_id == lot.id)
     left = int(session.scalar(total) or 0)
     if left > 0:
-        values = {"kind": LAPSED, "quantity": -left, "source": source, "period_start": None}
-        session.execute(insert(CreditEntry).values(lot_id=lot.id, at=at, **values).on_conflict_do_nothing())
+        _add(session, lot, LAPSED, -left, at, source, None)
+
+
+def _add(
+    session: Session,
+    lot: CreditLot,
+    kind: str,
+    quantity: int,
+    at: datetime,
+    source: str,
+    month: datetime | None,
+) -> None:
+    """Add an entry, once per kind and source."""
+    values = {"kind": kind, "quantity": quantity, "source": source, "period_start": month}
+    session.execute(insert(CreditEntry).values(lot_id=lot.id, at=at, **values).on_conflict_do_nothing())

@@ -1,17 +1,31 @@
 """Lots of credits: opened once by what was paid, and ended by what was given back."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from portal.models import Allowance, CreditEntry, CreditLot, CreditPurchase, Subscription, UsagePeriod
+from portal.models import (
+    Allowance,
+    CreditEntry,
+    CreditGrant,
+    CreditLot,
+    CreditPurchase,
+    Subscription,
+    UsagePeriod,
+)
 from portal.pricing import periods as calendar
 from portal.services import subscriptions, usage_periods
 from portal.services.ids import new_id
 
 BOUGHT, DRAWN, GIVEN_BACK, LAPSED, RETURNED = "bought", "drawn", "given_back", "lapsed", "returned"
+# begins the source of an entry of a billed unit that came back: what its month's invoice took stays taken
+OF_UNIT = "unit:"
+# why a lot has ended: its money was given back, or a bank took it
+REFUNDED, DISPUTED = "refunded", "disputed"
 _NUMBER = (
     select(CreditEntry.id)
     .where(
@@ -53,7 +67,7 @@ def open_lot(session: Session, purchase: CreditPurchase) -> CreditLot:
     session.add(lot)
     session.flush()
     _enter(session, lot, BOUGHT, lot.units, at=paid_at, source=purchase.id)
-    _changed(session)
+    changed(session)
     return lot
 
 
@@ -94,6 +108,33 @@ def unbilled(session: Session, lot: CreditLot) -> int:
     return int(session.scalar(drawn) or 0)
 
 
+Prices = Mapping[str, Sequence[tuple[datetime | None, Decimal]]]
+
+
+def prices(session: Session) -> Prices:
+    """Of each lot: from which month on a unit was billed at which price, in minor units, the oldest first."""
+    first = select(CreditLot.id, CreditPurchase.unit_amount).join(
+        CreditPurchase, CreditPurchase.id == CreditLot.purchase_id
+    )
+    found: dict[str, list[tuple[datetime | None, Decimal]]] = {
+        lot_id: [(None, amount)] for lot_id, amount in session.execute(first)
+    }
+    later = select(CreditGrant.lot_id, CreditGrant.since, CreditGrant.unit_amount)
+    order = (CreditGrant.since, CreditGrant.created_at)
+    for lot_id, since, amount in session.execute(
+        later.where(CreditGrant.since.is_not(None)).order_by(*order)
+    ):
+        found[lot_id].append((since, amount))
+    return found
+
+
+def price_in(known: Prices, lot_id: str, month: datetime | None) -> Decimal:
+    """At which price a lot's units of the month that starts then were billed, in minor units."""
+    return [
+        amount for since, amount in known[lot_id] if since is None or (month is not None and since <= month)
+    ][-1]
+
+
 def covering(session: Session, month: datetime | None) -> int:
     """How many units of the month that starts then credits pay at most, with those that they have paid."""
     if month is None:
@@ -107,7 +148,7 @@ def covering(session: Session, month: datetime | None) -> int:
     return max(int(session.scalar(total) or 0), 0)
 
 
-def _changed(session: Session) -> None:
+def changed(session: Session) -> None:
     """Whoever asks for a unit next looks anew what a cap in money comes to."""
     session.execute(update(Allowance).values(period_end=None))
 
@@ -127,7 +168,7 @@ def take_back(session: Session, lot: CreditLot, units: int, *, source: str, why:
     if units > left(session, lot):
         raise ValueError(f"lot {lot.id} has not so many units left")
     _enter(session, lot, RETURNED, -units, at=at, source=source)
-    _changed(session)
+    changed(session)
     if left(session, lot) == 0:
         lot.ended_at, lot.ended_why = lot.ended_at or at, why
 

@@ -7,9 +7,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.gateways import Gateways
-from portal.models import CreditEntry, CreditLot, Invoice, UsagePeriod
-from portal.services import credit_ledger, incidents
-from portal.services.credit_lots import DRAWN, GIVEN_BACK
+from portal.models import CreditEntry, Invoice, UsagePeriod
+from portal.services import credit_ledger, credit_lots, incidents
+from portal.services.credit_lots import DRAWN, GIVEN_BACK, OF_UNIT
 
 
 def follow(session: Session, gateways: Gateways, invoice: Invoice) -> None:
@@ -34,16 +34,17 @@ def follow(session: Session, gateways: Gateways, invoice: Invoice) -> None:
 
 def _covered(session: Session, months: list[datetime]) -> list[tuple[int, Decimal]]:
     """Units that lots cover of the months, each with the price of one in minor units."""
-    units = -func.sum(CreditEntry.quantity)
     of_months = CreditEntry.period_start.in_(months) & CreditEntry.kind.in_((DRAWN, GIVEN_BACK))
-    sums = (
-        select(units, CreditLot.unit_amount)
-        .join(CreditLot, CreditLot.id == CreditEntry.lot_id)
-        .where(of_months)
-        .group_by(CreditLot.id, CreditLot.unit_amount)
-        .having(units != 0)
-    )
-    return [(int(count), price) for count, price in session.execute(sums)]
+    # what came back later was taken all the same
+    of_months &= ~CreditEntry.source.startswith(OF_UNIT)
+    units = -func.sum(CreditEntry.quantity)
+    sums = select(CreditEntry.lot_id, CreditEntry.period_start, units).where(of_months)
+    by_month = sums.group_by(CreditEntry.lot_id, CreditEntry.period_start).having(units != 0)
+    prices = credit_lots.prices(session)
+    return [
+        (int(count), credit_lots.price_in(prices, lot_id, month))
+        for lot_id, month, count in session.execute(by_month)
+    ]
 
 
 def _report(session: Session, gateways: Gateways, invoice: Invoice, units: int, expected: Decimal) -> None:

@@ -7,11 +7,12 @@ from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
-from portal.models import Attempt, CreditPurchase, CreditRefund
+from portal.models import Attempt, CreditGrant, CreditPurchase, CreditRefund
 from portal.services import (
     attempt_states,
     attempts,
     audit,
+    credit_further_grants,
     credit_grants,
     credit_lots,
     credit_purchase_sweeping,
@@ -77,9 +78,17 @@ def _facts(session: Session, purchase: CreditPurchase, attempt: Attempt | None) 
         span = f"{lot.starts_at:%Y-%m-%d} to {lot.expires_at:%Y-%m-%d}"
         grant = lot.stripe_credit_grant_id or "not yet"
         found += [("lot", f"{lot.id} {left} of {lot.units} left, {span}"), ("grant", grant)]
+        further = credit_further_grants.of_purchase(session, purchase.id)
+        found += [("grant", _further(row)) for row in further]
     if purchase.error:
         found.append(("error", str(purchase.error.get("message"))))
     return found
+
+
+def _further(row: CreditGrant) -> str:
+    error = f": {(row.error or {}).get('message')}" if row.error else ""
+    at_stripe = f" {row.stripe_credit_grant_id}" if row.stripe_credit_grant_id else ""
+    return f"{row.id}{at_stripe} {row.state}, {row.units} {row.kind} at {row.unit_amount}{error}"
 
 
 def repeat(gateways: Gateways, workspace_id: int, purchase_id: str) -> Shown:
@@ -112,6 +121,7 @@ def _go_on(gateways: Gateways, shown: Shown, attempt: Attempt | None) -> None:
         state = states.get(session, purchase.id).state
     if state == states.PAID:
         credit_grants.make(gateways, workspace_id, purchase.id)
+    credit_further_grants.make(gateways, workspace_id, purchase.id)
     for refund in shown.refunds:
         if refund.state == credit_refunds.OPEN:
             credit_refunds.carry_out(gateways, workspace_id, refund.id)

@@ -1,25 +1,29 @@
-"""Every night: what Stripe took out of each grant is held against what our ledger says that it covered.
+"""Every night: what Stripe took out of a lot's grants is held against what our ledger says that it covered.
 
 A difference of less than a unit's price for each billed month is rounding, and an invoice that we have not
-heard of yet is late; what nothing explains is for a person.
+heard of yet is late; what nothing explains is for a person. So is a lot whose grants have not what it takes
+to pay for its units: those that are left, and those of months that are not billed yet.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_credits import Transaction
-from portal.models import BillingDetails, CreditLot, UsagePeriod
-from portal.services import credits, incidents
+from portal.models import BillingDetails, CreditEntry, CreditGrant, CreditLot, UsagePeriod
+from portal.services import credit_lots, credits, incidents
+from portal.services.credit_further_grants import MADE, OPEN
+from portal.services.credit_lots import DRAWN, GIVEN_BACK, OF_UNIT
 from portal.services.credits import Held
 from portal.services.usage_periods import CLOSED
+from portal.services.usage_periods import OPEN as PERIOD_OPEN
 
 log = structlog.get_logger()
 
@@ -32,7 +36,8 @@ KIND = "credit_balance_differs"
 class Compared:
     """One lot in minor units: ``expected`` by our ledger, ``taken`` by Stripe; ``late`` by invoices to come.
 
-    ``balance`` is what Stripe says is left, ``moved`` what its own transactions sum to.
+    ``balance`` is what Stripe says is left of all its grants, ``moved`` what its own transactions sum to, and
+    ``needed`` what its units that are not billed cost; None while that is on its way to Stripe.
     """
 
     lot_id: str
@@ -43,11 +48,15 @@ class Compared:
     balance: int
     moved: int
     rounding: Decimal
+    needed: Decimal | None
+    # a minor unit for each grant and month that was rounded
+    slack: int
 
     @property
     def explained(self) -> bool:
         """Whether nothing is left for a person to look at."""
-        return abs(self.taken - self.expected) < self.rounding and self.balance == self.moved
+        as_taken = abs(self.taken - self.expected) < self.rounding and self.balance == self.moved
+        return as_taken and (self.needed is None or abs(self.balance - self.needed) <= self.slack)
 
 
 def run(gateways: Gateways) -> int:
@@ -77,19 +86,42 @@ def _safely(gateways: Gateways, workspace_id: int) -> int:
         return 0
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What our rows say: the invoices we know, what they took of each lot, and lots that wait for grants."""
+
+    customer_id: str
+    invoices: set[str]
+    expected: Mapping[str, Decimal]
+    waiting: set[str]
+
+
 def compare(gateways: Gateways, workspace_id: int) -> list[Compared]:
     """Compare each lot of the workspace that still counts, and report what nothing explains, once a state."""
     with unit_of_work(workspace_id) as session:
-        customer_id = session.scalars(select(BillingDetails.stripe_customer_id)).one()
         held = credits.read(session, gateways.clock.now()).lots
-        invoices = set(_billed(session))
+        known = _known(session)
     # what is given back has grants of its own, which its purchase watches
     lots = [
         each
         for each in held
         if each.lot.stripe_credit_grant_id and each.lot.ended_at is None and not each.returned
     ]
-    found = [_compared(gateways, customer_id or "", each, invoices) for each in lots]
+    if not lots:
+        return []
+    stripe = gateways.stripe.credits
+    # asked before the balances: a transaction between the two is a difference for this one night
+    movements = stripe.transactions(known.customer_id)
+    grants = stripe.grants(known.customer_id)
+    now = int(gateways.clock.now().timestamp())
+    found = []
+    for each in lots:
+        own = [grant for grant in grants if grant.metadata.get("purchase") == each.lot.purchase_id]
+        left = sum(stripe.left(known.customer_id, grant.id).ledger for grant in own if grant.counts(now))
+        ids = {grant.id for grant in own}
+        found.append(
+            _compared(known, each, [one for one in movements if one.grant_id in ids], left, len(own))
+        )
     differing = [each for each in found if not each.explained]
     if differing:
         with unit_of_work(workspace_id) as session:
@@ -97,28 +129,58 @@ def compare(gateways: Gateways, workspace_id: int) -> list[Compared]:
     return found
 
 
-def _billed(session: Session) -> Sequence[str]:
-    """The invoices of the months that our ledger holds as billed."""
+def _known(session: Session) -> _Known:
     closed = UsagePeriod.state == CLOSED, UsagePeriod.stripe_invoice_id.is_not(None)
-    return [str(each) for each in session.scalars(select(UsagePeriod.stripe_invoice_id).where(*closed))]
+    billed = session.scalars(select(UsagePeriod.stripe_invoice_id).where(*closed))
+    unfinished = CreditGrant.state.in_((OPEN, MADE))
+    return _Known(
+        customer_id=session.scalars(select(BillingDetails.stripe_customer_id)).one() or "",
+        invoices={str(each) for each in billed},
+        expected=_expected(session),
+        waiting=set(session.scalars(select(CreditGrant.lot_id).where(unfinished))),
+    )
 
 
-def _compared(gateways: Gateways, customer_id: str, held: Held, invoices: set[str]) -> Compared:
-    grant_id = str(held.lot.stripe_credit_grant_id)
-    # asked before the balance: a transaction between the two is a difference for this one night
-    movements = gateways.stripe.credits.transactions(customer_id, grant_id)
-    balance = gateways.stripe.credits.left(customer_id, grant_id)
+def _expected(session: Session) -> dict[str, Decimal]:
+    """What invoices have taken for each lot by our ledger, at the prices of their months."""
+    open_months = select(UsagePeriod.starts_at).where(UsagePeriod.state == PERIOD_OPEN)
+    month = CreditEntry.period_start
+    sums = (
+        select(CreditEntry.lot_id, month, func.sum(-CreditEntry.quantity))
+        .where(
+            CreditEntry.kind.in_((DRAWN, GIVEN_BACK)),
+            # what came back after it was billed was taken all the same
+            ~CreditEntry.source.startswith(OF_UNIT),
+            or_(month.is_(None), month.not_in(open_months)),
+        )
+        .group_by(CreditEntry.lot_id, month)
+    )
+    prices = credit_lots.prices(session)
+    found: dict[str, Decimal] = {}
+    for lot_id, start, units in session.execute(sums):
+        price = credit_lots.price_in(prices, lot_id, start)
+        found[lot_id] = found.get(lot_id, Decimal(0)) + int(units) * price
+    return found
+
+
+def _compared(
+    known: _Known, held: Held, movements: Sequence[Transaction], balance: int, grants: int
+) -> Compared:
     applied = [each for each in movements if each.why in APPLIED]
-    months = {each.invoice_id for each in applied}
+    late = [each for each in applied if each.invoice_id not in known.invoices]
+    months = max(len({each.invoice_id for each in applied}), 1)
+    waits = bool(late) or held.lot.id in known.waiting
     return Compared(
         lot_id=held.lot.id,
-        grant_id=grant_id,
-        expected=held.billed * held.lot.unit_amount,
-        taken=_taken(each for each in applied if each.invoice_id in invoices),
-        late=_taken(each for each in applied if each.invoice_id not in invoices),
-        balance=balance.ledger,
+        grant_id=str(held.lot.stripe_credit_grant_id),
+        expected=known.expected.get(held.lot.id, Decimal(0)),
+        taken=_taken(each for each in applied if each.invoice_id in known.invoices),
+        late=_taken(iter(late)),
+        balance=balance,
         moved=sum(each.amount for each in movements),
-        rounding=max(held.lot.unit_amount, Decimal(1)) * max(len(months), 1),
+        rounding=max(held.lot.unit_amount, Decimal(1)) * months,
+        needed=None if waits else (held.left + held.open) * held.lot.unit_amount,
+        slack=grants + months,
     )
 
 
@@ -132,7 +194,7 @@ def _report(session: Session, gateways: Gateways, workspace_id: int, differing: 
             session,
             gateways,
             KIND,
-            dedupe_key=f"{KIND}:{each.grant_id}:{each.taken}:{each.expected}",
+            dedupe_key=f"{KIND}:{each.grant_id}:{each.taken}:{each.expected}:{each.balance}",
             workspace_id=workspace_id,
             summary=f"Stripe's balance of lot {each.lot_id} is not what our ledger of credits says",
             details={
@@ -143,5 +205,6 @@ def _report(session: Session, gateways: Gateways, workspace_id: int, differing: 
                 "late": each.late,
                 "balance": each.balance,
                 "moved": each.moved,
+                "needed": None if each.needed is None else str(each.needed),
             },
         )

@@ -107,7 +107,7 @@ def end_grant(work: Work) -> bool:
         now = int(work.gateways.clock.now().timestamp())
         for grant in grants:
             if grant.counts(now) and grant != rest:
-                _end(work, grant)
+                credit_grants.end(work.gateways, grant, by=work.refund.id)
     finally:
         credit_grants.release(work.workspace_id, work.purchase.id)
     if rest is not None:
@@ -149,15 +149,6 @@ def _end_of_open_months(work: Work) -> datetime:
     with unit_of_work(work.workspace_id) as session:
         last = session.scalar(select(func.max(UsagePeriod.ends_at)).where(UsagePeriod.state == PERIOD_OPEN))
     return last or work.gateways.clock.now()
-
-
-def _end(work: Work, grant: Grant) -> None:
-    """Void a grant of which nothing was ever used; end one that was."""
-    credits = work.gateways.stripe.credits
-    try:
-        credits.void(grant.id, key=f"{work.refund.id}:void:{grant.id}")
-    except StripeRefusedError:
-        credits.expire(grant.id, key=f"{work.refund.id}:expire:{grant.id}")
 
 
 # --- step: note ----------------------------------------------------------------------------------------

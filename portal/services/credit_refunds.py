@@ -140,6 +140,8 @@ def _begin(
         reason=reason,
         currency=purchase.currency,
         created_by=user_id,
+        # grants that were wanted before are not made after this
+        created_at=attempt_states.database_time(session),
     )
     session.add(refund)
     session.flush()

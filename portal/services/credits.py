@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.models import CreditEntry, CreditLot, CreditPurchase, UsagePeriod
 from portal.pricing.money import round_half_up
-from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED, ORDER, RETURNED
+from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED, OF_UNIT, ORDER, RETURNED
 from portal.services.credit_purchase_kinds import SWAP
 from portal.services.usage_periods import OPEN
 
@@ -158,7 +158,8 @@ def every_entry(workspace_id: int, *, size: int = FILE_PAGE) -> Iterator[Sequenc
 
 def left_at(session: Session, moments: Sequence[datetime]) -> list[int]:
     """What was left at the end of each month that ended at one of ``moments``."""
-    of_month = CreditEntry.kind.in_((DRAWN, GIVEN_BACK))
+    # a billed unit that came back was used until then
+    of_month = CreditEntry.kind.in_((DRAWN, GIVEN_BACK)) & ~CreditEntry.source.startswith(OF_UNIT)
     at = case((of_month, CreditEntry.period_start), else_=CreditEntry.at)
     sums = select(at, func.sum(CreditEntry.quantity)).group_by(at)
     known = [(moment, int(total)) for moment, total in session.execute(sums)]

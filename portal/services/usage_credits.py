@@ -2,13 +2,12 @@
 
 One credit note per unit. The intent is committed with what it comes to, then Stripe is asked, then the result
 is kept; each step may be repeated. What was paid is refunded to where it came from; where that cannot be, it
-goes on the customer's balance.
+goes on the customer's balance. A unit that annual credits paid returns to its pack instead.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from itertools import product
 
 import structlog
 from sqlalchemy import func, or_, select, update
@@ -20,11 +19,19 @@ from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError
 from portal.gateways.stripe_words import Invoice as StripeInvoice
-from portal.models import Invoice, MeterEvent, UsageCredit, UsageEntry, UsagePeriod
-from portal.pricing.money import round_half_up
-from portal.services import adjustments, attempt_states, audit, incidents, usage_ledger, usage_moves
+from portal.models import MeterEvent, UsageCredit
+from portal.services import (
+    adjustments,
+    attempt_states,
+    audit,
+    credit_returns,
+    incidents,
+    usage_credit_plans,
+    usage_moves,
+)
 from portal.services.meter_events import CREDITED, CREDITING
-from portal.services.usage_periods import CLOSED, RESOLUTION
+from portal.services.usage_credit_plans import Plan, StuckError
+from portal.services.usage_periods import RESOLUTION
 
 log = structlog.get_logger()
 
@@ -37,29 +44,7 @@ WAIT = timedelta(minutes=5)
 # tax is rounded by Stripe, line by line
 ROUNDING = (0, 1, -1, 2, -2)
 REFUND, BALANCE = "refund_amount", "credit_amount"
-
-
-class _Stuck(Exception):
-    """Why a person has to look."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is credited of which line; ``amount`` before tax, in minor units."""
-
-    invoice: Invoice
-    line: Mapping[str, Any]
-    amount: int
-
-    @property
-    def lines(self) -> dict[str, int]:
-        return {str(self.line["id"]): self.amount}
-
-    @property
-    def estimate(self) -> int:
-        """With the line's tax, as far as we can tell."""
-        tax, whole = int(self.line["tax"]), int(self.line["total"])
-        return self.amount + (round_half_up(tax * self.amount, whole) if whole else 0)
+NAMED = "named"
 
 
 def of_unit(session: Session, key: str, source: str) -> UsageCredit | None:
@@ -142,8 +127,11 @@ def carry_out(gateways: Gateways, workspace_id: int, identifier: str) -> None:
     with unit_of_work(workspace_id) as session:
         row = _get(session, identifier)
         try:
-            plan = _plan(session, row)
-        except _Stuck as why:
+            plan = usage_credit_plans.make(session, row)
+            if plan is not None and plan.covered and plan.invoice.status != "void":
+                _return_to_pack(session, gateways, row, plan)
+                return
+        except StuckError as why:
             _stick(session, gateways, row, str(why))
             return
         if plan is None:
@@ -154,6 +142,16 @@ def carry_out(gateways: Gateways, workspace_id: int, identifier: str) -> None:
             _finish(session, row, plan, note_id=None)
             return
     _issue(gateways, workspace_id, row, plan)
+
+
+def _return_to_pack(session: Session, gateways: Gateways, row: UsageCredit, plan: Plan) -> None:
+    """Let the unit count again, and Stripe be asked for what pays for it. Raises StuckError."""
+    back = credit_returns.take_in(session, gateways, plan.month, row.quantity, of=row.identifier)
+    if back is None:
+        raise StuckError("the ledger of credits does not say which pack paid for the unit")
+    row.line_id, row.total, row.refunded, row.balance = str(plan.line["id"]), 0, 0, 0
+    row.lot_id, row.grant_id = back.lot_id, back.grant_id
+    _finish(session, row, plan, note_id=None)
 
 
 def _claim(workspace_id: int, identifier: str) -> bool:
@@ -176,75 +174,6 @@ def _get(session: Session, identifier: str) -> UsageCredit:
     return session.scalars(
         select(UsageCredit).where(UsageCredit.identifier == identifier).with_for_update()
     ).one()
-
-
-# --- what it comes to --------------------------------------------------------------------------------
-
-
-def _plan(session: Session, row: UsageCredit) -> Plan | None:
-    """Which line billed the unit and what of it comes back; None while its invoice is not final."""
-    entry = _billed_as(session, row)
-    if entry is None:
-        raise _Stuck("the ledger does not say where the unit was billed")
-    period = session.scalars(select(UsagePeriod).where(UsagePeriod.starts_at == entry.period_start)).one()
-    if period.stripe_invoice_id is None:
-        if period.state == CLOSED:
-            raise _Stuck("no invoice billed the unit's month")
-        return None
-    invoice = session.scalars(select(Invoice).where(Invoice.stripe_id == period.stripe_invoice_id)).one()
-    if row.line_id is not None and row.amount is not None:
-        line = next(line for line in invoice.lines if line.get("id") == row.line_id)
-        return Plan(invoice, line, row.amount)
-    ends = int(period.ends_at.timestamp())
-    lines = [
-        line
-        for line in invoice.lines
-        if line["key"] == row.key and line["period_end"] == ends and not line["proration"]
-    ]
-    return _of_lines(session, row, invoice, lines)
-
-
-def _billed_as(session: Session, row: UsageCredit) -> UsageEntry | None:
-    """The entry that stands for the unit in the month that billed it: the last, if it was moved."""
-    return session.scalars(
-        select(UsageEntry)
-        .where(
-            UsageEntry.key == row.key,
-            or_(
-                UsageEntry.source == row.source,
-                UsageEntry.source.startswith(f"{row.source}{usage_moves.MOVED}", autoescape=True),
-            ),
-            UsageEntry.quantity > 0,
-            UsageEntry.charge == usage_ledger.METER,
-            or_(UsageEntry.kind != usage_ledger.CORRECTION, UsageEntry.source.endswith("-in")),
-        )
-        .order_by(UsageEntry.id.desc())
-        .limit(1)
-    ).first()
-
-
-def _of_lines(
-    session: Session, row: UsageCredit, invoice: Invoice, lines: Sequence[Mapping[str, Any]]
-) -> Plan:
-    """The last units that the lines bill and that were not credited: of a graduated price the cheapest."""
-    if not lines:
-        raise _Stuck("the month's invoice has no line for it")
-    for line in reversed(lines):
-        before = _credited(session, str(line["id"]))
-        left = int(line["quantity"] or 0) - before
-        if left >= row.quantity:
-            return Plan(invoice, line, _share(line, left) - _share(line, left - row.quantity))
-    raise _Stuck("more units would be credited than the invoice bills")
-
-
-def _credited(session: Session, line_id: str) -> int:
-    total = select(func.coalesce(func.sum(UsageCredit.quantity), 0)).where(UsageCredit.line_id == line_id)
-    return int(session.scalar(total) or 0)
-
-
-def _share(line: Mapping[str, Any], quantity: int) -> int:
-    """What so many of the line's units cost; shares of all of them sum to the line."""
-    return round_half_up(int(line["amount"]) * quantity, int(line["quantity"]))
 
 
 # --- having it issued --------------------------------------------------------------------------------
@@ -278,17 +207,16 @@ def _parts(gateways: Gateways, plan: Plan) -> dict[str, int] | None:
     """Where the money goes, as Stripe's preview agrees to it; None when it agrees to nothing."""
     invoice: StripeInvoice = gateways.stripe.invoice(plan.invoice.stripe_id)
     unpaid = invoice.amount_due - invoice.amount_paid if invoice.status == "open" else 0
-    for way in (REFUND, BALANCE):
-        for more in ROUNDING:
-            total = plan.estimate + more
-            paid = total - min(total, unpaid)
-            parts = {way: paid} if paid else {}
-            try:
-                found = gateways.stripe.invoices.preview_note(invoice.id, plan.lines, parts)
-            except StripeRefusedError as refusal:
-                log.info("usage_credit_preview", way=way, total=total, answer=str(refusal))
-                continue
-            return {"total": found} | parts
+    for way, named, more in product((REFUND, BALANCE), plan.namings, ROUNDING):
+        total = plan.estimate + more
+        paid = total - min(total, unpaid)
+        parts = {way: paid} if paid else {}
+        try:
+            found = gateways.stripe.invoices.preview_note(invoice.id, {str(plan.line["id"]): named}, parts)
+        except StripeRefusedError as refusal:
+            log.info("usage_credit_preview", way=way, total=total, named=named, answer=str(refusal))
+            continue
+        return {"total": found, NAMED: named} | parts
     return None
 
 
@@ -303,6 +231,7 @@ def _intend(
             return found
         found.stripe_invoice_id, found.line_id = plan.invoice.stripe_id, str(plan.line["id"])
         found.currency, found.amount = plan.invoice.currency, plan.amount
+        found.line_amount = parts[NAMED]
         found.total, found.refunded = parts["total"], parts.get(REFUND, 0)
         found.balance = parts.get(BALANCE, 0)
         found.tried_at = gateways.clock.now()
@@ -312,9 +241,11 @@ def _intend(
 def _ask(gateways: Gateways, row: UsageCredit, plan: Plan) -> str:
     assert row.tried_at is not None
     parts = {REFUND: row.refunded or 0, BALANCE: row.balance or 0}
+    # an older row's amount is what it named
+    named = row.line_amount if row.line_amount is not None else plan.amount
     return gateways.stripe.invoices.issue_note(
         plan.invoice.stripe_id,
-        plan.lines,
+        {str(row.line_id): named},
         {name: part for name, part in parts.items() if part},
         memo=memo(row.key, row.source),
         metadata={"unit": row.identifier, "source": row.source},
@@ -334,7 +265,7 @@ def _forget_try(workspace_id: int, row: UsageCredit) -> None:
     """Nothing was done under that key: it is planned anew, under another."""
     with unit_of_work(workspace_id) as session:
         found = _get(session, row.identifier)
-        found.tried_at = found.line_id = found.amount = found.total = None
+        found.tried_at = found.line_id = found.amount = found.line_amount = found.total = None
         found.claimed_until = attempt_states.database_time(session) + WAIT
 
 
@@ -351,7 +282,8 @@ def _finish(session: Session, row: UsageCredit, plan: Plan, *, note_id: str | No
         session,
         "usage.credited",
         actor=audit.SYSTEM,
-        after={"source": row.source, "amount": row.total or 0, "credit_note": note_id},
+        after={"source": row.source, "amount": row.total or 0, "credit_note": note_id}
+        | ({"lot": row.lot_id} if row.lot_id else {}),
         invoice_id=plan.invoice.stripe_id,
     )
 

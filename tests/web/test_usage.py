@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from portal.db import unit_of_work
-from portal.models import Invoice, Member, UsagePeriod
+from portal.models import Invoice, Member, UsageCredit, UsagePeriod
 from portal.services import outcomes
 from tests.browsing import Browser
 from tests.services.buying import Customer
@@ -144,6 +144,22 @@ def test_each_row_of_the_file_leads_to_its_evidence(buyer: Browser, acme: Worksp
     [row] = rows(buyer.get("/usage/resolutions.csv").text)
 
     assert "..[us]~&" in words(buyer.get(row["evidence"]))
+
+
+@pytest.mark.parametrize(
+    ("grant_id", "says"),
+    [("G-1", "it went back to its pack, to be used again"), (None, "it ended with its pack")],
+)
+def test_a_unit_that_credits_paid_says_where_it_went(
+    buyer: Browser, acme: Workspace, grant_id: str | None, says: str
+) -> None:
+    unit = acme.resolve()
+    with unit_of_work(acme.workspace_id) as session:
+        known = {"key": "resolution", "source": f"{unit}#1", "quantity": 1, "state": "done"}
+        session.add(UsageCredit(identifier="back", lot_id="T-1", grant_id=grant_id, **known))
+    [row] = rows(buyer.get("/usage/resolutions.csv").text)
+
+    assert says in words(buyer.get(row["evidence"]))
 
 
 def test_files_of_other_units_are_there_too(buyer: Browser, acme: Workspace) -> None:

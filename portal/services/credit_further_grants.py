@@ -1,0 +1,268 @@
+"""Stripe's grants for a lot beside its first one: each is wanted once, and made once, whatever fails.
+
+A row says what is wanted; the first try commits what it comes to. The key is ``<row>:grant``; before a second
+try Stripe is asked for a grant with the row's metadata, and after a definite refusal the key is another.
+"""
+
+from datetime import datetime
+
+import structlog
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from portal.db import unit_of_work
+from portal.errors import PortalError
+from portal.gateways import Gateways
+from portal.gateways.stripe_credits import Grant, NewGrant
+from portal.gateways.stripe_errors import StripeRefusedError
+from portal.models import (
+    BillingDetails,
+    CreditGrant,
+    CreditLot,
+    CreditPurchase,
+    CreditRefund,
+)
+from portal.services import attempt_states, audit, credit_grants, credit_lots, incidents
+from portal.services import credit_purchase_states as states
+from portal.services.ids import new_id
+
+log = structlog.get_logger()
+
+RETURNED, REPRICED, RESTORED = "returned", "repriced", "restored"
+OPEN, MADE, DONE, DROPPED = "open", "made", "done", "dropped"
+UNFINISHED = (OPEN, MADE)
+NAMES = {
+    RETURNED: "{units:,} resolutions, taken back after they were billed",
+    REPRICED: "{units:,} resolutions, annual credits at another price",
+    RESTORED: "{units:,} resolutions, annual credits after a dispute",
+}
+BATCH = 100
+
+
+def want(
+    session: Session,
+    gateways: Gateways,
+    lot: CreditLot,
+    kind: str,
+    units: int,
+    *,
+    source: str,
+    since: datetime | None = None,
+) -> CreditGrant:
+    """Note that the lot, which is locked, needs a grant, once per ``source``; the worker makes it."""
+    row = CreditGrant(
+        id=new_id("G"),
+        lot_id=lot.id,
+        kind=kind,
+        source=source,
+        state=OPEN,
+        units=units,
+        price_id=lot.price_id,
+        unit_amount=lot.unit_amount,
+        since=since,
+        # an order among those of one transaction
+        created_at=attempt_states.database_time(session),
+    )
+    session.add(row)
+    session.flush()
+    gateways.jobs.defer(session, states.GRANT, workspace_id=lot.workspace_id, purchase_id=lot.purchase_id)
+    return row
+
+
+def of_purchase(session: Session, purchase_id: str) -> list[CreditGrant]:
+    """The further grants of a purchase's lot, in the order in which they were wanted."""
+    own = select(CreditLot.id).where(CreditLot.purchase_id == purchase_id)
+    rows = select(CreditGrant).where(CreditGrant.lot_id.in_(own))
+    return list(session.scalars(rows.order_by(CreditGrant.created_at, CreditGrant.id)))
+
+
+def make(gateways: Gateways, workspace_id: int, purchase_id: str) -> None:
+    """Make what is wanted for a purchase's lot, as far as it can be, unless somebody is at it.
+
+    Raises StripeUnknownError when it is not known what Stripe did: it is taken up again.
+    """
+    with unit_of_work(workspace_id) as session:
+        waiting = any(row.state in UNFINISHED for row in of_purchase(session, purchase_id))
+    if not waiting or not credit_grants.claim(workspace_id, purchase_id):
+        return
+    try:
+        with unit_of_work(workspace_id) as session:
+            rows = [row.id for row in of_purchase(session, purchase_id) if row.state in UNFINISHED]
+        for row_id in rows:
+            _carry_out(gateways, workspace_id, purchase_id, row_id)
+    finally:
+        credit_grants.release(workspace_id, purchase_id)
+
+
+def _carry_out(gateways: Gateways, workspace_id: int, purchase_id: str, row_id: str) -> None:
+    wanted, tried = _intend(gateways, workspace_id, purchase_id, row_id)
+    if wanted is None:
+        return
+    credits = gateways.stripe.credits
+    found = credits.made_for(wanted.customer_id, purchase=purchase_id, grant=row_id) if tried else []
+    if not found and _drop_if_taken_back(workspace_id, row_id):
+        return
+    grant = found[0] if found else _create(gateways, workspace_id, row_id, wanted)
+    if grant is not None:
+        _note(workspace_id, row_id, grant)
+
+
+# --- what is wanted ------------------------------------------------------------------------------------
+
+
+def _intend(
+    gateways: Gateways, workspace_id: int, purchase_id: str, row_id: str
+) -> tuple[NewGrant | None, bool]:
+    """What to ask Stripe for, once that is committed, and whether it was asked for before."""
+    with unit_of_work(workspace_id) as session:
+        purchase = states.locked(session, purchase_id)
+        lot = session.scalars(
+            select(CreditLot).where(CreditLot.purchase_id == purchase_id).with_for_update()
+        ).one()
+        row = _locked(session, row_id)
+        if row.state != OPEN or _waits(session, purchase):
+            return None, False
+        tried = row.tried_at is not None
+        if not tried and not _settle(session, gateways, lot, row):
+            return None, False
+        details = session.scalars(select(BillingDetails)).one()
+        return _grant(
+            purchase, row, str(details.stripe_customer_id), credit_grants.until(session, lot)
+        ), tried
+
+
+def _locked(session: Session, row_id: str) -> CreditGrant:
+    return session.scalars(select(CreditGrant).where(CreditGrant.id == row_id).with_for_update()).one()
+
+
+def _waits(session: Session, purchase: CreditPurchase) -> bool:
+    """Whether the lot's first grant is still to come, or a refund is at work on all of them."""
+    refunding = select(CreditRefund.id).where(
+        CreditRefund.purchase_id == purchase.id, CreditRefund.state == "open"
+    )
+    return purchase.state == states.PAID or session.scalar(refunding.limit(1)) is not None
+
+
+def _settle(session: Session, gateways: Gateways, lot: CreditLot, row: CreditGrant) -> bool:
+    """Fix what is asked for, before it is; False where nothing is left to pay for."""
+    now = gateways.clock.now()
+    row.updated_at = attempt_states.database_time(session)
+    # what is left, and what months have of it that are not billed yet
+    units = min(row.units, credit_lots.left(session, lot) + credit_lots.unbilled(session, lot))
+    if not units or now >= lot.expires_at:
+        row.state = DROPPED
+        return False
+    row.units, row.price_id, row.unit_amount = units, lot.price_id, lot.unit_amount
+    row.value, row.tried_at = credit_grants.worth(row, units), now
+    return True
+
+
+def _drop_if_taken_back(workspace_id: int, row_id: str) -> bool:
+    """Whether what the row is for went with a refund; what was used of it has the refund's own grant."""
+    with unit_of_work(workspace_id) as session:
+        row = _locked(session, row_id)
+        lot = session.scalars(select(CreditLot).where(CreditLot.id == row.lot_id)).one()
+        later = select(CreditRefund.id).where(
+            CreditRefund.purchase_id == lot.purchase_id, CreditRefund.created_at > row.created_at
+        )
+        if session.scalar(later.limit(1)) is None:
+            return False
+        row.state, row.updated_at = DROPPED, attempt_states.database_time(session)
+        return True
+
+
+def _grant(purchase: CreditPurchase, row: CreditGrant, customer_id: str, expires_at: int) -> NewGrant:
+    return NewGrant(
+        customer_id=customer_id,
+        name=NAMES[row.kind].format(units=row.units),
+        currency=purchase.currency,
+        value=row.value or 0,
+        price_id=row.price_id,
+        expires_at=expires_at,
+        metadata={
+            "purchase": purchase.id,
+            "grant": row.id,
+            "price": row.price_id,
+            "units": str(row.units),
+            "workspace": str(purchase.workspace_id),
+        },
+    )
+
+
+# --- having it made ------------------------------------------------------------------------------------
+
+
+def _create(gateways: Gateways, workspace_id: int, row_id: str, wanted: NewGrant) -> Grant | None:
+    with unit_of_work(workspace_id) as session:
+        refusals = _locked(session, row_id).refusals
+    key = f"{row_id}:grant" + (f":{refusals}" if refusals else "")
+    try:
+        return gateways.stripe.credits.create(wanted, key=key)
+    except StripeRefusedError as refusal:
+        _refused(gateways, workspace_id, row_id, wanted, refusal)
+        return None
+
+
+def _refused(
+    gateways: Gateways, workspace_id: int, row_id: str, wanted: NewGrant, refusal: StripeRefusedError
+) -> None:
+    """Nothing was made: our ledger has the units all the same, and a person is told."""
+    error: dict[str, object] = {"code": refusal.stripe_code, "message": str(refusal.message)}
+    with unit_of_work(workspace_id) as session:
+        row = _locked(session, row_id)
+        row.refusals += 1
+        row.tried_at, row.error = None, error
+        row.updated_at = attempt_states.database_time(session)
+        incidents.report(
+            session,
+            gateways,
+            "credit_grant_refused",
+            dedupe_key=f"credit_grant_refused:{row_id}",
+            workspace_id=workspace_id,
+            summary=f"Stripe refuses a grant for lot {row.lot_id}: {refusal.message}",
+            details={"grant": row_id, "purchase": wanted.metadata["purchase"], "error": error},
+        )
+
+
+def _note(workspace_id: int, row_id: str, grant: Grant) -> None:
+    with unit_of_work(workspace_id) as session:
+        row = _locked(session, row_id)
+        row.stripe_credit_grant_id, row.error, row.state = grant.id, None, DONE
+        row.updated_at = attempt_states.database_time(session)
+        if row.kind != RETURNED:
+            credit_lots.granted(session, row.lot_id, grant.id, grant.value)
+        audit.record(
+            session,
+            f"credit_grant.{row.kind}",
+            actor=audit.SYSTEM,
+            after={"lot": row.lot_id, "units": row.units, "value": grant.value, "grant": grant.id},
+        )
+
+
+def sweep(gateways: Gateways) -> int:
+    """Make every further grant that is wanted, whatever becomes of the others; of how many purchases."""
+    now = func.clock_timestamp()
+    refused = CreditGrant.error.is_not(None) & (CreditGrant.updated_at > now - credit_grants.AFTER_A_REFUSAL)
+    free = or_(CreditPurchase.claimed_until.is_(None), CreditPurchase.claimed_until <= now)
+    with unit_of_work(system=True) as session:
+        due = session.execute(
+            select(CreditPurchase.workspace_id, CreditPurchase.id)
+            .join(
+                CreditLot,
+                (CreditLot.workspace_id == CreditPurchase.workspace_id)
+                & (CreditLot.purchase_id == CreditPurchase.id),
+            )
+            .join(
+                CreditGrant,
+                (CreditGrant.workspace_id == CreditLot.workspace_id) & (CreditGrant.lot_id == CreditLot.id),
+            )
+            .where(CreditGrant.state.in_(UNFINISHED), ~refused, free)
+            .distinct()
+            .limit(BATCH)
+        ).all()
+    for workspace_id, purchase_id in due:
+        try:
+            make(gateways, workspace_id, purchase_id)
+        except PortalError as error:
+            log.warning("further_grant_waits", purchase=purchase_id, reason=str(error))
+    return len(due)
