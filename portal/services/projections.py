@@ -208,10 +208,7 @@ def _write_invoice(
     before = _invoice_facts(known) if known else None
     stored = invoices.store(session, invoice, facts.payment, prices, synced_at=facts.read_at)
     _compare(session, gateways, invoice, prices)
-    now = gateways.clock.now()
-    usage_periods.close(session, invoice, prices, now=now)
-    usage_matches.compare(session, invoice.id, now)
-    credit_proofs.follow(session, gateways, stored)
+    _close_months(session, gateways, facts, stored, prices)
     if _invoice_facts(stored) != before:
         audit.record(
             session,
@@ -230,6 +227,24 @@ def _write_invoice(
     _follow_payment(session, gateways, details, stored)
     credit_purchase_states.follow(session, gateways, stored)
     return [f"invoice {invoice.number or invoice.id} {invoice.status}"]
+
+
+def _close_months(
+    session: Session,
+    gateways: Gateways,
+    facts: Facts,
+    stored: StoredInvoice,
+    prices: dict[str, CatalogPrice],
+) -> None:
+    """Close the months that a final invoice bills, and hold it against what was used in them."""
+    assert facts.invoice is not None
+    if facts.subscription is not None:
+        # the last month of one that has ended is as long as this invoice has it
+        usage_periods.end_with(session, facts.subscription)
+    now = gateways.clock.now()
+    usage_periods.close(session, facts.invoice, prices, now=now)
+    usage_matches.compare(session, facts.invoice.id, now)
+    credit_proofs.follow(session, gateways, stored)
 
 
 def _follow_payment(

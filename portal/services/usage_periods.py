@@ -126,11 +126,7 @@ def follow(session: Session, subscription: Subscription) -> None:
 
 def _follow(session: Session, subscription: Subscription) -> None:
     if subscription.status in subscriptions.ENDED:
-        if subscription.ended_at is not None:
-            # another may have begun since, or a purchase that came to nothing ends beside the one that did
-            own = UsagePeriod.stripe_subscription_id == subscription.stripe_id
-            _drop(session, own, UsagePeriod.starts_at >= subscription.ended_at)
-            _cut(session, subscription.ended_at, own)
+        _end(session, subscription.stripe_id, subscription.ended_at)
         return
     span = _span(subscription)
     if subscription.access == subscriptions.NONE or span is None:
@@ -145,6 +141,21 @@ def _follow(session: Session, subscription: Subscription) -> None:
         .order_by(UsagePeriod.starts_at)
     ).first()
     _open(session, subscription, start, later or end)
+
+
+def _end(session: Session, subscription_id: str, ended_at: datetime | None) -> None:
+    if ended_at is None:
+        return
+    # another may have begun since, or a purchase that came to nothing ends beside the one that did
+    own = UsagePeriod.stripe_subscription_id == subscription_id
+    _drop(session, own, UsagePeriod.starts_at >= ended_at)
+    _cut(session, ended_at, own)
+
+
+def end_with(session: Session, subscription: words.Subscription) -> None:
+    """End the last period with a subscription that has just been read, so that its last invoice closes it."""
+    if subscription.status in subscriptions.ENDED:
+        _end(session, subscription.id, subscriptions.moment(subscription.ended_at))
 
 
 def close(
