@@ -9,7 +9,6 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import sync_playwright
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import NullPool
 
 from portal.app import create_app
 from portal.config import Settings
@@ -61,7 +60,7 @@ def database(server: TestServer) -> Iterator[TestDatabase]:
 @pytest.fixture(scope="session")
 def engine(database: TestDatabase) -> Iterator[Engine]:
     """An engine of the application's role: row-level security applies to tests too."""
-    engine = create_engine(database.app_url, poolclass=NullPool)
+    engine = create_engine(database.app_url)
     yield engine
     engine.dispose()
 

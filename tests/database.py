@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.pool import NullPool
@@ -19,14 +20,12 @@ from portal.migrations import rows, runner
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 MAX_CONNECTIONS = 200
 MIGRATED_BY = ("portal/migrations", "portal/models")
-SCOPE = (
-    "SELECT current_setting('role'), current_setting('app.workspace_id', true),"
-    " current_setting('app.user_id', true)"
-)
 SET_SCOPE = (
-    "SELECT set_config('role', %s, true), set_config('app.workspace_id', %s, true),"
-    " set_config('app.user_id', %s, true)"
+    "SELECT set_config('role', %(role)s, true), set_config('app.workspace_id', %(workspace)s, true),"
+    " set_config('app.user_id', %(user)s, true)"
 )
+SETS_SCOPE = "SELECT set_config('role'"
+OF_SAVEPOINTS = ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
 
 
 @dataclass(frozen=True)
@@ -135,17 +134,31 @@ def keep_scopes_apart(connection: Connection) -> None:
     SET LOCAL outlives a released savepoint, so that on one connection a finished unit of work would leave its
     workspace to the one that it was nested in. Real units of work have a transaction each and do not meet.
     """
-    outer: list[tuple[str, ...]] = []
+    event.listen(connection, "before_cursor_execute", (scopes := _Scopes()).before)
+    event.listen(connection, "savepoint", scopes.enter)
+    event.listen(connection, "release_savepoint", scopes.leave)
+    event.listen(connection, "rollback_savepoint", scopes.undo)
 
-    def enter(conn: Connection, name: str | None) -> None:
-        outer.append(tuple(value or "" for value in conn.exec_driver_sql(SCOPE).one()))
 
-    def leave(conn: Connection, name: str, context: object) -> None:
-        conn.exec_driver_sql(SET_SCOPE, outer.pop())
+class _Scopes:
+    """What scope the server has, and what it should have: it is told once a statement needs it."""
 
-    def undo(conn: Connection, name: str, context: object) -> None:
-        outer.pop()
+    def __init__(self) -> None:
+        self._there = self._wanted = {"role": "none", "workspace": "", "user": ""}
+        self._outer: list[tuple[dict[str, str], dict[str, str]]] = []
 
-    event.listen(connection, "savepoint", enter)
-    event.listen(connection, "release_savepoint", leave)
-    event.listen(connection, "rollback_savepoint", undo)
+    def before(self, conn: Connection, cursor: Any, statement: str, values: Any, *_context: object) -> None:
+        if statement.startswith(SETS_SCOPE):
+            self._there = self._wanted = dict(values)
+        elif self._there != self._wanted and not statement.startswith(OF_SAVEPOINTS):
+            cursor.execute(SET_SCOPE, self._wanted)
+            self._there = self._wanted
+
+    def enter(self, conn: Connection, name: str | None) -> None:
+        self._outer.append((self._there, self._wanted))
+
+    def leave(self, conn: Connection, name: str, context: object) -> None:
+        _there, self._wanted = self._outer.pop()
+
+    def undo(self, conn: Connection, name: str, context: object) -> None:
+        self._there, self._wanted = self._outer.pop()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import stripe
@@ -16,7 +17,7 @@ from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.gateways.stripe import API_VERSION, StripeGateway
 from portal.models import CatalogPrice
-from portal.sandbox.app import create_sandbox
+from portal.sandbox.app import create_sandbox, with_routes
 from portal.sandbox.state import Sandbox
 from portal.services import catalogs
 from portal.services.billing_details import Details
@@ -51,6 +52,18 @@ _STOCK: dict[str, list[dict[str, Any]]] = {}
 _ROWS = select(CatalogPrice.__table__)
 
 
+@cache
+def _routes() -> Flask:
+    return with_routes()
+
+
+def _application() -> Flask:
+    """The sandbox's application, which takes long to put together, without the state of other tests."""
+    app = copy(_routes())
+    app.extensions = {}
+    return app
+
+
 class ShopClock:
     """The sandbox's time."""
 
@@ -67,7 +80,7 @@ class Shop:
     def __init__(self) -> None:
         self.post: Callable[[bytes, dict[str, str]], int] = _nobody
         self.post_thin: Callable[[bytes, dict[str, str]], int] = _nobody
-        self.application: Flask = create_sandbox(None, send=self._send)
+        self.application: Flask = create_sandbox(send=self._send, app=_application())
         self.application.testing = True
         self.sandbox: Sandbox = self.application.extensions["sandbox"]
         self.faults = Faults(self.application)

@@ -89,21 +89,31 @@ def create_sandbox(
     clock: Clock | None = None,
     send: Send = post,
     thin_webhooks: list[tuple[str, str]] | None = None,
+    app: Flask | None = None,
 ) -> Flask:
     """The application over the state in `data` (None: in memory), sending events to `webhooks` (URL, secret).
 
     Thin events of meter errors go to `thin_webhooks`. `clock` replaces real time, for tests that need a
     certain second; `send` replaces HTTP for webhooks.
     Nothing runs between requests until `background.Background(app).start()`; tests call
-    `app.extensions["webhooks"].deliver_pending()` instead.
+    `app.extensions["webhooks"].deliver_pending()` instead. `app` is one made `with_routes`, without state.
     """
-    app = Flask("portal.sandbox", static_folder=None)
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app = app or with_routes()
     current = Sandbox(Store(data), clock or Clock())
     app.extensions["sandbox"] = current
     app.extensions["webhooks"] = Webhooks(current, send)
     app.extensions["faults"] = Faults()
     app.extensions["in_flight"] = InFlight()
+    start = partial(_start, current, webhooks or [], thin_webhooks or [])
+    start()
+    app.extensions["reset"] = lambda: _reset(app, start)
+    return app
+
+
+def with_routes() -> Flask:
+    """The application without any state."""
+    app = Flask("portal.sandbox", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
     # Stripe knows no others; refusing them is the dispatcher's, in Stripe's words
     methods = ["GET", "POST", "DELETE", "PUT", "PATCH"]
     app.add_url_rule(
@@ -115,9 +125,6 @@ def create_sandbox(
     app.add_url_rule("/v1/<path:path>", "preflight", dispatch.preflight, methods=["OPTIONS"])
     for name in MODULES:
         _register(app, name)
-    start = partial(_start, current, webhooks or [], thin_webhooks or [])
-    start()
-    app.extensions["reset"] = lambda: _reset(app, start)
     return app
 
 
