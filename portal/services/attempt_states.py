@@ -2,14 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.gateways.stripe_words import Intent
 from portal.models import Attempt, BillingDetails, Quote, Subscription
-from portal.services import audit, subscriptions
+from portal.services import audit, claims, subscriptions
 
 OPEN = "open"
 AWAITING_PAYMENT = "awaiting_payment"
@@ -118,22 +118,12 @@ def database_time(session: Session) -> datetime:
 
 def claim(workspace_id: int, attempt_id: str) -> bool:
     """Take the attempt to work on it; False while somebody else does."""
-    with unit_of_work(workspace_id) as session:
-        now = func.clock_timestamp()
-        free = or_(Attempt.claimed_until.is_(None), Attempt.claimed_until < now)
-        taken = session.execute(
-            update(Attempt)
-            .where(Attempt.id == attempt_id, free)
-            .values(claimed_until=now + CLAIM, updated_at=now)
-            .returning(Attempt.id)
-        ).first()
-    return taken is not None
+    return claims.take(workspace_id, Attempt, Attempt.id == attempt_id, lasting=CLAIM)
 
 
 def release(workspace_id: int, attempt_id: str) -> None:
     """Let others work on it."""
-    with unit_of_work(workspace_id) as session:
-        session.execute(update(Attempt).where(Attempt.id == attempt_id).values(claimed_until=None))
+    claims.let_go(workspace_id, Attempt, Attempt.id == attempt_id)
 
 
 def advance(session: Session, attempt: Attempt, step: str) -> None:

@@ -7,8 +7,9 @@ cent, which is seen to before anything is credited. Each step may be repeated un
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -16,7 +17,15 @@ from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
 from portal.models import Adjustment, BillingDetails, Correction, Invoice
-from portal.services import attempt_states, audit, billing_details, correction_steps, invoices
+from portal.services import (
+    attempt_states,
+    audit,
+    billing_details,
+    claims,
+    correction_steps,
+    invoices,
+    turns,
+)
 from portal.services.billing_details import DetailsError
 from portal.services.details_changes import LONGEST_PURCHASE_ORDER
 from portal.services.ids import new_id
@@ -171,35 +180,21 @@ def _begin(
 
 def sweep(gateways: Gateways) -> int:
     """Take up every correction that a crash or a silent Stripe left behind; returns how many."""
-    now = func.clock_timestamp()
-    free = or_(Correction.claimed_until.is_(None), Correction.claimed_until < now)
+    late = Correction.updated_at < func.clock_timestamp() - timedelta(seconds=30)
     with unit_of_work(system=True) as session:
-        left = session.execute(
+        due = session.execute(
             select(Correction.workspace_id, Correction.id)
-            .where(Correction.state == OPEN, free, Correction.updated_at < now - timedelta(seconds=30))
+            .where(Correction.state == OPEN, claims.is_free(Correction), late)
             .order_by(Correction.updated_at)
             .limit(100)
         ).all()
-    for workspace_id, correction_id in left:
-        resume(gateways, workspace_id, correction_id)
-    return len(left)
+    return turns.give(due, partial(resume, gateways), waits="correction_waits")
 
 
 def resume(gateways: Gateways, workspace_id: int, correction_id: str) -> None:
     """Go on with one, unless somebody works on it."""
-    with unit_of_work(workspace_id) as session:
-        now = func.clock_timestamp()
-        claimed = session.execute(
-            update(Correction)
-            .where(
-                Correction.id == correction_id,
-                Correction.state == OPEN,
-                or_(Correction.claimed_until.is_(None), Correction.claimed_until < now),
-            )
-            .values(claimed_until=now + attempt_states.CLAIM, updated_at=now)
-            .returning(Correction.id)
-        ).first()
-    if claimed is None:
+    own = (Correction.id == correction_id, Correction.state == OPEN)
+    if not claims.take(workspace_id, Correction, *own, lasting=attempt_states.CLAIM):
         return
     try:
         correction_steps.carry_out(gateways, workspace_id, correction_id)

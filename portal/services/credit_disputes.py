@@ -1,21 +1,19 @@
 """What a bank's dispute of a payment does to the credits that it paid for."""
 
-import structlog
+from functools import partial
+
 from sqlalchemy import select
 
 from portal.db import unit_of_work
-from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.models import Adjustment, CreditPurchase
-from portal.services import adjustments, credit_refunds, incidents
+from portal.services import adjustments, credit_refunds, incidents, turns
 from portal.services import credit_purchase_states as states
 
 # Stripe's word for an inquiry, which moves no money yet
 INQUIRY = "warning_"
 WON = "won"
 BATCH = 100
-
-log = structlog.get_logger()
 
 
 def follow(gateways: Gateways, workspace_id: int, invoice_id: str) -> None:
@@ -63,9 +61,4 @@ def sweep(gateways: Gateways) -> int:
             )
             .limit(BATCH)
         ).all()
-    for workspace_id, invoice_id in due:
-        try:
-            follow(gateways, workspace_id, invoice_id)
-        except PortalError as error:
-            log.warning("dispute_waits", invoice=invoice_id, reason=str(error))
-    return len(due)
+    return turns.give(due, partial(follow, gateways), waits="dispute_waits")

@@ -7,21 +7,26 @@ its own.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-import structlog
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_credits import Grant, NewGrant
 from portal.gateways.stripe_errors import StripeRefusedError
 from portal.models import BillingDetails, CreditGrant, CreditLot, CreditPurchase
-from portal.services import attempt_states, credit_ledger, credit_lots, incidents, usage_periods
+from portal.services import (
+    attempt_states,
+    claims,
+    credit_ledger,
+    credit_lots,
+    incidents,
+    turns,
+    usage_periods,
+)
 from portal.services import credit_purchase_states as states
-
-log = structlog.get_logger()
 
 BATCH = 100
 # Stripe covers an invoice only if its month ends before the grant does
@@ -51,16 +56,8 @@ def make(gateways: Gateways, workspace_id: int, purchase_id: str) -> None:
 
 def claim(workspace_id: int, purchase_id: str) -> bool:
     """Take the purchase to work on what Stripe keeps for it; False while somebody else does."""
-    now = func.clock_timestamp()
-    free = or_(CreditPurchase.claimed_until.is_(None), CreditPurchase.claimed_until < now)
-    with unit_of_work(workspace_id) as session:
-        taken = session.execute(
-            update(CreditPurchase)
-            .where(CreditPurchase.id == purchase_id, free)
-            .values(claimed_until=now + attempt_states.CLAIM, updated_at=now)
-            .returning(CreditPurchase.id)
-        ).first()
-    return taken is not None
+    own = CreditPurchase.id == purchase_id
+    return claims.take(workspace_id, CreditPurchase, own, lasting=attempt_states.CLAIM)
 
 
 def release(workspace_id: int, purchase_id: str) -> None:
@@ -176,18 +173,11 @@ def _note(workspace_id: int, purchase_id: str, grant: Grant) -> None:
 
 def sweep(gateways: Gateways) -> int:
     """Make every grant that is owed, whatever becomes of the others; how many were looked at."""
-    now = func.clock_timestamp()
-    free = or_(CreditPurchase.claimed_until.is_(None), CreditPurchase.claimed_until <= now)
     with unit_of_work(system=True) as session:
         due = session.execute(
             select(CreditPurchase.workspace_id, CreditPurchase.id)
-            .where(CreditPurchase.state == states.PAID, free)
+            .where(CreditPurchase.state == states.PAID, claims.is_free(CreditPurchase))
             .order_by(CreditPurchase.updated_at)
             .limit(BATCH)
         ).all()
-    for workspace_id, purchase_id in due:
-        try:
-            make(gateways, workspace_id, purchase_id)
-        except PortalError as error:
-            log.warning("grant_waits", purchase=purchase_id, reason=str(error))
-    return len(due)
+    return turns.give(due, partial(make, gateways), waits="grant_waits")

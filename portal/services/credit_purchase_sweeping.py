@@ -1,19 +1,16 @@
 """What a crash, a closed tab or the end of a price left of packs: drafts that nobody is going to pay."""
 
 from datetime import timedelta
+from functools import partial
 
-import structlog
 from sqlalchemy import Select, exists, func, or_, select
 
 from portal.db import unit_of_work
-from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.models import Attempt, CreditPurchase, Quote
-from portal.services import attempt_states, credit_grants, payment_methods, swap_purchases
+from portal.services import attempt_states, credit_grants, payment_methods, swap_purchases, turns
 from portal.services import credit_purchase_states as states
 from portal.services.credit_purchase_kinds import SWAP
-
-log = structlog.get_logger()
 
 BATCH = 100
 # a request that is still at work is left alone
@@ -25,12 +22,7 @@ def sweep(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTE
     looked_at = credit_grants.sweep(gateways) + swap_purchases.sweep(gateways)
     with unit_of_work(system=True) as session:
         due = session.execute(_over(gateways, left_behind_after)).all()
-    for workspace_id, purchase_id in due:
-        try:
-            throw_away(gateways, workspace_id, purchase_id)
-        except PortalError as error:
-            log.warning("draft_waits", purchase=purchase_id, reason=str(error))
-    return looked_at + len(due)
+    return looked_at + turns.give(due, partial(throw_away, gateways), waits="draft_waits")
 
 
 def _over(gateways: Gateways, left_behind_after: timedelta) -> Select[int, str]:

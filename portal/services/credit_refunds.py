@@ -5,8 +5,9 @@ Stripe's grant ends, then the money goes back. Each step can be done again.
 """
 
 from datetime import timedelta
+from functools import partial
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,7 +15,7 @@ from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
 from portal.models import CreditLot, CreditPurchase, CreditRefund
-from portal.services import attempt_states, audit, credit_lots, credit_notices, usage_periods
+from portal.services import attempt_states, audit, claims, credit_lots, credit_notices, turns, usage_periods
 from portal.services import credit_purchase_states as states
 from portal.services import credit_refund_steps as steps
 from portal.services.credit_purchase_kinds import SWAP
@@ -171,10 +172,7 @@ def carry_out(gateways: Gateways, workspace_id: int, refund_id: str) -> CreditRe
         except PortalError as error:
             log.warning("credit_refund_waits", refund=refund_id, reason=str(error))
         finally:
-            with unit_of_work(workspace_id) as session:
-                session.execute(
-                    update(CreditRefund).where(CreditRefund.id == refund_id).values(claimed_until=None)
-                )
+            claims.let_go(workspace_id, CreditRefund, CreditRefund.id == refund_id)
     with unit_of_work(workspace_id) as session:
         return steps.get(session, refund_id)
 
@@ -209,29 +207,17 @@ def _finish(work: steps.Work) -> None:
 
 
 def _claim(workspace_id: int, refund_id: str) -> bool:
-    now = func.clock_timestamp()
-    free = or_(CreditRefund.claimed_until.is_(None), CreditRefund.claimed_until < now)
-    with unit_of_work(workspace_id) as session:
-        taken = session.execute(
-            update(CreditRefund)
-            .where(CreditRefund.id == refund_id, CreditRefund.state == OPEN, free)
-            .values(claimed_until=now + steps.CLAIM, updated_at=now)
-            .returning(CreditRefund.id)
-        ).first()
-    return taken is not None
+    own = (CreditRefund.id == refund_id, CreditRefund.state == OPEN)
+    return claims.take(workspace_id, CreditRefund, *own, lasting=steps.CLAIM)
 
 
 def sweep(gateways: Gateways) -> int:
     """Go on with every refund that nobody works on; how many were looked at."""
-    now = func.clock_timestamp()
-    free = or_(CreditRefund.claimed_until.is_(None), CreditRefund.claimed_until <= now)
     with unit_of_work(system=True) as session:
         due = session.execute(
             select(CreditRefund.workspace_id, CreditRefund.id)
-            .where(CreditRefund.state == OPEN, free)
+            .where(CreditRefund.state == OPEN, claims.is_free(CreditRefund))
             .order_by(CreditRefund.updated_at)
             .limit(BATCH)
         ).all()
-    for workspace_id, refund_id in due:
-        carry_out(gateways, workspace_id, refund_id)
-    return len(due)
+    return turns.give(due, partial(carry_out, gateways), waits="credit_refund_waits")

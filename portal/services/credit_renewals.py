@@ -1,21 +1,19 @@
 """Renewing a pack at its end: off unless it was chosen, once, at the price of that day."""
 
 from datetime import datetime
+from functools import partial
 
-import structlog
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import aliased
 
 from portal.db import unit_of_work
-from portal.errors import N_, ConflictError, PortalError
+from portal.errors import N_, ConflictError
 from portal.gateways import Gateways
 from portal.models import CreditLot, CreditPurchase
-from portal.services import audit, credit_buying, credit_lots, credit_notices
+from portal.services import audit, credit_buying, credit_lots, credit_notices, turns
 from portal.services import credit_purchase_states as states
 from portal.services.credit_purchase_kinds import RENEWAL
 from portal.services.credit_purchases import Wanted
-
-log = structlog.get_logger()
 
 BATCH = 50
 
@@ -81,12 +79,7 @@ def sweep(gateways: Gateways) -> int:
             .order_by(func.random())
             .limit(BATCH)
         ).all()
-    for workspace_id, purchase_id in due:
-        try:
-            renew(gateways, workspace_id, purchase_id)
-        except PortalError as error:
-            log.warning("renewal_waits", purchase=purchase_id, reason=str(error))
-    return len(due)
+    return turns.give(due, partial(renew, gateways), waits="renewal_waits")
 
 
 def renew(gateways: Gateways, workspace_id: int, purchase_id: str) -> str:

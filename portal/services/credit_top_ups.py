@@ -5,8 +5,8 @@ After each pack there is a pause, also after one that could not be bought; every
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
-import structlog
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
@@ -15,12 +15,10 @@ from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
 from portal.models import CreditEntry, CreditLot, CreditPurchase, CreditTopUp, Quote, UsagePeriod
-from portal.services import audit, credit_buying, credit_caps, credit_notices, credit_purchases
+from portal.services import audit, credit_buying, credit_caps, credit_notices, credit_purchases, turns
 from portal.services import credit_purchase_states as states
 from portal.services.credit_purchase_kinds import TOP_UP
 from portal.services.credit_purchases import Wanted
-
-log = structlog.get_logger()
 
 BATCH = 100
 LEAST = 100
@@ -152,7 +150,7 @@ def sweep(gateways: Gateways) -> int:
     """Look at every workspace that lets packs be bought and is not pausing; how many were looked at."""
     now = gateways.clock.now()
     with unit_of_work(system=True) as session:
-        due = session.scalars(
+        due = session.execute(
             select(CreditTopUp.workspace_id)
             .where(
                 CreditTopUp.enabled,
@@ -161,12 +159,7 @@ def sweep(gateways: Gateways) -> int:
             .order_by(func.random())
             .limit(BATCH)
         ).all()
-    for workspace_id in due:
-        try:
-            top_up(gateways, workspace_id)
-        except PortalError as error:
-            log.warning("top_up_waits", workspace=workspace_id, reason=str(error))
-    return len(due)
+    return turns.give(due, partial(top_up, gateways), waits="top_up_waits")
 
 
 def top_up(gateways: Gateways, workspace_id: int) -> str | None:

@@ -6,14 +6,15 @@ done again under the key ``<id>:<step>``. Call nothing here inside a transaction
 
 import time
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.errors import N_, ConflictError, PortalError, UnavailableError
+from portal.errors import N_, ConflictError, UnavailableError
 from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
 from portal.gateways.stripe_words import Invoice
@@ -22,12 +23,14 @@ from portal.models import Cancellation, Subscription
 from portal.services import (
     attempt_states,
     audit,
+    claims,
     deletion,
     incidents,
     letters,
     planned_changes,
     projections,
     subscriptions,
+    turns,
 )
 from portal.services import billing_details as details_of
 from portal.services.change_errors import NotPlannedError
@@ -338,23 +341,12 @@ def _locked(session: Session, cancellation_id: str) -> Cancellation:
 
 
 def _claim(workspace_id: int, cancellation_id: str) -> bool:
-    now = func.clock_timestamp()
-    free = or_(Cancellation.claimed_until.is_(None), Cancellation.claimed_until < now)
-    with unit_of_work(workspace_id) as session:
-        taken = session.execute(
-            update(Cancellation)
-            .where(Cancellation.id == cancellation_id, Cancellation.state == OPEN, free)
-            .values(claimed_until=now + attempt_states.CLAIM, updated_at=now)
-            .returning(Cancellation.id)
-        ).first()
-    return taken is not None
+    own = (Cancellation.id == cancellation_id, Cancellation.state == OPEN)
+    return claims.take(workspace_id, Cancellation, *own, lasting=attempt_states.CLAIM)
 
 
 def _release(workspace_id: int, cancellation_id: str) -> None:
-    with unit_of_work(workspace_id) as session:
-        session.execute(
-            update(Cancellation).where(Cancellation.id == cancellation_id).values(claimed_until=None)
-        )
+    claims.let_go(workspace_id, Cancellation, Cancellation.id == cancellation_id)
 
 
 def sweep(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTER) -> int:
@@ -362,20 +354,17 @@ def sweep(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTE
 
     One that fails is logged and does not keep the others from their turn.
     """
-    now = func.clock_timestamp()
-    free = or_(Cancellation.claimed_until.is_(None), Cancellation.claimed_until < now)
-    due = Cancellation.updated_at < now - left_behind_after
+    late = Cancellation.updated_at < func.clock_timestamp() - left_behind_after
     with unit_of_work(system=True) as session:
-        found = session.execute(
+        due = session.execute(
             select(Cancellation.workspace_id, Cancellation.id)
-            .where(Cancellation.state == OPEN, free, due)
+            .where(Cancellation.state == OPEN, claims.is_free(Cancellation), late)
             .order_by(Cancellation.updated_at)
             .limit(BATCH)
         ).all()
-    for workspace_id, cancellation_id in found:
-        try:
-            if _claim(workspace_id, cancellation_id):
-                _carry_out(gateways, workspace_id, cancellation_id)
-        except PortalError as error:
-            log.warning("cancellation_waits", cancellation=cancellation_id, reason=str(error))
-    return len(found)
+    return turns.give(due, partial(_go_on, gateways), waits="cancellation_waits")
+
+
+def _go_on(gateways: Gateways, workspace_id: int, cancellation_id: str) -> None:
+    if _claim(workspace_id, cancellation_id):
+        _carry_out(gateways, workspace_id, cancellation_id)

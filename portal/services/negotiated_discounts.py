@@ -7,6 +7,7 @@ interval change. The row is written first; ``finish`` brings it to Stripe and ma
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import structlog
 from sqlalchemy import exists, func, select
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.errors import N_, ConflictError, NotFoundError, PortalError
+from portal.errors import N_, ConflictError, NotFoundError
 from portal.gateways import Gateways
 from portal.gateways.stripe_words import Subscription
 from portal.models import Attempt, NegotiatedDiscount
@@ -29,6 +30,7 @@ from portal.services import (
     projections,
     quotes,
     subscriptions,
+    turns,
 )
 from portal.services.change_errors import NoSubscriptionError
 from portal.services.holdings import Holding
@@ -242,9 +244,4 @@ def sweep(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTE
             )
             .limit(BATCH)
         ).all()
-    for workspace_id, row_id in due:
-        try:
-            finish(gateways, workspace_id, row_id)
-        except PortalError as error:
-            log.warning("discount_waits", discount=row_id, workspace=workspace_id, reason=str(error))
-    return len(due)
+    return turns.give(due, partial(finish, gateways), waits="discount_waits")

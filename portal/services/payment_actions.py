@@ -6,7 +6,7 @@ An action's id and step are the idempotency key at Stripe; every step can be don
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Interval, cast, func, or_, select, update
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,7 @@ from portal.errors import N_, ConflictError, UnavailableError
 from portal.gateways.stripe_errors import StripeRefusedError
 from portal.models import Invoice, PaymentAction, PaymentMethod
 from portal.models.base import JSON
-from portal.services import audit
+from portal.services import audit, claims
 from portal.services.attempt_states import CLAIM
 from portal.services.ids import new_id
 
@@ -189,22 +189,12 @@ def arranging(session: Session) -> PaymentAction | None:
 
 def claim(workspace_id: int, action_id: str) -> bool:
     """Take the action to work on it; False while somebody else does."""
-    now = func.clock_timestamp()
-    free = or_(PaymentAction.claimed_until.is_(None), PaymentAction.claimed_until < now)
-    with unit_of_work(workspace_id) as session:
-        taken = session.execute(
-            update(PaymentAction)
-            .where(PaymentAction.id == action_id, free)
-            .values(claimed_until=now + cast(CLAIM, Interval), updated_at=now)
-            .returning(PaymentAction.id)
-        ).first()
-    return taken is not None
+    return claims.take(workspace_id, PaymentAction, PaymentAction.id == action_id, lasting=CLAIM)
 
 
 def release(workspace_id: int, action_id: str) -> None:
     """Let others work on it."""
-    with unit_of_work(workspace_id) as session:
-        session.execute(update(PaymentAction).where(PaymentAction.id == action_id).values(claimed_until=None))
+    claims.let_go(workspace_id, PaymentAction, PaymentAction.id == action_id)
 
 
 def move(

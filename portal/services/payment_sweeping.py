@@ -1,16 +1,24 @@
 """What a crash, a silent Stripe or a closed tab left of payments; and cards that are about to expire."""
 
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.models import BillingDetails, PaymentAction, PaymentMethod, Subscription
-from portal.services import letters, method_changes, payment_methods, payments, subscriptions
+from portal.services import (
+    claims,
+    letters,
+    method_changes,
+    payment_methods,
+    payments,
+    subscriptions,
+    turns,
+)
 from portal.services import payment_actions as actions
 from portal.services.sweeping import ASK_AGAIN_AFTER, BATCH, LEFT_BEHIND_AFTER, PAYMENT_LIFETIME
 
@@ -24,22 +32,17 @@ def sweep(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTE
     """Take up every action that nobody works on; returns how many. One that fails stops no other."""
     with unit_of_work(system=True) as session:
         due = _due(session, left_behind_after)
-    for workspace_id, action_id in due:
-        try:
-            resume(gateways, workspace_id, action_id)
-        except PortalError as error:
-            log.warning("payment_waits", action=action_id, workspace=workspace_id, reason=str(error))
-    return len(due)
+    return turns.give(due, partial(resume, gateways), waits="payment_waits")
 
 
 def _due(session: Session, left_behind_after: timedelta) -> list[tuple[int, str]]:
     now = func.clock_timestamp()
-    free = or_(PaymentAction.claimed_until.is_(None), PaymentAction.claimed_until < now)
     left = (PaymentAction.state == actions.OPEN) & (PaymentAction.updated_at < now - left_behind_after)
-    waiting = PaymentAction.state.in_((actions.AWAITING, actions.PROCESSING))
+    waits = PaymentAction.state.in_((actions.AWAITING, actions.PROCESSING))
+    asked = waits & (PaymentAction.updated_at < now - ASK_AGAIN_AFTER)
     statement = (
         select(PaymentAction.workspace_id, PaymentAction.id)
-        .where(free, or_(left, waiting & (PaymentAction.updated_at < now - ASK_AGAIN_AFTER)))
+        .where(claims.is_free(PaymentAction), or_(left, asked))
         .order_by(PaymentAction.updated_at)
         .limit(BATCH)
     )

@@ -6,6 +6,7 @@ not wait for the bank.
 """
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,12 +14,20 @@ from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
 from portal.models import Attempt, Cancellation, PlannedChange, Quote
 from portal.services import attempt_states as states
-from portal.services import audit, change_quotes, incidents, plan_phases, quotes, subscriptions, usage_rates
+from portal.services import (
+    audit,
+    change_quotes,
+    incidents,
+    plan_phases,
+    quotes,
+    subscriptions,
+    turns,
+    usage_rates,
+)
 from portal.services.change_errors import NotPlannedError
 from portal.services.holdings import PLANNED, plan
 from portal.services.ids import new_id
@@ -345,9 +354,4 @@ def sweep(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BEHIND_AFTE
             .order_by(PlannedChange.state == PLANNED, PlannedChange.created_at)
             .limit(BATCH)
         ).all()
-    for workspace_id, row_id in due:
-        try:
-            mirror(gateways, workspace_id, row_id)
-        except PortalError as error:
-            log.warning("plan_waits", planned=row_id, workspace=workspace_id, reason=str(error))
-    return len(due)
+    return turns.give(due, partial(mirror, gateways), waits="plan_waits")

@@ -1,13 +1,12 @@
 """Purchases that a crash, a lost event or a closed tab left behind are taken up again, by the row."""
 
 from datetime import timedelta
+from functools import partial
 
-import structlog
 from sqlalchemy import ColumnElement, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.models import Attempt, Invoice, Subscription
 from portal.services import attempt_states as states
@@ -15,14 +14,14 @@ from portal.services import (
     attempts,
     change_attempts,
     change_states,
+    claims,
     credit_attempts,
     projections,
     quotes,
     subscriptions,
+    turns,
     undoing,
 )
-
-log = structlog.get_logger()
 
 BATCH = 100
 # a request that is still at work is left alone
@@ -39,12 +38,7 @@ def sweep_attempts(gateways: Gateways, *, left_behind_after: timedelta = LEFT_BE
     """
     with unit_of_work(system=True) as session:
         due = _unfinished(session, left_behind_after) + _waiting(session)
-    for workspace_id, attempt_id in due:
-        try:
-            resume(gateways, workspace_id, attempt_id)
-        except PortalError as error:
-            log.warning("attempt_waits", attempt=attempt_id, workspace=workspace_id, reason=str(error))
-    return len(due)
+    return turns.give(due, partial(resume, gateways), waits="attempt_waits")
 
 
 def sweep_grace(gateways: Gateways) -> int:
@@ -53,8 +47,8 @@ def sweep_grace(gateways: Gateways) -> int:
     A batch at a time, in any order, so that none that always fails stands in the way; returns how many.
     """
     with unit_of_work(system=True) as session:
-        late = session.scalars(
-            select(Subscription.stripe_id)
+        late = session.execute(
+            select(Subscription.workspace_id, Subscription.stripe_id)
             .where(
                 or_(Subscription.status == "past_due", _owes(gateways)),
                 Subscription.status.in_(subscriptions.LIVE),
@@ -63,9 +57,7 @@ def sweep_grace(gateways: Gateways) -> int:
             .order_by(func.random())
             .limit(BATCH)
         ).all()
-    for stripe_id in late:
-        _look_again(gateways, stripe_id)
-    return len(late)
+    return turns.give(late, partial(_look_again, gateways), waits="grace_waits")
 
 
 def _owes(gateways: Gateways) -> ColumnElement[bool]:
@@ -78,24 +70,17 @@ def _owes(gateways: Gateways) -> ColumnElement[bool]:
     )
 
 
-def _look_again(gateways: Gateways, stripe_id: str) -> None:
-    """One that fails, whatever the reason, does not keep the others from their turn."""
-    try:
-        projections.refresh_subscription(gateways, stripe_id)
-    except PortalError as error:
-        log.warning("grace_waits", subscription=stripe_id, reason=str(error))
-    except Exception:
-        log.exception("grace_failed", subscription=stripe_id)
+def _look_again(gateways: Gateways, _workspace_id: int, stripe_id: str) -> None:
+    projections.refresh_subscription(gateways, stripe_id)
 
 
 def _unfinished(session: Session, left_behind_after: timedelta) -> list[tuple[int, str]]:
     now = func.clock_timestamp()
-    free = or_(Attempt.claimed_until.is_(None), Attempt.claimed_until < now)
     undone = Attempt.step.in_((*states.UNDOING, *states.UNDOING_CHANGE))
     begun = or_(Attempt.state == states.OPEN, undone)
     statement = (
         select(Attempt.workspace_id, Attempt.id)
-        .where(begun, free, Attempt.updated_at < now - left_behind_after)
+        .where(begun, claims.is_free(Attempt), Attempt.updated_at < now - left_behind_after)
         .order_by(Attempt.updated_at)
         .limit(BATCH)
     )
