@@ -1,10 +1,11 @@
-"""The queue's functions and timetable. Each body calls one service and may run twice.
+"""The queue's functions and timetable: the services that run there, each of which may run twice.
 
 Services defer by name (``gateways.jobs.defer(session, "mails.deliver", mail_id=…)``); they run here.
 """
 
 import asyncio
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -69,6 +70,7 @@ POLL_SECONDS = 1.0
 GRACEFUL_SECONDS = 20.0
 STALLED_SECONDS = 30
 AGAIN_SECONDS = 1.0
+Service = Callable[..., object]
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
 # tries again after 2, 4, 8 … seconds; what still fails is found by the sweepers, which go by our rows
@@ -144,15 +146,39 @@ def gateways_of(context: JobContext) -> Gateways:
     return cast(Gateways, context.additional_context["gateways"])
 
 
-@queue.task(name=mails.TASK, pass_context=True, retry=RETRY)
-def deliver_mail(context: JobContext, mail_id: int) -> None:
-    mails.deliver(gateways_of(context).mail, mail_id)
+# --- what services ask for -----------------------------------------------------------------------------
 
 
-@queue.periodic(cron="* * * * * */20")
-@queue.task(name="mails.sweep", pass_context=True, queueing_lock="mails.sweep")
-def sweep_mails(context: JobContext, timestamp: int) -> None:
-    mails.sweep(gateways_of(context))
+def on_demand(name: str, *services: Service, retry: RetryStrategy | bool = RETRY) -> None:
+    """Have ``services`` run, in their order, whenever one defers ``name``, with the facts that it gave."""
+
+    @queue.task(name=name, pass_context=True, retry=retry)
+    def run(context: JobContext, **facts: Any) -> None:
+        for service in services:
+            service(gateways_of(context), **facts)
+
+
+on_demand(mails.TASK, lambda gateways, mail_id: mails.deliver(gateways.mail, mail_id))
+# what cannot be handled waits in the inbox
+on_demand(inbox.TASK, inbox.process, retry=False)
+on_demand(attempt_states.RESUME, sweeping.resume)
+on_demand(planned_changes.MIRROR, planned_changes.catch_up)
+on_demand(payment_actions.GO_ON, payments.go_on)
+on_demand(credit_purchase_states.GRANT, credit_grants.make, credit_further_grants.make)
+on_demand(credit_refunds.RESUME, credit_refunds.carry_out)
+
+
+# --- the timetable -------------------------------------------------------------------------------------
+
+
+def timed(name: str, cron: str, *services: Service) -> None:
+    """Have ``services`` run, in their order, whenever ``cron`` says; none waits twice for its turn."""
+
+    @queue.periodic(cron=cron)
+    @queue.task(name=name, pass_context=True, queueing_lock=name)
+    def run(context: JobContext, timestamp: int) -> None:
+        for service in services:
+            service(gateways_of(context))
 
 
 @queue.periodic(cron="* * * * * */10")
@@ -164,230 +190,51 @@ async def rescue_jobs(context: JobContext, timestamp: int) -> None:
         await manager.retry_job(job)
 
 
-@queue.periodic(cron="17 * * * *")
-@queue.task(name="housekeeping", pass_context=True, queueing_lock="housekeeping")
-def keep_house(context: JobContext, timestamp: int) -> None:
-    housekeeping.forget(gateways_of(context).settings)
-
-
-@queue.task(name=inbox.TASK, pass_context=True)
-def process_event(context: JobContext, event_id: str) -> None:
-    inbox.process(gateways_of(context), event_id)
-
-
-@queue.periodic(cron="* * * * * */10")
-@queue.task(name="inbox.sweep", pass_context=True, queueing_lock="inbox.sweep")
-def sweep_inbox(context: JobContext, timestamp: int) -> None:
-    inbox.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * * */30")
-@queue.task(name="inbox.poll", pass_context=True, queueing_lock="inbox.poll")
-def poll_events(context: JobContext, timestamp: int) -> None:
-    polling.poll(gateways_of(context))
-
-
-@queue.task(name=attempt_states.RESUME, pass_context=True, retry=RETRY)
-def resume_attempt(context: JobContext, workspace_id: int, attempt_id: str) -> None:
-    sweeping.resume(gateways_of(context), workspace_id, attempt_id)
-
-
-@queue.periodic(cron="* * * * * */20")
-@queue.task(name="attempts.sweep", pass_context=True, queueing_lock="attempts.sweep")
-def sweep_attempts(context: JobContext, timestamp: int) -> None:
-    sweeping.sweep_attempts(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * * */30")
-@queue.task(name="corrections.sweep", pass_context=True, queueing_lock="corrections.sweep")
-def sweep_corrections(context: JobContext, timestamp: int) -> None:
-    corrections.sweep(gateways_of(context))
-
-
-@queue.task(name=credit_purchase_states.GRANT, pass_context=True, retry=RETRY)
-def grant_credits(context: JobContext, workspace_id: int, purchase_id: str) -> None:
-    gateways = gateways_of(context)
-    credit_grants.make(gateways, workspace_id, purchase_id)
-    credit_further_grants.make(gateways, workspace_id, purchase_id)
-
-
-@queue.periodic(cron="* * * * * */20")
-@queue.task(name="credits.sweep", pass_context=True, queueing_lock="credits.sweep")
-def sweep_credit_purchases(context: JobContext, timestamp: int) -> None:
-    credit_purchase_sweeping.sweep(gateways_of(context))
-    credit_disputes.sweep(gateways_of(context))
-    credit_refunds.sweep(gateways_of(context))
-    credit_further_grants.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * *")
-@queue.task(name="credits.renew", pass_context=True, queueing_lock="credits.renew")
-def renew_credits(context: JobContext, timestamp: int) -> None:
-    credit_renewals.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * * */20")
-@queue.task(name="credits.top_up", pass_context=True, queueing_lock="credits.top_up")
-def top_credits_up(context: JobContext, timestamp: int) -> None:
-    credit_top_ups.sweep(gateways_of(context))
-
-
-@queue.task(name=credit_refunds.RESUME, pass_context=True, retry=RETRY)
-def refund_credits(context: JobContext, workspace_id: int, refund_id: str) -> None:
-    credit_refunds.carry_out(gateways_of(context), workspace_id, refund_id)
-
-
-@queue.periodic(cron="*/10 * * * *")
-@queue.task(name="credits.lapse", pass_context=True, queueing_lock="credits.lapse")
-def lapse_credits(context: JobContext, timestamp: int) -> None:
-    credit_ledger.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="23 * * * *")
-@queue.task(name="credits.announce", pass_context=True, queueing_lock="credits.announce")
-def announce_ending_credits(context: JobContext, timestamp: int) -> None:
-    credit_endings.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="27 4 * * *")
-@queue.task(name="credits.reconcile", pass_context=True, queueing_lock="credits.reconcile")
-def reconcile_credits(context: JobContext, timestamp: int) -> None:
-    credit_reconcile.run(gateways_of(context))
-
-
-@queue.task(name=planned_changes.MIRROR, pass_context=True, retry=RETRY)
-def mirror_planned_changes(context: JobContext, workspace_id: int) -> None:
-    planned_changes.catch_up(gateways_of(context), workspace_id)
-
-
-@queue.periodic(cron="* * * * * */20")
-@queue.task(name="changes.sweep", pass_context=True, queueing_lock="changes.sweep")
-def sweep_planned_changes(context: JobContext, timestamp: int) -> None:
-    planned_changes.sweep(gateways_of(context))
-    negotiated_discounts.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="*/10 * * * *")
-@queue.task(name="attempts.grace", pass_context=True, queueing_lock="attempts.grace")
-def sweep_grace(context: JobContext, timestamp: int) -> None:
-    sweeping.sweep_grace(gateways_of(context))
-
-
 @queue.periodic(cron="17 3 * * *")
 @queue.task(name="inbox.prune", queueing_lock="inbox.prune")
 def prune_inbox(timestamp: int) -> None:
     inbox.prune(datetime.fromtimestamp(timestamp, UTC) - inbox.KEPT)
 
 
-@queue.periodic(cron="*/5 * * * *")
-@queue.task(name="trials.remind", pass_context=True, queueing_lock="trials.remind")
-def remind_of_trials(context: JobContext, timestamp: int) -> None:
-    notices.sweep_trials(gateways_of(context))
+timed("mails.sweep", "* * * * * */20", mails.sweep)
+timed("housekeeping", "17 * * * *", lambda gateways: housekeeping.forget(gateways.settings))
+timed("inbox.sweep", "* * * * * */10", inbox.sweep)
+timed("inbox.poll", "* * * * * */30", polling.poll)
 
+timed("attempts.sweep", "* * * * * */20", sweeping.sweep_attempts)
+timed("attempts.grace", "*/10 * * * *", sweeping.sweep_grace)
+timed("changes.sweep", "* * * * * */20", planned_changes.sweep, negotiated_discounts.sweep)
+timed("corrections.sweep", "* * * * * */30", corrections.sweep)
+timed("payments.sweep", "* * * * * */20", payment_sweeping.sweep)
+timed("cards.announce", "*/10 * * * *", payment_sweeping.announce_expiring)
+timed("trials.remind", "*/5 * * * *", notices.sweep_trials)
+timed("leaving.sweep", "* * * * * */20", leaving.sweep)
+timed("deletion.sweep", "*/10 * * * *", deletion.sweep)
 
-@queue.task(name=payment_actions.GO_ON, pass_context=True, retry=RETRY)
-def go_on_paying(context: JobContext, workspace_id: int) -> None:
-    payments.go_on(gateways_of(context), workspace_id)
+timed(
+    "credits.sweep",
+    "* * * * * */20",
+    credit_purchase_sweeping.sweep,
+    credit_disputes.sweep,
+    credit_refunds.sweep,
+    credit_further_grants.sweep,
+)
+timed("credits.top_up", "* * * * * */20", credit_top_ups.sweep)
+timed("credits.renew", "* * * * *", credit_renewals.sweep)
+timed("credits.lapse", "*/10 * * * *", credit_ledger.sweep)
+timed("credits.announce", "23 * * * *", credit_endings.sweep)
+timed("credits.reconcile", "27 4 * * *", credit_reconcile.run)
 
-
-@queue.periodic(cron="* * * * * */20")
-@queue.task(name="payments.sweep", pass_context=True, queueing_lock="payments.sweep")
-def sweep_payments(context: JobContext, timestamp: int) -> None:
-    payment_sweeping.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="*/10 * * * *")
-@queue.task(name="cards.announce", pass_context=True, queueing_lock="cards.announce")
-def announce_expiring_cards(context: JobContext, timestamp: int) -> None:
-    payment_sweeping.announce_expiring(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * * */20")
-@queue.task(name="leaving.sweep", pass_context=True, queueing_lock="leaving.sweep")
-def sweep_cancellations(context: JobContext, timestamp: int) -> None:
-    leaving.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="*/10 * * * *")
-@queue.task(name="deletion.sweep", pass_context=True, queueing_lock="deletion.sweep")
-def sweep_deletions(context: JobContext, timestamp: int) -> None:
-    deletion.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * * */5")
-@queue.task(name="outcomes.mature", pass_context=True, queueing_lock="outcomes.mature")
-def mature_outcomes(context: JobContext, timestamp: int) -> None:
-    outcomes.mature(gateways_of(context))
-
-
-@queue.periodic(cron="*/10 * * * *")
-@queue.task(name="usage_periods.sweep", pass_context=True, queueing_lock="usage_periods.sweep")
-def sweep_usage_periods(context: JobContext, timestamp: int) -> None:
-    usage_periods.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * * */20")
-@queue.task(name="reservations.sweep", pass_context=True, queueing_lock="reservations.sweep")
-def sweep_reservations(context: JobContext, timestamp: int) -> None:
-    reservations.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="37 3 * * *")
-@queue.task(name="reservations.prune", pass_context=True, queueing_lock="reservations.prune")
-def prune_reservations(context: JobContext, timestamp: int) -> None:
-    reservations.prune(gateways_of(context))
-
-
-@queue.periodic(cron="47 3 * * *")
-@queue.task(name="allowances.repair", pass_context=True, queueing_lock="allowances.repair")
-def repair_allowances(context: JobContext, timestamp: int) -> None:
-    allowances.repair(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * * */20")
-@queue.task(name="alerts.sweep", pass_context=True, queueing_lock="alerts.sweep")
-def sweep_alerts(context: JobContext, timestamp: int) -> None:
-    alerts.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * * */5")
-@queue.task(name=meter_events.REPORT, pass_context=True, queueing_lock=meter_events.REPORT)
-def report_usage(context: JobContext, timestamp: int) -> None:
-    meter_sending.report(gateways_of(context))
-    meter_countering.cancel(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * *")
-@queue.task(name="usage_moves.sweep", pass_context=True, queueing_lock="usage_moves.sweep")
-def move_usage(context: JobContext, timestamp: int) -> None:
-    usage_moves.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * *")
-@queue.task(name="meter_events.settle", pass_context=True, queueing_lock="meter_events.settle")
-def settle_usage(context: JobContext, timestamp: int) -> None:
-    meter_settling.settle(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * *")
-@queue.task(name="meter_errors.examine", pass_context=True, queueing_lock="meter_errors.examine")
-def examine_meter_errors(context: JobContext, timestamp: int) -> None:
-    meter_errors.examine(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * *")
-@queue.task(name="usage_credits.sweep", pass_context=True, queueing_lock="usage_credits.sweep")
-def credit_usage(context: JobContext, timestamp: int) -> None:
-    usage_credits.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * *")
-@queue.task(name="usage_matches.sweep", pass_context=True, queueing_lock="usage_matches.sweep")
-def match_usage(context: JobContext, timestamp: int) -> None:
-    usage_matches.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="11 2 * * *")
-@queue.task(name="usage.reconcile", pass_context=True, queueing_lock="usage.reconcile")
-def reconcile_usage(context: JobContext, timestamp: int) -> None:
-    reconcile.run(gateways_of(context))
+timed("outcomes.mature", "* * * * * */5", outcomes.mature)
+timed("usage_periods.sweep", "*/10 * * * *", usage_periods.sweep)
+timed("reservations.sweep", "* * * * * */20", reservations.sweep)
+timed("reservations.prune", "37 3 * * *", reservations.prune)
+timed("allowances.repair", "47 3 * * *", allowances.repair)
+timed("alerts.sweep", "* * * * * */20", alerts.sweep)
+timed(meter_events.REPORT, "* * * * * */5", meter_sending.report, meter_countering.cancel)
+timed("meter_events.settle", "* * * * *", meter_settling.settle)
+timed("meter_errors.examine", "* * * * *", meter_errors.examine)
+timed("usage_moves.sweep", "* * * * *", usage_moves.sweep)
+timed("usage_credits.sweep", "* * * * *", usage_credits.sweep)
+timed("usage_matches.sweep", "* * * * *", usage_matches.sweep)
+timed("usage.reconcile", "11 2 * * *", reconcile.run)

@@ -181,8 +181,7 @@ def store(
         terms=_terms(purchase, held, pack, now) | {"draft": draft.id},
         created_at=now,
         created_by=purchase.created_by,
-        # with the month the months that the pack covers would be others
-        expires_at=min(now + LIFETIME, held.month_ends(now)),
+        expires_at=_end(held, now),
     )
     quote.digest = quotes.digest(quote)
     _replace_earlier(session, now)
@@ -190,6 +189,11 @@ def store(
     session.flush()
     purchase.quote_id = quote.id
     return quote
+
+
+def _end(held: Buyer, now: datetime) -> datetime:
+    """Until when the price holds: in another month of usage the pack would cover others."""
+    return min(now + LIFETIME, held.month_ends(now))
 
 
 def _terms(purchase: CreditPurchase, held: Buyer, pack: packs.Pack, now: datetime) -> dict[str, object]:
