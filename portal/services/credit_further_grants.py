@@ -17,20 +17,26 @@ from portal.gateways.stripe_credits import Grant, NewGrant
 from portal.gateways.stripe_errors import StripeRefusedError
 from portal.models import (
     BillingDetails,
+    CreditEntry,
     CreditGrant,
     CreditLot,
     CreditPurchase,
     CreditRefund,
+    MeterEvent,
+    UsagePeriod,
 )
 from portal.services import attempt_states, audit, credit_grants, credit_lots, incidents
 from portal.services import credit_purchase_states as states
 from portal.services.ids import new_id
+from portal.services.meter_events import CANCELLING, SENDING, WAITING
+from portal.services.usage_periods import OPEN as PERIOD_OPEN
 
 log = structlog.get_logger()
 
 RETURNED, REPRICED, RESTORED = "returned", "repriced", "restored"
 OPEN, MADE, DONE, DROPPED = "open", "made", "done", "dropped"
 UNFINISHED = (OPEN, MADE)
+ON_THEIR_WAY = (WAITING, SENDING, CANCELLING)
 NAMES = {
     RETURNED: "{units:,} resolutions, taken back after they were billed",
     REPRICED: "{units:,} resolutions, annual credits at another price",
@@ -89,18 +95,19 @@ def make(gateways: Gateways, workspace_id: int, purchase_id: str) -> None:
         with unit_of_work(workspace_id) as session:
             rows = [row.id for row in of_purchase(session, purchase_id) if row.state in UNFINISHED]
         for row_id in rows:
-            _carry_out(gateways, workspace_id, purchase_id, row_id)
+            _make(gateways, workspace_id, purchase_id, row_id)
+            _end_others(gateways, workspace_id, purchase_id, row_id)
     finally:
         credit_grants.release(workspace_id, purchase_id)
 
 
-def _carry_out(gateways: Gateways, workspace_id: int, purchase_id: str, row_id: str) -> None:
+def _make(gateways: Gateways, workspace_id: int, purchase_id: str, row_id: str) -> None:
     wanted, tried = _intend(gateways, workspace_id, purchase_id, row_id)
     if wanted is None:
         return
     credits = gateways.stripe.credits
     found = credits.made_for(wanted.customer_id, purchase=purchase_id, grant=row_id) if tried else []
-    if not found and _drop_if_taken_back(workspace_id, row_id):
+    if not found and _taken_back(workspace_id, row_id):
         return
     grant = found[0] if found else _create(gateways, workspace_id, row_id, wanted)
     if grant is not None:
@@ -120,7 +127,7 @@ def _intend(
             select(CreditLot).where(CreditLot.purchase_id == purchase_id).with_for_update()
         ).one()
         row = _locked(session, row_id)
-        if row.state != OPEN or _waits(session, purchase):
+        if row.state != OPEN or _waits(session, purchase) or _is_early(session, lot, row):
             return None, False
         tried = row.tried_at is not None
         if not tried and not _settle(session, gateways, lot, row):
@@ -143,21 +150,42 @@ def _waits(session: Session, purchase: CreditPurchase) -> bool:
     return purchase.state == states.PAID or session.scalar(refunding.limit(1)) is not None
 
 
+def _is_early(session: Session, lot: CreditLot, row: CreditGrant) -> bool:
+    """Whether the months before a new price are not over with: billed, and all of their usage sent.
+
+    An earlier change of the price is finished first.
+    """
+    if row.kind != REPRICED:
+        return False
+    before = (UsagePeriod.starts_at < row.since, UsagePeriod.starts_at >= lot.starts_at)
+    unbilled = select(UsagePeriod.starts_at).where(*before, UsagePeriod.state == PERIOD_OPEN)
+    unsent = select(MeterEvent.identifier).where(
+        MeterEvent.state.in_(ON_THEIR_WAY), MeterEvent.period_start < row.since
+    )
+    earlier = select(CreditGrant.id).where(
+        CreditGrant.lot_id == lot.id,
+        CreditGrant.kind == REPRICED,
+        CreditGrant.state.in_(UNFINISHED),
+        CreditGrant.created_at < row.created_at,
+    )
+    return any(session.scalar(each.limit(1)) is not None for each in (unbilled, unsent, earlier))
+
+
 def _settle(session: Session, gateways: Gateways, lot: CreditLot, row: CreditGrant) -> bool:
     """Fix what is asked for, before it is; False where nothing is left to pay for."""
     now = gateways.clock.now()
     row.updated_at = attempt_states.database_time(session)
     # what is left, and what months have of it that are not billed yet
-    units = min(row.units, credit_lots.left(session, lot) + credit_lots.unbilled(session, lot))
+    units = min(row.units, credit_lots.left(session, lot) + credit_lots.unbilled(session, lot, row.since))
     if not units or now >= lot.expires_at:
-        row.state = DROPPED
+        row.units, row.state = 0, MADE if row.kind == REPRICED else DROPPED
         return False
     row.units, row.price_id, row.unit_amount = units, lot.price_id, lot.unit_amount
     row.value, row.tried_at = credit_grants.worth(row, units), now
     return True
 
 
-def _drop_if_taken_back(workspace_id: int, row_id: str) -> bool:
+def _taken_back(workspace_id: int, row_id: str) -> bool:
     """Whether what the row is for went with a refund; what was used of it has the refund's own grant."""
     with unit_of_work(workspace_id) as session:
         row = _locked(session, row_id)
@@ -167,7 +195,8 @@ def _drop_if_taken_back(workspace_id: int, row_id: str) -> bool:
         )
         if session.scalar(later.limit(1)) is None:
             return False
-        row.state, row.updated_at = DROPPED, attempt_states.database_time(session)
+        row.state = DONE if row.kind == REPRICED else DROPPED
+        row.updated_at = attempt_states.database_time(session)
         return True
 
 
@@ -227,7 +256,8 @@ def _refused(
 def _note(workspace_id: int, row_id: str, grant: Grant) -> None:
     with unit_of_work(workspace_id) as session:
         row = _locked(session, row_id)
-        row.stripe_credit_grant_id, row.error, row.state = grant.id, None, DONE
+        row.stripe_credit_grant_id, row.error = grant.id, None
+        row.state = MADE if row.kind == REPRICED else DONE
         row.updated_at = attempt_states.database_time(session)
         if row.kind != RETURNED:
             credit_lots.granted(session, row.lot_id, grant.id, grant.value)
@@ -237,6 +267,46 @@ def _note(workspace_id: int, row_id: str, grant: Grant) -> None:
             actor=audit.SYSTEM,
             after={"lot": row.lot_id, "units": row.units, "value": grant.value, "grant": grant.id},
         )
+
+
+# --- having those before it end ------------------------------------------------------------------------
+
+
+def _end_others(gateways: Gateways, workspace_id: int, purchase_id: str, row_id: str) -> None:
+    """End the lot's grants at other prices, once nothing is left that they have to pay."""
+    with unit_of_work(workspace_id) as session:
+        row = _locked(session, row_id)
+        lot = session.scalars(select(CreditLot).where(CreditLot.id == row.lot_id)).one()
+        purchase = states.get(session, purchase_id)
+        if row.state != MADE or _has_to_pay(session, lot, row):
+            return
+        customer_id = str(session.scalars(select(BillingDetails.stripe_customer_id)).one())
+    now = int(gateways.clock.now().timestamp())
+    for grant in gateways.stripe.credits.made_for(customer_id, purchase=purchase_id):
+        price_id = grant.metadata.get("price", purchase.price_id)
+        if grant.counts(now) and price_id != row.price_id:
+            credit_grants.end(gateways, grant, by=row_id)
+    with unit_of_work(workspace_id) as session:
+        row = _locked(session, row_id)
+        row.state, row.updated_at = DONE, attempt_states.database_time(session)
+
+
+def _has_to_pay(session: Session, lot: CreditLot, row: CreditGrant) -> bool:
+    """Whether a month before the new price has units of the lot and no final invoice."""
+    drawn = (
+        select(CreditEntry.period_start)
+        .where(
+            CreditEntry.lot_id == lot.id,
+            CreditEntry.kind.in_((credit_lots.DRAWN, credit_lots.GIVEN_BACK)),
+            CreditEntry.period_start < row.since,
+        )
+        .group_by(CreditEntry.period_start)
+        .having(func.sum(CreditEntry.quantity) < 0)
+    )
+    unpaid = select(UsagePeriod.starts_at).where(
+        UsagePeriod.starts_at.in_(drawn), UsagePeriod.stripe_invoice_id.is_(None)
+    )
+    return session.scalar(unpaid.limit(1)) is not None
 
 
 def sweep(gateways: Gateways) -> int:

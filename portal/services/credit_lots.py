@@ -97,9 +97,11 @@ def left(session: Session, lot: CreditLot) -> int:
     return int(session.scalar(total) or 0)
 
 
-def unbilled(session: Session, lot: CreditLot) -> int:
-    """How many units the lot covers in months whose invoice is not final."""
+def unbilled(session: Session, lot: CreditLot, since: datetime | None = None) -> int:
+    """How many units the lot covers in months whose invoice is not final, of those that start ``since``."""
     still_open = select(UsagePeriod.starts_at).where(UsagePeriod.state == usage_periods.OPEN)
+    if since is not None:
+        still_open = still_open.where(UsagePeriod.starts_at >= since)
     drawn = select(func.coalesce(func.sum(-CreditEntry.quantity), 0)).where(
         CreditEntry.lot_id == lot.id,
         CreditEntry.kind.in_((DRAWN, GIVEN_BACK)),
@@ -121,9 +123,9 @@ def prices(session: Session) -> Prices:
     }
     later = select(CreditGrant.lot_id, CreditGrant.since, CreditGrant.unit_amount)
     order = (CreditGrant.since, CreditGrant.created_at)
-    for lot_id, since, amount in session.execute(
-        later.where(CreditGrant.since.is_not(None)).order_by(*order)
-    ):
+    # one that was dropped has come to nothing before its first month was over
+    counts = (CreditGrant.since.is_not(None), CreditGrant.state != "dropped")
+    for lot_id, since, amount in session.execute(later.where(*counts).order_by(*order)):
         found[lot_id].append((since, amount))
     return found
 

@@ -128,7 +128,8 @@ def _is_to_be_billed(work: Work) -> bool:
 def _rest(work: Work) -> Grant | None:
     """A grant of what was used and is not billed yet, if anything is; it ends with the months it is for."""
     with unit_of_work(work.workspace_id) as session:
-        kept = credit_lots.unbilled(session, credit_grants.lot_of(session, work.purchase.id))
+        lot = credit_grants.lot_of(session, work.purchase.id)
+        kept = credit_lots.unbilled(session, lot)
     work.go_on(GRANT, kept_units=kept)
     if not kept:
         return None
@@ -137,10 +138,15 @@ def _rest(work: Work) -> Grant | None:
         customer_id=work.customer_id,
         name=f"{kept:,} resolutions, used before the pack was taken back",
         currency=work.purchase.currency,
-        value=credit_grants.worth(work.purchase, kept),
-        price_id=work.purchase.price_id,
+        value=credit_grants.worth(lot, kept),
+        price_id=lot.price_id,
         expires_at=int(until.timestamp()),
-        metadata={"purchase": work.purchase.id, "refund": work.refund.id, "units": str(kept)},
+        metadata={
+            "purchase": work.purchase.id,
+            "refund": work.refund.id,
+            "price": lot.price_id,
+            "units": str(kept),
+        },
     )
     return work.gateways.stripe.credits.create(wanted, key=f"{work.refund.id}:rest")
 

@@ -27,6 +27,7 @@ from portal.services import (
     credit_matches,
     credit_proofs,
     credit_purchase_states,
+    credit_repricing,
     invoices,
     late_debits,
     matches,
@@ -307,12 +308,12 @@ def _write_subscription(
     subscription = facts.subscription
     if subscription is None:
         return []
-    known = session.scalars(
-        select(StoredSubscription).where(StoredSubscription.stripe_id == subscription.id)
-    ).first()
+    own = select(StoredSubscription).where(StoredSubscription.stripe_id == subscription.id)
+    known = session.scalars(own).first()
     if known is not None and known.synced_at > facts.read_at:
         return [f"subscription {subscription.id} is known in a newer state"]
     before = _subscription_facts(known) if known else None
+    was = (before or {}).get("access")
     paid_by = (known.default_payment_method or {}).get("id") if known else None
     access = _access(session, gateways, facts, subscription, known.access if known else subscriptions.NONE)
     back = change_states.held_back(session)
@@ -331,14 +332,8 @@ def _write_subscription(
     usage_periods.follow(session, stored)
     attempt_states.follow(session, gateways, stored, facts.payment, facts.setup)
     _follow_changes(session, gateways, subscription, stored, paid_by=paid_by)
-    notices.about_subscription(
-        session,
-        gateways,
-        details,
-        stored,
-        was=(before or {}).get("access"),
-        unpaid=subscription.ended_because == "payment_failed",
-    )
+    unpaid = subscription.ended_because == "payment_failed"
+    notices.about_subscription(session, gateways, details, stored, was=was, unpaid=unpaid)
     return [f"subscription {subscription.status}, access {access}"]
 
 
@@ -365,7 +360,8 @@ def _follow_changes(
     *,
     paid_by: object,
 ) -> None:
-    """Seats are what is paid; then the change that made them so is finished."""
+    """Packs follow the price of what they pay, seats are what is paid; then the change of it is finished."""
+    credit_repricing.follow(session, gateways, stored)
     seats.follow(session, stored, leavers=change_states.leavers(session))
     change_states.follow(session, gateways, subscription)
     plan_effects.follow(session, gateways, stored, paid_by=paid_by)
