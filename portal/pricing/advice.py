@@ -11,7 +11,7 @@ scatter of chance. A pack is recommended only if it does not cost more than payi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -106,7 +106,8 @@ class Advice:
 
     ``options`` begin with paying by use, then packs from small to large. ``recommended`` is one of them,
     also paying by use. Where history is too short, it and ``expectation`` are None and there are no options.
-    ``because`` is a code of BECAUSE.
+    ``because`` is a code of BECAUSE. ``held`` units of the expected year were paid for before, and options
+    are about the rest.
     """
 
     months: int
@@ -114,9 +115,12 @@ class Advice:
     options: tuple[Option, ...]
     recommended: Option | None
     because: str
+    held: int = 0
 
 
-def advise(history: Sequence[int], *, catalog: Catalog, unit_amount: Decimal | None = None) -> Advice:
+def advise(
+    history: Sequence[int], *, catalog: Catalog, unit_amount: Decimal | None = None, held: int = 0
+) -> Advice:
     """Return what a year costs by use and with each pack that is worth a look, and which is recommended.
 
     ``history`` are the units of whole months, the oldest first and the last month last; the last
@@ -124,20 +128,40 @@ def advise(history: Sequence[int], *, catalog: Catalog, unit_amount: Decimal | N
     than paying by use, and those for the year as expected, low and high. Recommended is what saves most in
     the expected year among the packs that cost no more than paying by use in a low one, the smaller of equal
     ones; paying by use, if there is none.
-    ``unit_amount`` is as in ``pack()``.
-    Raises PricingError (params ``history``, ``history[i]``, ``catalog``, ``unit_amount``).
+    ``unit_amount`` is as in ``pack()``; ``held`` units are left of packs that pay before a new one.
+    Raises PricingError (params ``history``, ``history[i]``, ``catalog``, ``unit_amount``, ``held``).
     """
     whole(len(history), "history", minimum=0, maximum=MAX_MONTHS)
+    whole(held, "held", minimum=0, maximum=YEAR * MAX_MONTHLY_UNITS)
     known = _known(history)
     listed = price_list(catalog=catalog, unit_amount=unit_amount)
     if len(known) < MIN_MONTHS:
         return Advice(len(known), None, (), None, TOO_SHORT)
     expectation = expect(known)
-    by_use = _option(None, listed[0].unit_amount, expectation, known)
-    packs = _packs(listed, expectation.year, catalog)
-    options = [_option(each, each.unit_amount, expectation, known) for each in packs]
+    rest = _beyond(expectation, held)
+    by_use = _option(None, listed[0].unit_amount, rest, known)
+    packs = _packs(listed, rest.year, catalog)
+    options = [_option(each, each.unit_amount, rest, known) for each in packs]
     recommended, because = _best(by_use, options)
-    return Advice(len(known), expectation, (by_use, *options), recommended, because)
+    return Advice(len(known), expectation, (by_use, *options), recommended, because, held)
+
+
+def _beyond(expectation: Expectation, held: int) -> Expectation:
+    """The same years without the first ``held`` units."""
+    low, expected, high = (
+        _without(months, held) for months in (expectation.low, expectation.expected, expectation.high)
+    )
+    year = Range(sum(low), sum(expected), sum(high))
+    return replace(expectation, year=year, low=low, expected=expected, high=high)
+
+
+def _without(months: Sequence[int], held: int) -> tuple[int, ...]:
+    rest = []
+    for units in months:
+        paid = min(units, held)
+        held -= paid
+        rest.append(units - paid)
+    return tuple(rest)
 
 
 def _known(history: Sequence[int]) -> list[int]:

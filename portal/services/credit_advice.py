@@ -15,7 +15,7 @@ from portal.gateways import Gateways
 from portal.models import UsageDay, UsagePeriod
 from portal.pricing import advice, packs
 from portal.pricing import periods as calendar
-from portal.services import credit_purchases
+from portal.services import credit_purchases, credits
 from portal.services.usage_prices import RESOLUTION
 
 # a month that was cut short by the end of its subscription says nothing about a whole one
@@ -63,7 +63,10 @@ def advise(session: Session, gateways: Gateways) -> Advised:
     now = gateways.clock.now()
     months = history(session, now)
     found = advice.advise(
-        [month.units for month in months], catalog=held.catalog, unit_amount=held.unit_amount
+        [month.units for month in months],
+        catalog=held.catalog,
+        unit_amount=held.unit_amount,
+        held=credits.read(session, now).left,
     )
     sold = held.catalog.credits
     return Advised(

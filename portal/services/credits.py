@@ -30,6 +30,7 @@ class Held:
     kind: str
     paid: int
     currency: str
+    paid_at: datetime | None
     renews: bool  # another pack is bought when it ends
     invoice_id: str | None
     quote_id: str | None  # None for a pack that came from seats
@@ -38,6 +39,11 @@ class Held:
     lapsed: int
     returned: int
     left: int
+
+    @property
+    def bought_at(self) -> datetime:
+        """When it was paid."""
+        return self.paid_at or self.lot.created_at
 
     @property
     def used(self) -> int:
@@ -123,6 +129,7 @@ def _held(lot: CreditLot, purchase: CreditPurchase, sums: dict[str, int], now: d
         kind=purchase.kind,
         paid=purchase.amount,
         currency=purchase.currency,
+        paid_at=purchase.paid_at,
         renews=purchase.renews,
         invoice_id=purchase.stripe_invoice_id,
         quote_id=None if purchase.kind == SWAP else purchase.quote_id,

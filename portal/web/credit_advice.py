@@ -81,6 +81,7 @@ def context(session: Session) -> dict[str, Any]:
         "rows": [_row(advised, option) for option in advised.found.options] if advised else [],
         "because": because(advised) if advised else None,
         "expectation": expectation_words(advised) if advised else [],
+        "held": advised.found.held if advised else 0,
         "reasons": reasons(found.offer) if found.offer else [],
         "may_swap": may(BUYER),
         "better": better(found.offer) if found.offer else None,

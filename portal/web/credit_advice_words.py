@@ -73,6 +73,17 @@ def expectation_words(advised: Advised) -> list[str]:
         ),
         rests_on[expected.basis],
     ]
+    if advised.found.held:
+        found.append(
+            ngettext(
+                "Its first resolution is paid already, from what is left of your packs. What follows is"
+                " about the rest.",
+                "Its first %(count)s resolutions are paid already, from what is left of your packs. What"
+                " follows is about the rest.",
+                advised.found.held,
+                count=number(advised.found.held),
+            )
+        )
     growth = expected.growth_percent
     if growth:
         more = gettext("That is %(percent)s more than in the past year.", percent=percent(growth))

@@ -214,7 +214,8 @@ def _grant(state: PurchaseState) -> Step:
     title = gettext("Set against your next invoices")
     purchase = state.purchase
     if purchase.granted_at is not None:
-        return Step(title, "done", datetime_text(purchase.granted_at))
+        ends = gettext("Until %(day)s", day=date_text(state.lot.expires_at)) if state.lot else None
+        return Step(title, "done", ends)
     if purchase.error and purchase.state == states.PAID:
         words = gettext("This takes longer than usual. Support has been told; your balance counts.")
         return Step(title, "failed", words)

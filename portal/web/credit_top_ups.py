@@ -6,11 +6,14 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
+from sqlalchemy.orm import Session
 from werkzeug import Response
 from wtforms import BooleanField
 
+from portal import pricing
 from portal.db import unit_of_work
 from portal.errors import PortalError
+from portal.pricing import Pack
 from portal.services import credit_purchases, credit_top_ups, payment_methods
 from portal.services.credit_top_ups import Choice, TopUpError
 from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
@@ -86,15 +89,25 @@ def _kept(form: TopUpForm) -> bool:
     return True
 
 
+def _price_of(session: Session, units: int) -> tuple[str, Pack | None]:
+    """The customer's currency, and what would be bought for so many units today."""
+    try:
+        buyer = credit_purchases.buyer(session)
+    except PortalError:
+        return "usd", None
+    try:
+        return buyer.currency, buyer.offer(units).pack
+    except pricing.PricingError:
+        return buyer.currency, None
+
+
 def _page(form: TopUpForm | None = None) -> str:
     now = gateways().clock.now()
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
         row = credit_top_ups.current(session)
-        try:
-            currency = credit_purchases.buyer(session).currency
-        except PortalError:
-            currency = "usd"
+        currency, pack = _price_of(session, (row or Choice()).units)
         facts = {
+            "pack": pack,
             "left": credit_top_ups.left(session, now),
             "bought": credit_top_ups.this_month(session, now),
             "methods": [each for each in payment_methods.listing(session) if each.default],

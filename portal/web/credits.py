@@ -17,7 +17,7 @@ from portal.web import (
     workspace_required,
 )
 from portal.web.credit_charts import chart
-from portal.web.credit_words import ENTRY_NAMES, STATES
+from portal.web.credit_words import ENTRY_NAMES, bought_words, state_of
 from portal.web.invoice_csv import MARK
 from portal.web.usage_address import period_text
 
@@ -43,7 +43,8 @@ def _held(session: Session) -> dict[str, Any]:
         "balance": balance,
         "outlook": outlook,
         "chart": chart(outlook.months) if outlook and outlook.months else None,
-        "states": STATES,
+        "state_of": state_of,
+        "bought_words": bought_words,
         "buys": may("billing"),
         **_entries(session),
     }

@@ -186,6 +186,25 @@ def test_the_past_year_is_played_again_if_it_is_known() -> None:
     assert past == Outcome(1_250, 56_430 + 650 * 99, 0, 2_970, 10)
 
 
+def test_units_that_were_paid_for_before_are_no_part_of_what_a_pack_is_bought_for() -> None:
+    found = advised(EVEN, catalog=NEWEST, held=700)
+    by_use = found.options[0]
+
+    assert found.expectation == advise(EVEN).expectation
+    # 1,166 ± less 700; the whole first seven months
+    assert (by_use.low.units, by_use.expected.units, by_use.high.units) == (466, 500, 534)
+    assert by_use.expected.cost == 49_500
+    assert option(found, 600).expected == Outcome(500, 56_430, 100, -6_930, None)
+    assert found.recommended is by_use
+
+
+def test_where_all_of_a_year_is_paid_for_nothing_saves() -> None:
+    found = advised(EVEN, catalog=NEWEST, held=2_000)
+
+    assert (found.recommended, found.because) == (found.options[0], "none_saves")
+    assert found.options[0].high == Outcome(0, 0, 0, 0, None)
+
+
 @pytest.mark.parametrize(
     ("history", "units", "because"),
     [

@@ -1,7 +1,12 @@
 """The page of annual credits: what is left, of which pack, and its history."""
 
+import re
+
 import pytest
 
+from portal.db import unit_of_work
+from portal.models import CreditLot
+from portal.services import credit_lots
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.services.lots import buy
@@ -35,8 +40,8 @@ def test_the_balance_stands_on_top_with_each_pack(buyer: Browser, acme: Workspac
 
     # 99 × $0.99
     assert "99 resolutions left, worth $98.01" in page
-    assert f"{lot} In use $99.00 before tax" in page
-    assert "100 0 1 0 0 99 $98.01" in page
+    assert re.search(rf"Pack of 100 In use bought on \d+ \w+ \d{{4}} for \$99.00 before tax · {lot}", page)
+    assert "100 0 1 0 0 99 worth $98.01" in page
     assert page.index("Your packs") < page.index("What a pack costs")
     assert page.index("What a pack costs") < page.rindex("History")
 
@@ -49,6 +54,17 @@ def test_a_pack_that_is_used_up_says_what_follows(buyer: Browser, acme: Workspac
     assert "Nothing left of your credits" in page
     assert "What is used now is paid as you go, with the next invoice." in page
     assert "Used up" in page
+
+
+def test_a_pack_that_has_ended_says_how(buyer: Browser, acme: Workspace) -> None:
+    lot = buy(acme, 100)
+    with unit_of_work(acme.workspace_id) as session:
+        found = session.get_one(CreditLot, (acme.workspace_id, lot))
+        credit_lots.take_back(session, found, 100, source="R-1", why="refunded", at=acme.gateways.clock.now())
+    page = words(buyer.get(PAGE))
+
+    assert "Pack of 100 Returned" in page
+    assert "100 0 0 0 100 0" in page
 
 
 def test_the_chart_says_its_numbers_as_a_table_too(buyer: Browser, acme: Workspace) -> None:
