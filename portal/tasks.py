@@ -191,119 +191,6 @@ async def rescue_jobs(context: JobContext, timestamp: int) -> None:
         await manager.retry_job(job)
 
 
-<<<<<<< Updated upstream
-=======
-@queue.periodic(cron="17 * * * *")
-@queue.task(name="housekeeping", pass_context=True, queueing_lock="housekeeping")
-def keep_house(context: JobContext, timestamp: int) -> None:
-    housekeeping.forget(gateways_of(context).settings)
-
-
-@queue.task(name=inbox.TASK, pass_context=True)
-def process_event(context: JobContext, event_id: str) -> None:
-    inbox.process(gateways_of(context), event_id)
-
-
-@queue.periodic(cron="* * * * * */10")
-@queue.task(name="inbox.sweep", pass_context=True, queueing_lock="inbox.sweep")
-def sweep_inbox(context: JobContext, timestamp: int) -> None:
-    inbox.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * * */30")
-@queue.task(name="inbox.poll", pass_context=True, queueing_lock="inbox.poll")
-def poll_events(context: JobContext, timestamp: int) -> None:
-    polling.poll(gateways_of(context))
-
-
-@queue.task(name=attempt_states.RESUME, pass_context=True, retry=RETRY)
-def resume_attempt(context: JobContext, workspace_id: int, attempt_id: str) -> None:
-    sweeping.resume(gateways_of(context), workspace_id, attempt_id)
-
-
-@queue.periodic(cron="* * * * * */20")
-@queue.task(name="attempts.sweep", pass_context=True, queueing_lock="attempts.sweep")
-def sweep_attempts(context: JobContext, timestamp: int) -> None:
-    sweeping.sweep_attempts(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * * */30")
-@queue.task(name="corrections.sweep", pass_context=True, queueing_lock="corrections.sweep")
-def sweep_corrections(context: JobContext, timestamp: int) -> None:
-    corrections.sweep(gateways_of(context))
-
-
-@queue.task(name=credit_purchase_states.GRANT, pass_context=True, retry=RETRY)
-def grant_credits(context: JobContext, workspace_id: int, purchase_id: str) -> None:
-    gateways = gateways_of(context)
-    credit_grants.make(gateways, workspace_id, purchase_id)
-    credit_further_grants.make(gateways, workspace_id, purchase_id)
-
-
-@queue.periodic(cron="* * * * * */20")
-@queue.task(name="credits.sweep", pass_context=True, queueing_lock="credits.sweep")
-def sweep_credit_purchases(context: JobContext, timestamp: int) -> None:
-    credit_purchase_sweeping.sweep(gateways_of(context))
-    credit_disputes.sweep(gateways_of(context))
-    credit_refunds.sweep(gateways_of(context))
-    credit_repricing.sweep(gateways_of(context))
-    credit_further_grants.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * *")
-@queue.task(name="credits.renew", pass_context=True, queueing_lock="credits.renew")
-def renew_credits(context: JobContext, timestamp: int) -> None:
-    credit_renewals.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="* * * * * */20")
-@queue.task(name="credits.top_up", pass_context=True, queueing_lock="credits.top_up")
-def top_credits_up(context: JobContext, timestamp: int) -> None:
-    credit_top_ups.sweep(gateways_of(context))
-
-
-@queue.task(name=credit_refunds.RESUME, pass_context=True, retry=RETRY)
-def refund_credits(context: JobContext, workspace_id: int, refund_id: str) -> None:
-    credit_refunds.carry_out(gateways_of(context), workspace_id, refund_id)
-
-
-@queue.periodic(cron="*/10 * * * *")
-@queue.task(name="credits.lapse", pass_context=True, queueing_lock="credits.lapse")
-def lapse_credits(context: JobContext, timestamp: int) -> None:
-    credit_ledger.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="23 * * * *")
-@queue.task(name="credits.announce", pass_context=True, queueing_lock="credits.announce")
-def announce_ending_credits(context: JobContext, timestamp: int) -> None:
-    credit_endings.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="27 4 * * *")
-@queue.task(name="credits.reconcile", pass_context=True, queueing_lock="credits.reconcile")
-def reconcile_credits(context: JobContext, timestamp: int) -> None:
-    credit_reconcile.run(gateways_of(context))
-
-
-@queue.task(name=planned_changes.MIRROR, pass_context=True, retry=RETRY)
-def mirror_planned_changes(context: JobContext, workspace_id: int) -> None:
-    planned_changes.catch_up(gateways_of(context), workspace_id)
-
-
-@queue.periodic(cron="* * * * * */20")
-@queue.task(name="changes.sweep", pass_context=True, queueing_lock="changes.sweep")
-def sweep_planned_changes(context: JobContext, timestamp: int) -> None:
-    planned_changes.sweep(gateways_of(context))
-    negotiated_discounts.sweep(gateways_of(context))
-
-
-@queue.periodic(cron="*/10 * * * *")
-@queue.task(name="attempts.grace", pass_context=True, queueing_lock="attempts.grace")
-def sweep_grace(context: JobContext, timestamp: int) -> None:
-    sweeping.sweep_grace(gateways_of(context))
-
-
->>>>>>> Stashed changes
 @queue.periodic(cron="17 3 * * *")
 @queue.task(name="inbox.prune", queueing_lock="inbox.prune")
 def prune_inbox(timestamp: int) -> None:
@@ -331,6 +218,7 @@ timed(
     credit_purchase_sweeping.sweep,
     credit_disputes.sweep,
     credit_refunds.sweep,
+    credit_repricing.sweep,
     credit_further_grants.sweep,
 )
 timed("credits.top_up", "* * * * * */20", credit_top_ups.sweep)
