@@ -3,7 +3,6 @@
 The steps of an attempt of kind "change"; each can be done again, under the key ``<attempt>:<step>``.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -11,13 +10,13 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.errors import N_
 from portal.gateways import Gateways
-from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
-from portal.gateways.stripe_words import Invoice, Subscription
+from portal.gateways.stripe_errors import StripeRefusedError
+from portal.gateways.stripe_words import Subscription
 from portal.models import Attempt, Quote
 from portal.services import attempt_states as states
 from portal.services import (
+    attempt_steps,
     attempts,
-    audit,
     catalogs,
     change_matches,
     change_quotes,
@@ -26,37 +25,15 @@ from portal.services import (
     matches,
     planned_changes,
     projections,
-    quotes,
     swap_purchases,
 )
-from portal.services.attempts import KEY_LIFETIME, Confirmation, PurchaseRefusedError, StillConfirmingError
-from portal.services.quotes import QuoteChangedError
-from portal.services.undoing import PaymentUnderWayError
-
-__all__ = ["abandon", "carry_out", "decide", "resume"]
-
-Step = Callable[[Gateways, Attempt, Quote], None]
+from portal.services.attempt_steps import Way
+from portal.services.attempts import KEY_LIFETIME, Confirmation, PurchaseRefusedError
 
 
 def carry_out(gateways: Gateways, workspace_id: int, attempt_id: str) -> Confirmation:
-    """Take a claimed attempt as far as it goes without the browser, and let it go.
-
-    Raises StillConfirmingError (unknown result), PurchaseRefusedError (definite no) or QuoteChangedError
-    (Stripe's invoice is not what was quoted: it is voided, nothing was charged).
-    """
-    try:
-        attempt, quote = _load(workspace_id, attempt_id)
-        done = ""
-        while attempt.step in STEPS and attempt.step != done:
-            done = attempt.step
-            _step(gateways, attempt, quote)
-            attempt, quote = _load(workspace_id, attempt_id)
-        if attempt.step in states.UNDOING_CHANGE:
-            change_undoing.undo(gateways, workspace_id, attempt_id)
-            attempt, _ = _load(workspace_id, attempt_id)
-        return attempts.confirmation(gateways, attempt)
-    finally:
-        states.release(workspace_id, attempt_id)
+    """Take a claimed attempt as far as it goes, and let it go. Raises as ``attempt_steps.carry_out``."""
+    return attempt_steps.carry_out(gateways, WAY, workspace_id, attempt_id)
 
 
 def decide(session: Session, gateways: Gateways, quote: Quote, *, user_id: int | None) -> str:
@@ -74,19 +51,6 @@ def decide(session: Session, gateways: Gateways, quote: Quote, *, user_id: int |
     change_states.succeed(session, attempt, quote)
     gateways.jobs.defer(session, planned_changes.MIRROR, workspace_id=quote.workspace_id)
     return attempt.id
-
-
-def _step(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
-    try:
-        STEPS[attempt.step](gateways, attempt, quote)
-    except StripeUnknownError as unknown:
-        raise StillConfirmingError(log=str(unknown)) from unknown
-
-
-def _load(workspace_id: int, attempt_id: str) -> tuple[Attempt, Quote]:
-    with unit_of_work(workspace_id) as session:
-        attempt = attempts.get(session, attempt_id)
-        return attempt, quotes.load(session, attempt.quote_id)
 
 
 def _advance(attempt: Attempt, step: str) -> None:
@@ -166,16 +130,7 @@ def _compare(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
                 states.advance(session, row, states.VOID)
                 attempts.note_mismatch(session, gateways, row, quote, invoice, found)
                 return
-            _collect(session, row, invoice)
-
-
-def _collect(session: Session, row: Attempt, invoice: Invoice) -> None:
-    """What is left to pay is the browser's; where the card was charged already nobody has to do anything."""
-    states.advance(session, row, states.COLLECT)
-    row.collect = "nothing"
-    if invoice.status == "open" and invoice.intent_id is not None:
-        row.collect, row.stripe_intent_id = "payment", invoice.intent_id
-        states.move(session, row, states.AWAITING_PAYMENT, actor=audit.SYSTEM)
+            attempt_steps.collect(session, row, invoice)
 
 
 def _look(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
@@ -195,68 +150,29 @@ def _plan(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
             change_states.succeed(session, row, quote)
 
 
-STEPS: dict[str, Step] = {
-    states.RELEASE: _release,
-    states.UPDATE: _update,
-    states.COMPARE: _compare,
-    states.COLLECT: _look,
-    states.PLAN: _plan,
-}
+def _start_undoing(workspace_id: int, attempt_id: str, reason: str) -> None:
+    change_undoing.start(workspace_id, attempt_id, reason, step=states.VOID)
+
+
+WAY = Way(
+    steps={
+        states.RELEASE: _release,
+        states.UPDATE: _update,
+        states.COMPARE: _compare,
+        states.COLLECT: _look,
+        states.PLAN: _plan,
+    },
+    undoing=states.UNDOING_CHANGE,
+    start_undoing=_start_undoing,
+    undo=change_undoing.undo,
+)
 
 
 def resume(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
     """Take one attempt a step on, whatever it waits for. Nothing happens while somebody works on it."""
-    attempt, _quote = _load(workspace_id, attempt_id)
-    if attempt.step in states.UNDOING_CHANGE:
-        if states.claim(workspace_id, attempt_id):
-            try:
-                change_undoing.undo(gateways, workspace_id, attempt_id)
-            finally:
-                states.release(workspace_id, attempt_id)
-    elif attempt.state == states.OPEN:
-        if states.claim(workspace_id, attempt_id):
-            carry_out(gateways, workspace_id, attempt_id)
-    elif attempt.state in states.LIVE and attempt.stripe_invoice_id:
-        # the subscription's latest invoice may be another by now
-        projections.refresh_invoice(gateways, attempt.stripe_invoice_id)
-    elif attempt.state in states.LIVE and attempt.stripe_subscription_id:
-        projections.refresh_subscription(gateways, attempt.stripe_subscription_id)
+    attempt_steps.resume(gateways, WAY, workspace_id, attempt_id)
 
 
 def abandon(gateways: Gateways, workspace_id: int, attempt_id: str, reason: str) -> None:
-    """Give a live change up: its invoice can no longer be paid, the subscription stays as it was.
-
-    ``reason``: replaced, expired or cancelled. Raises PaymentUnderWayError when money is on its way or has
-    come; StillConfirmingError while somebody works on it or Stripe does not answer.
-    """
-    _claim(workspace_id, attempt_id)
-    attempt, _quote = _load(workspace_id, attempt_id)
-    if attempt.state == states.OPEN and attempt.step not in states.UNDOING_CHANGE:
-        try:
-            carry_out(gateways, workspace_id, attempt_id)
-        except (PurchaseRefusedError, QuoteChangedError):
-            return  # it had never come into being
-        except StripeUnknownError as unknown:
-            raise StillConfirmingError(log=str(unknown)) from unknown
-        _claim(workspace_id, attempt_id)
-    try:
-        _give_up(gateways, workspace_id, attempt_id, reason)
-    except StripeUnknownError as unknown:
-        raise StillConfirmingError(log=str(unknown)) from unknown
-    finally:
-        states.release(workspace_id, attempt_id)
-
-
-def _claim(workspace_id: int, attempt_id: str) -> None:
-    if not states.claim(workspace_id, attempt_id):
-        raise StillConfirmingError(log=f"attempt {attempt_id} is being worked on")
-
-
-def _give_up(gateways: Gateways, workspace_id: int, attempt_id: str, reason: str) -> None:
-    attempt, _quote = _load(workspace_id, attempt_id)
-    if attempt.state not in states.LIVE:
-        return
-    if attempt.state == states.PROCESSING:
-        raise PaymentUnderWayError
-    change_undoing.start(workspace_id, attempt_id, reason, step=states.VOID)
-    change_undoing.undo(gateways, workspace_id, attempt_id)
+    """Give a live change up: the subscription stays as it was. Raises as ``attempt_steps.abandon``."""
+    attempt_steps.abandon(gateways, WAY, workspace_id, attempt_id, reason)

@@ -3,19 +3,14 @@
 The steps of an attempt of kind "credits"; each can be done again, under the key ``<attempt>:<step>``.
 """
 
-from collections.abc import Callable
-
-from sqlalchemy.orm import Session
-
 from portal.db import unit_of_work
 from portal.gateways import Gateways
-from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
-from portal.gateways.stripe_words import Invoice
+from portal.gateways.stripe_errors import StripeRefusedError
 from portal.models import Attempt, Quote
 from portal.services import attempt_states as states
 from portal.services import (
+    attempt_steps,
     attempts,
-    audit,
     credit_matches,
     credit_purchase_states,
     matches,
@@ -23,44 +18,13 @@ from portal.services import (
     quotes,
     undoing,
 )
-from portal.services.attempts import Confirmation, PurchaseRefusedError, StillConfirmingError
-from portal.services.quotes import QuoteChangedError
-
-Step = Callable[[Gateways, Attempt, Quote], None]
+from portal.services.attempt_steps import Way
+from portal.services.attempts import Confirmation, PurchaseRefusedError
 
 
 def carry_out(gateways: Gateways, workspace_id: int, attempt_id: str) -> Confirmation:
-    """Take a claimed attempt as far as the payment, and let it go.
-
-    Raises StillConfirmingError (unknown result), PurchaseRefusedError (definite no) or QuoteChangedError
-    (Stripe's invoice is not what was quoted: it is voided, nothing was charged).
-    """
-    try:
-        attempt, quote = _load(workspace_id, attempt_id)
-        done = ""
-        while attempt.step in STEPS and attempt.step != done:
-            done = attempt.step
-            _step(gateways, attempt, quote)
-            attempt, quote = _load(workspace_id, attempt_id)
-        if attempt.step == states.VOID:
-            _undo(gateways, workspace_id, attempt_id)
-            attempt, _ = _load(workspace_id, attempt_id)
-        return attempts.confirmation(gateways, attempt)
-    finally:
-        states.release(workspace_id, attempt_id)
-
-
-def _step(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
-    try:
-        STEPS[attempt.step](gateways, attempt, quote)
-    except StripeUnknownError as unknown:
-        raise StillConfirmingError(log=str(unknown)) from unknown
-
-
-def _load(workspace_id: int, attempt_id: str) -> tuple[Attempt, Quote]:
-    with unit_of_work(workspace_id) as session:
-        attempt = attempts.get(session, attempt_id)
-        return attempt, quotes.load(session, attempt.quote_id)
+    """Take a claimed attempt as far as the payment, and let it go. Raises as ``attempt_steps.carry_out``."""
+    return attempt_steps.carry_out(gateways, WAY, workspace_id, attempt_id)
 
 
 def _finalize(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
@@ -107,25 +71,13 @@ def _compare(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
             states.advance(session, row, states.VOID)
             attempts.note_mismatch(session, gateways, row, quote, invoice, found)
             return
-        _collect(session, row, invoice)
+        attempt_steps.collect(session, row, invoice)
     projections.refresh_invoice(gateways, invoice.id)
-
-
-def _collect(session: Session, row: Attempt, invoice: Invoice) -> None:
-    """What is left to pay is the payer's; where the balance has paid it all nobody has to do anything."""
-    states.advance(session, row, states.COLLECT)
-    row.collect = "nothing"
-    if invoice.status == "open" and invoice.intent_id is not None:
-        row.collect, row.stripe_intent_id = "payment", invoice.intent_id
-        states.move(session, row, states.AWAITING_PAYMENT, actor=audit.SYSTEM)
 
 
 def _look(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
     """Whatever has been paid moves the attempt on when it is projected."""
     projections.refresh_invoice(gateways, str(attempt.stripe_invoice_id))
-
-
-STEPS: dict[str, Step] = {states.FINALIZE: _finalize, states.COMPARE: _compare, states.COLLECT: _look}
 
 
 def _undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
@@ -136,8 +88,16 @@ def _undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
     try:
         undoing.undo(gateways, workspace_id, attempt_id)
     finally:
-        attempt, _ = _load(workspace_id, attempt_id)
+        attempt, _quote = attempt_steps.load(workspace_id, attempt_id)
         projections.refresh_invoice(gateways, str(attempt.stripe_invoice_id))
+
+
+WAY = Way(
+    steps={states.FINALIZE: _finalize, states.COMPARE: _compare, states.COLLECT: _look},
+    undoing=states.UNDOING,
+    start_undoing=undoing.start,
+    undo=_undo,
+)
 
 
 def resume(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
@@ -145,49 +105,13 @@ def resume(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
 
     One that was not paid while its price held is given up; a debit that is on its way is waited for.
     """
-    attempt, _quote = _load(workspace_id, attempt_id)
-    if attempt.step in states.UNDOING:
-        if states.claim(workspace_id, attempt_id):
-            try:
-                _undo(gateways, workspace_id, attempt_id)
-            finally:
-                states.release(workspace_id, attempt_id)
-    elif attempt.state == states.OPEN:
-        if states.claim(workspace_id, attempt_id):
-            carry_out(gateways, workspace_id, attempt_id)
-    elif attempt.state in states.LIVE and attempt.stripe_invoice_id:
-        projections.refresh_invoice(gateways, attempt.stripe_invoice_id)
-    attempt, quote = _load(workspace_id, attempt_id)
+    attempt_steps.resume(gateways, WAY, workspace_id, attempt_id)
+    attempt, quote = attempt_steps.load(workspace_id, attempt_id)
     late = gateways.clock.now() >= quote.expires_at
     if late and attempt.state == states.AWAITING_PAYMENT and attempt.step == states.COLLECT:
         abandon(gateways, workspace_id, attempt_id, "expired")
 
 
 def abandon(gateways: Gateways, workspace_id: int, attempt_id: str, reason: str) -> None:
-    """Give a live attempt up: its invoice can no longer be paid.
-
-    ``reason``: replaced, expired or cancelled. Raises PaymentUnderWayError when money is on its way or has
-    come; StillConfirmingError while somebody works on it or Stripe does not answer.
-    """
-    _claim(workspace_id, attempt_id)
-    attempt, _quote = _load(workspace_id, attempt_id)
-    if attempt.state == states.OPEN and attempt.step in STEPS:
-        try:
-            carry_out(gateways, workspace_id, attempt_id)
-        except (PurchaseRefusedError, QuoteChangedError):
-            return  # it had never come into being
-        _claim(workspace_id, attempt_id)
-    try:
-        attempt, _quote = _load(workspace_id, attempt_id)
-        if attempt.state in states.LIVE:
-            undoing.start(workspace_id, attempt_id, reason)
-            _undo(gateways, workspace_id, attempt_id)
-    except StripeUnknownError as unknown:
-        raise StillConfirmingError(log=str(unknown)) from unknown
-    finally:
-        states.release(workspace_id, attempt_id)
-
-
-def _claim(workspace_id: int, attempt_id: str) -> None:
-    if not states.claim(workspace_id, attempt_id):
-        raise StillConfirmingError(log=f"attempt {attempt_id} is being worked on")
+    """Give a live attempt up: its invoice can no longer be paid. Raises as ``attempt_steps.abandon``."""
+    attempt_steps.abandon(gateways, WAY, workspace_id, attempt_id, reason)
