@@ -54,10 +54,9 @@ class Due:
     ended: Subscription | None = None
 
 
-def owed(session: Session, *, grace: timedelta) -> list[Owed]:
-    """The failed renewals of the live subscription, oldest first; debits that are on their way too."""
-    row = methods.live_subscription(session)
-    if row is None:
+def owed(session: Session, row: Subscription | None, *, grace: timedelta) -> list[Owed]:
+    """The failed renewals of a live subscription, oldest first; debits that are on their way too."""
+    if row is None or row.status not in subscriptions.LIVE:
         return []
     statement = (
         select(Invoice)
@@ -66,7 +65,8 @@ def owed(session: Session, *, grace: timedelta) -> list[Owed]:
         .order_by(Invoice.issued_at, Invoice.stripe_id)
     )
     rows = session.scalars(statement).all()
-    since = subscriptions.owed_since(session, row.stripe_id)
+    failed = [each.issued_at for each in rows if each.issued_at and subscriptions.collection_failed(each)]
+    since = min(failed, default=None)
     retried = actions.last_of_invoice
     return [
         Owed(
@@ -83,9 +83,8 @@ def owed(session: Session, *, grace: timedelta) -> list[Owed]:
     ]
 
 
-def due(session: Session, *, grace: timedelta, today: date) -> Due:
-    """What stands in the way of the next payments, all of it from our rows."""
-    row = subscriptions.current(session)
+def due(session: Session, row: Subscription | None, *, grace: timedelta, today: date) -> Due:
+    """What stands in the way of the next payments of the current subscription, all of it from our rows."""
     ended = None
     if row is not None and row.access == subscriptions.OVER:
         open_ones = select(Invoice).where(
@@ -99,9 +98,9 @@ def due(session: Session, *, grace: timedelta, today: date) -> Due:
             ),
             None,
         )
-    return Due(
-        tuple(owed(session, grace=grace)), methods.expiring(session, today), ended, row if ended else None
-    )
+    live = row is not None and row.status in subscriptions.LIVE
+    expiring = methods.expiring(session, today) if live else None
+    return Due(tuple(owed(session, row, grace=grace)), expiring, ended, row if ended else None)
 
 
 def processing(invoice: Invoice) -> bool:

@@ -240,7 +240,7 @@ def _with_billed(
     A renewal's invoice is not final for an hour; until then its amounts follow from the price. What came back
     when a change was taken back was never billed: it has no line while others have theirs.
     """
-    lines = _billed_lines(session, row)
+    lines = _billed_lines(session, row, since=min((each.period_start for each in held), default=0))
     periods = {line["period_end"] for line in lines.values()}
     found = []
     for each, entry in zip(held, items, strict=True):
@@ -261,14 +261,18 @@ def _with_billed(
     return found
 
 
-def _billed_lines(session: Session, row: Subscription) -> dict[str, Mapping[str, Any]]:
-    """Stripe's item id → the last line that billed it. A change's credit stands before its debit.
+def _billed_lines(session: Session, row: Subscription, *, since: int) -> dict[str, Mapping[str, Any]]:
+    """Stripe's item id → the last line that billed it for time ``since`` then, of whatever years there are.
+
+    A change's credit stands before its debit.
 
     Of two invoices of one second the later one has the higher number, which is taken when it becomes final.
     """
     paid = session.scalars(
         select(Invoice)
         .where(Invoice.stripe_subscription_id == row.stripe_id, Invoice.status == "paid")
+        # time is billed once it has begun
+        .where(Invoice.issued_at >= subscriptions.moment(since))
         .order_by(Invoice.issued_at, func.length(Invoice.number), Invoice.number)
     )
     found: dict[str, Mapping[str, Any]] = {}

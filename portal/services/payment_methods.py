@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 # a card's last day is announced so many days before
 SOON = timedelta(days=30)
+_CHARGED_AGAIN = (Subscription.status.in_(subscriptions.LIVE), Subscription.access != subscriptions.NONE)
 
 
 class LastMethodError(ConflictError):
@@ -94,7 +95,7 @@ def listing(session: Session) -> list[Shown]:
         .where(PaymentMethod.removed_at.is_(None))
         .order_by(PaymentMethod.added_at.desc(), PaymentMethod.stripe_id)
     ).all()
-    default = default_id(session)
+    default = _default(session, rows)
     groups: dict[tuple[object, ...], list[PaymentMethod]] = {}
     for row in rows:
         same = (row.type, row.fingerprint or row.email or row.stripe_id, row.exp_month, row.exp_year)
@@ -128,23 +129,18 @@ def get(session: Session, method_id: str) -> Shown:
 
 def default_id(session: Session) -> str | None:
     """What the next payment is taken from: the subscription's own method, else the customer's default."""
-    kept = PaymentMethod.removed_at.is_(None)
-    row = live_subscription(session)
-    own = (row.default_payment_method or {}).get("id") if row else None
-    if own:
-        found = session.scalar(select(PaymentMethod.stripe_id).where(kept, PaymentMethod.stripe_id == own))
-        if found is not None:
-            return found
-    return session.scalar(select(PaymentMethod.stripe_id).where(kept, PaymentMethod.customer_default))
+    return next((method.id for method in listing(session) if method.default), None)
+
+
+def _default(session: Session, rows: Sequence[PaymentMethod]) -> str | None:
+    own = session.scalar(select(Subscription.default_payment_method["id"].astext).where(*_CHARGED_AGAIN))
+    kept = {row.stripe_id: row for row in rows}
+    return own if own in kept else next((id for id, row in kept.items() if row.customer_default), None)
 
 
 def live_subscription(session: Session) -> Subscription | None:
     """The subscription that will be charged again, if there is one."""
-    return session.scalars(
-        select(Subscription).where(
-            Subscription.status.in_(subscriptions.LIVE), Subscription.access != subscriptions.NONE
-        )
-    ).first()
+    return session.scalars(select(Subscription).where(*_CHARGED_AGAIN)).first()
 
 
 def repeats(session: Session, method_id: str) -> list[str]:
@@ -164,9 +160,7 @@ def repeats(session: Session, method_id: str) -> list[str]:
 
 
 def expiring(session: Session, today: date) -> Shown | None:
-    """The card that pays the live subscription, if its last day is near or over."""
-    if live_subscription(session) is None:
-        return None
+    """The default method, if it is a card whose last day is near or over."""
     default = next((method for method in listing(session) if method.default), None)
     last = default.last_day if default else None
     return default if last is not None and last - today <= SOON else None

@@ -107,7 +107,8 @@ def _announce(gateways: Gateways, workspace_id: int, today: date) -> bool:
 
 
 def _announce_one(session: Session, gateways: Gateways, today: date) -> bool:
-    method = payment_methods.expiring(session, today)
+    live = payment_methods.live_subscription(session)
+    method = payment_methods.expiring(session, today) if live else None
     details = session.scalars(select(BillingDetails)).first()
     if method is None or method.last_day is None or details is None or method.last_day < today:
         return False

@@ -255,7 +255,7 @@ def go_on(gateways: Gateways, workspace_id: int) -> int:
         row = methods.live_subscription(session)
         if row is None:
             return 0
-        held = row.status == "unpaid" and not dues.owed(session, grace=gateways.settings.grace)
+        held = row.status == "unpaid" and not dues.owed(session, row, grace=gateways.settings.grace)
         paid = session.scalar(_last_paid())
     if not held:
         if paid is not None:

@@ -50,7 +50,8 @@ def _facts(session: Session) -> dict[str, object]:
     details = billing_details.current(session)
     newest = next(iter(invoices.listing(session, limit=1)), None)
     proof = _last(invoices.proof(session, newest.stripe_id)) if newest else None
-    due = dues.due(session, grace=settings().grace, today=gateways().clock.now().date())
+    today = gateways().clock.now().date()
+    due = dues.due(session, subscription, grace=settings().grace, today=today)
     sold = _catalog(subscription.catalog) if subscription else None
     holding = changes.holding(session)
     held = held_lines(holding, gateways().clock.now()) if holding else _bought(subscription, sold)

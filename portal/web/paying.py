@@ -45,7 +45,7 @@ def _page(stripe_id: str, *, chosen: str = "", problem: str = "") -> Response | 
         except (NotPayableError, OnItsWayError) as refusal:
             message = translated(refusal.message)
             return render_template("paying/closed.html", invoice=invoice, message=message)
-        owed = dues.owed(session, grace=settings().grace)
+        owed = dues.owed(session, payment_methods.live_subscription(session), grace=settings().grace)
         methods = payment_methods.listing(session)
         details = billing_details.current(session)
         following = dues.following(session, invoice)

@@ -1,5 +1,7 @@
 """/billing/payment: what the workspace can be charged with; adding, the default, removing."""
 
+from datetime import date
+
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext
 from sqlalchemy.orm import Session
@@ -7,7 +9,7 @@ from werkzeug import Response
 
 from portal.db import unit_of_work
 from portal.errors import ConflictError, PortalError
-from portal.services import billing_details, dues, method_changes, payment_methods
+from portal.services import billing_details, dues, method_changes, payment_methods, subscriptions
 from portal.services.ids import new_id
 from portal.services.payment_actions import StillWorkingError
 from portal.web import current_user_id, current_workspace_id, gateways, settings, workspace_required
@@ -36,7 +38,11 @@ def _banner() -> Notice | None:
         return None
     today = gateways().clock.now().date()
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
-        return payment_notice(dues.due(session, grace=settings().grace, today=today))
+        return payment_notice(_due(session, today))
+
+
+def _due(session: Session, today: date) -> dues.Due:
+    return dues.due(session, subscriptions.current(session), grace=settings().grace, today=today)
 
 
 @blueprint.get("")
@@ -52,7 +58,7 @@ def _facts(session: Session) -> dict[str, object]:
     today = gateways().clock.now().date()
     methods = payment_methods.listing(session)
     details = billing_details.current(session)
-    due = dues.due(session, grace=settings().grace, today=today)
+    due = _due(session, today)
     return {
         "methods": methods,
         "expiries": {method.id: expiry(method, today) for method in methods},

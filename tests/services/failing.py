@@ -67,7 +67,8 @@ def answer_bank(customer: Customer, client_secret: str, *, passed: bool = True) 
 def owed(customer: Customer) -> list[dues.Owed]:
     """What the banner is about."""
     with unit_of_work(customer.workspace_id) as session:
-        return dues.owed(session, grace=customer.gateways.settings.grace)
+        row = payment_methods.live_subscription(session)
+        return dues.owed(session, row, grace=customer.gateways.settings.grace)
 
 
 def methods(customer: Customer) -> list[payment_methods.Shown]:

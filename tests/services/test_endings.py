@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from portal.db import unit_of_work
 from portal.models import Invoice
-from portal.services import dues, payments, sweeping
+from portal.services import dues, payments, subscriptions, sweeping
 from tests.services.buying import Customer
 from tests.services.failing import add, dunning, fall_behind, open_invoices, owed, pay, renew
 from tests.shop import TWELVE_BY_THE_MONTH
@@ -23,7 +23,8 @@ def give_up(customer: Customer, last_step: str) -> str:
 def due(customer: Customer) -> dues.Due:
     now = customer.gateways.clock.now()
     with unit_of_work(customer.workspace_id) as session:
-        return dues.due(session, grace=customer.gateways.settings.grace, today=now.date())
+        row = subscriptions.current(session)
+        return dues.due(session, row, grace=customer.gateways.settings.grace, today=now.date())
 
 
 def amounts(customer: Customer) -> list[tuple[str, int]]:
