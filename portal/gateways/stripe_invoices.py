@@ -256,6 +256,38 @@ class StripeInvoices:
         made = ask(lambda: self._client.v1.credit_notes.create(params, {"idempotency_key": key}))
         return _credit_note(reading.plain(made))
 
+    def put_on_balance(
+        self,
+        customer_id: str,
+        amount: int,
+        currency: str,
+        *,
+        memo: str,
+        metadata: Mapping[str, str],
+        key: str,
+    ) -> None:
+        """Credit the customer's balance with ``amount`` minor units; its next invoices are paid from it."""
+        params: Any = {
+            # a customer's balance is what it owes
+            "amount": -amount,
+            "currency": currency,
+            "description": memo,
+            "metadata": dict(metadata),
+        }
+        balances = self._client.v1.customers.balance_transactions
+        ask(lambda: balances.create(customer_id, params, {"idempotency_key": key}))
+
+    def was_put_on_balance(self, customer_id: str, **metadata: str) -> bool:
+        """Whether the balance has a transaction whose metadata has all of these."""
+        params: Any = {"limit": PAGE}
+
+        def found() -> bool:
+            pages = self._client.v1.customers.balance_transactions.list(customer_id, params)
+            rows = (reading.plain(each).get("metadata") or {} for each in pages.auto_paging_iter())
+            return any(metadata.items() <= row.items() for row in rows)
+
+        return ask(found)
+
     def _retrieved(self, call: Any) -> dict[str, Any]:
         try:
             return reading.plain(ask(call))

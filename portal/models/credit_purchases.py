@@ -69,8 +69,8 @@ class CreditRefund(WorkspaceOwned, Base):
 
     Kinds: ``unused`` (all of it, by the customer), ``pro_rata`` (what is left, by support), ``chargeback``
     (a bank took the money back). States: ``open`` → ``done``; or ``stuck``: a person has to look. Steps:
-    ``grant`` → ``note`` → ``finished``. Amounts in minor units; ``total``, with tax, is ``refunded`` plus
-    ``balance``.
+    ``grant`` → ``note`` → ``rest`` (a swap's) → ``finished``. Amounts in minor units; ``total``, with tax, is
+    ``refunded`` plus ``balance``.
     """
 
     __tablename__ = "credit_refund"

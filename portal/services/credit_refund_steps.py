@@ -3,6 +3,7 @@
 What was used in a month whose invoice is not final stays paid for, by a grant of just that much.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -13,17 +14,19 @@ from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.gateways.stripe_credits import Grant, NewGrant
 from portal.gateways.stripe_errors import StripeRefusedError
-from portal.gateways.stripe_words import Invoice
+from portal.gateways.stripe_invoices import Adjustment
+from portal.gateways.stripe_words import Invoice, InvoiceLine
 from portal.models import BillingDetails, CreditPurchase, CreditRefund, UsagePeriod
 from portal.pricing.money import round_half_up
 from portal.services import adjustments, attempt_states, audit, credit_grants, credit_lots, incidents
 from portal.services import credit_purchase_states as states
+from portal.services.credit_purchase_kinds import SWAP
 from portal.services.usage_periods import OPEN as PERIOD_OPEN
 
 log = structlog.get_logger()
 
 OPEN, DONE, STUCK = "open", "done", "stuck"
-GRANT, NOTE, FINISHED = "grant", "note", "finished"
+GRANT, NOTE, REST, FINISHED = "grant", "note", "rest", "finished"
 CLAIM = timedelta(seconds=120)
 # Stripe keeps a key for 24 hours; after that only reading tells what was done
 KEY_LIFETIME = timedelta(hours=23)
@@ -178,7 +181,7 @@ def give_back(work: Work) -> None:
             work.stick(f"Stripe refuses the credit note: {refusal.message}")
             return
         adjustments.refresh_credit_note(work.gateways, note_id)
-        work.go_on(FINISHED, credit_note_id=note_id)
+        work.go_on(REST if work.purchase.kind == SWAP else FINISHED, credit_note_id=note_id)
 
 
 def share(purchase: CreditPurchase, units: int) -> int:
@@ -190,22 +193,26 @@ def _intend(work: Work) -> None:
     """Commit what is going to be asked for, as Stripe's preview agrees to it."""
     invoice = work.gateways.stripe.invoice(str(work.purchase.stripe_invoice_id))
     amount = share(work.purchase, work.refund.units)
-    line = next((each for each in invoice.lines if each.amount == work.purchase.amount), None)
+    line = _line(work, invoice)
     if line is None:
         work.stick("its invoice has no line of that amount")
         return
     if not amount:
         work.go_on(FINISHED, amount=0, total=0)
         return
-    estimate = amount + (round_half_up(line.tax * amount, line.total) if line.total else 0)
-    parts = _agreed(work, invoice, {line.id: amount}, estimate)
+    notes = work.gateways.stripe.invoices.credit_notes(invoice.id)
+    noted = _creditable(invoice, notes, amount, _with_tax(line, amount))
+    if not noted and work.purchase.kind == SWAP:
+        work.go_on(REST, amount=0, total=0, refunded=0, balance=0)
+        return
+    parts = _agreed(work, invoice, notes, {line.id: noted}, _with_tax(line, noted))
     if parts is None:
         work.stick("Stripe agrees to no credit note for it")
         return
     work.go_on(
         NOTE,
         line_id=line.id,
-        amount=amount,
+        amount=noted,
         total=parts[REFUND] + parts[BALANCE],
         refunded=parts[REFUND],
         balance=parts[BALANCE],
@@ -213,12 +220,30 @@ def _intend(work: Work) -> None:
     )
 
 
-def _agreed(work: Work, invoice: Invoice, lines: dict[str, int], estimate: int) -> dict[str, int] | None:
+def _line(work: Work, invoice: Invoice) -> InvoiceLine | None:
+    """The pack's line; a swap's stands beside those of its seats, which are prorated."""
+    packs = (each for each in invoice.lines if each.amount == work.purchase.amount and not each.proration)
+    return next(packs, None)
+
+
+def _with_tax(line: InvoiceLine, amount: int) -> int:
+    return amount + (round_half_up(line.tax * amount, line.total) if line.total else 0)
+
+
+def _creditable(invoice: Invoice, notes: Sequence[Adjustment], amount: int, whole: int) -> int:
+    """How much of ``amount`` a credit note may name: all notes together are never more than the invoice.
+
+    A swap's is what the pack costs more than its seats were worth, so that it may be less than the pack.
+    """
+    room = invoice.total - sum(note.amount for note in notes if note.status != adjustments.VOID)
+    return amount if whole <= room else max(amount * room // whole, 0)
+
+
+def _agreed(
+    work: Work, invoice: Invoice, notes: Sequence[Adjustment], lines: dict[str, int], estimate: int
+) -> dict[str, int] | None:
     """Where the money goes, as Stripe agrees to it: to what paid, as far as it did, else to the balance."""
-    back = sum(
-        int(str(note.details.get("refunded") or 0))
-        for note in work.gateways.stripe.invoices.credit_notes(invoice.id)
-    )
+    back = sum(int(str(note.details.get("refunded") or 0)) for note in notes)
     for most in (max(invoice.amount_paid - back, 0), 0):
         for more in ROUNDING:
             total = estimate + more
@@ -245,3 +270,29 @@ def _issue(work: Work) -> str:
         metadata={"refund": refund.id, "purchase": work.purchase.id},
         key=f"{refund.id}:note:{tried}",
     ).id
+
+
+# --- step: rest ----------------------------------------------------------------------------------------
+
+
+def give_back_rest(work: Work) -> None:
+    """Put on the balance what the value of seats had paid of a swap's pack: no credit note can name that."""
+    refund, invoices = work.refund, work.gateways.stripe.invoices
+    invoice = work.gateways.stripe.invoice(str(work.purchase.stripe_invoice_id))
+    amount, line = share(work.purchase, refund.units), _line(work, invoice)
+    rest = _with_tax(line, amount) - (refund.total or 0) if line is not None else 0
+    if rest <= max(ROUNDING):
+        work.go_on(FINISHED, amount=amount)
+        return
+    # once: Stripe may have forgotten the key
+    if not invoices.was_put_on_balance(work.customer_id, refund=refund.id):
+        invoices.put_on_balance(
+            work.customer_id,
+            rest,
+            refund.currency,
+            memo=f"{refund.units:,} of {work.purchase.units:,} resolutions returned",
+            metadata={"refund": refund.id, "purchase": work.purchase.id},
+            key=f"{refund.id}:balance",
+        )
+    totals = {"total": (refund.total or 0) + rest, "balance": (refund.balance or 0) + rest}
+    work.go_on(FINISHED, amount=amount, **totals)

@@ -19,7 +19,7 @@ from portal.services import attempt_states, audit, claims, credit_lots, credit_n
 from portal.services import credit_purchase_states as states
 from portal.services import credit_refund_steps as steps
 from portal.services.credit_purchase_kinds import SWAP
-from portal.services.credit_refund_steps import FINISHED, GRANT, NOTE, log
+from portal.services.credit_refund_steps import FINISHED, GRANT, NOTE, REST, log
 from portal.services.ids import new_id
 
 UNUSED, PRO_RATA, CHARGEBACK = "unused", "pro_rata", "chargeback"
@@ -183,6 +183,8 @@ def _steps(gateways: Gateways, workspace_id: int, refund_id: str) -> None:
         return
     if work.refund.state == OPEN and work.refund.step == NOTE:
         steps.give_back(work)
+    if work.refund.state == OPEN and work.refund.step == REST:
+        steps.give_back_rest(work)
     if work.refund.state == OPEN and work.refund.step == FINISHED:
         _finish(work)
 
