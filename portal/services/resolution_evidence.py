@@ -73,6 +73,8 @@ class Evidence:
     def prevented_by(self) -> str | None:
         """What would have prevented the charge; None where nothing is charged."""
         unit = self.unit
+        if unit.contest == units.ACCEPTED:
+            return None
         facts = (unit.episode, unit.state, unit.kind, None, None, None, None, unit.because)
         return Episode(*facts).prevented_by
 

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from flask_babel import gettext
 
-from portal.models import ConversationEvent
+from portal.models import Contest, ConversationEvent
 from portal.pricing import outcomes
 from portal.services.resolution_evidence import Evidence
-from portal.web.usage_words import EVENTS, word
+from portal.web.usage_words import EVENTS, is_given_back, word
 
 # sent so much later than it happened, an event is said to have arrived late
 LATE = timedelta(minutes=5)
@@ -33,9 +33,12 @@ class Step:
         return self.received_at is not None and self.received_at - self.at > LATE
 
 
-def timeline(found: Evidence) -> list[Step]:
-    """The events and the marks of one unit, the earliest first."""
+def timeline(found: Evidence, contest: Contest | None) -> list[Step]:
+    """The events and the marks of one unit, the earliest first; also that its contest was accepted."""
     steps = [_event(each, found) for each in found.events] + _marks(found)
+    if contest is not None and contest.decided_at and is_given_back(found.unit):
+        words = gettext("Contested, and taken back: nothing is charged")
+        steps.append(Step(contest.decided_at, LAST, words, mark=True))
     return sorted(steps, key=lambda step: (step.at, step.rank))
 
 

@@ -133,14 +133,15 @@ def evidence(conversation_id: str, episode: int) -> str:
 def _evidence(conversation_id: str, episode: int, form: ContestForm) -> str:
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
         found = resolution_evidence.find(session, conversation_id, min(episode, BIGGEST_EPISODE))
+        contested = contests.of_unit(session, conversation_id, found.unit.episode)
         return render_template(
             "resolutions/evidence.html",
             found=found,
             unit=found.unit,
-            timeline=timeline(found),
+            timeline=timeline(found, contested),
             words=usage_words,
             period_text=period_text,
-            contest=contests.of_unit(session, conversation_id, found.unit.episode),
+            contest=contested,
             form=form,
             may_contest=may(contests.MAY_CONTEST),
             reasons=REASONS,

@@ -12,6 +12,7 @@ from portal.pricing.forecast import Range
 from portal.services import credit_covers
 from portal.services.credit_covers import Cover, Pack, Share
 from portal.services.resolutions import CONTESTED, COUNTED
+from portal.services.units import ACCEPTED
 from portal.services.usage import Metered, Period
 from portal.web.explanations import explain, units
 from portal.web.presentation import date_text, money, number, rate
@@ -42,7 +43,7 @@ LISTS: Words = {
 KINDS: Words = {outcomes.CONFIRMED: _("Confirmed"), outcomes.ASSUMED: _("Assumed")}
 CONTESTS: Words = {
     "open": _("Contested"),
-    "accepted": _("Contested: taken back"),
+    ACCEPTED: _("Contest accepted"),
     "refused": _("Contested: it stays"),
 }
 EVENTS: Words = {
@@ -283,8 +284,15 @@ def _basis(basis: str, days: int) -> str:
             return gettext("No whole day is known yet, so this is a guess from the hours so far.")
 
 
+def is_given_back(unit: Resolution) -> bool:
+    """Whether its contest was accepted, so that by whatever rule it had counted nothing is charged."""
+    return unit.contest == ACCEPTED and not unit.counts
+
+
 def state_of(unit: Resolution) -> tuple[str, str]:
     """The state of a unit as (kind of badge, word)."""
+    if is_given_back(unit):
+        return "positive", gettext("Taken back")
     return BADGES.get(unit.state, ""), word(STATES, unit.state)
 
 
@@ -304,6 +312,13 @@ def moment_of(unit: Resolution) -> datetime | None:
             return unit.billable_at
         case _:
             return unit.answered_at
+
+
+def reason_of(unit: Resolution) -> str:
+    """Why it is charged, or is not, in a sentence."""
+    if is_given_back(unit):
+        return gettext("It was contested, and is taken back.")
+    return word(BECAUSE, unit.because)
 
 
 def entry_words(entry: UsageEntry) -> str:

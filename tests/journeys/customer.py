@@ -192,9 +192,9 @@ class Customer:
         """The overview says that the purchase is done."""
         expect((page or self.page).get_by_text("You are live")).to_be_visible()
 
-    def await_words(self, words: str) -> None:
+    def await_words(self, words: str, *, seconds: float = PATIENCE_MS / 1000) -> None:
         """Reload the page, as somebody who waits does, until it says ``words``."""
-        end = time.monotonic() + PATIENCE_MS / 1000
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.page.get_by_text(words).count():
                 break

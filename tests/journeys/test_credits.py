@@ -1,12 +1,11 @@
 """Annual credits: from the advisor to a pack on the balance, and a second one that Link pays for."""
 
-import os
 import re
-from pathlib import Path
 
 from playwright.sync_api import expect
 
 from tests.journeys.customer import ESSENTIAL_MONTH, Customer
+from tests.journeys.pictures import pictures
 from tests.journeys.test_accessibility import Inspector
 from tests.journeys.test_link import link_email, sign_in_to_link
 
@@ -40,26 +39,26 @@ def test_from_the_advisor_to_a_pack_on_the_balance_with_the_stored_card(customer
     customer.visit("/credits?units=600")
     page.get_by_role("link", name=re.compile("^Buy 600")).click()
     inspector.look("/credits/buy")
-    pictures(customer, "buy")
+    pictures(customer, "buy-buy")
     page.get_by_role("button", name="Show the binding price").click()
     expect(page.get_by_role("button", name="Pay $564.30 now")).to_be_visible()
     inspector.look("the quote of a pack")
-    pictures(customer, "quote")
+    pictures(customer, "buy-quote")
     customer.press_pay()
     expect_bought(customer, "600")
     page.reload()
     expect(page.get_by_text("600 of 600 left")).to_be_visible()
     customer.await_words("Set against your next invoices")
     inspector.look("the steps of a pack")
-    pictures(customer, "done")
+    pictures(customer, "buy-done")
     page.get_by_role("link", name="Return the pack").click()
     inspector.look("returning a pack")
-    pictures(customer, "refund")
+    pictures(customer, "buy-refund")
     customer.visit("/credits")
     expect(page.get_by_role("main").get_by_text("600").first).to_be_visible()
     page.get_by_role("link", name="Buying by itself").click()
     inspector.look("buying by itself")
-    pictures(customer, "automatic")
+    pictures(customer, "buy-automatic")
 
     assert grants(customer) == [59_400]
     assert inspector.found == {}
@@ -94,18 +93,3 @@ def test_a_bank_that_asks_is_answered_and_the_pack_is_bought_once(customer: Cust
 
     assert [charge["amount"] for charge in customer.charges()].count(56_430) == 1
     assert customer.complaints == []
-
-
-def pictures(customer: Customer, name: str) -> None:
-    """Pictures of the page for whoever looks at it, where PICTURES names a folder."""
-    folder = os.environ.get("PICTURES")
-    if folder is None:
-        return
-    for width in (1280, 390):
-        customer.page.set_viewport_size({"width": width, "height": 900})
-        for scheme in ("light", "dark"):
-            customer.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            path = Path(folder) / f"buy-{name}-{width}-{scheme}.png"
-            customer.page.screenshot(path=path, full_page=True)
-    customer.page.set_viewport_size({"width": 1280, "height": 900})
-    customer.page.emulate_media(color_scheme="light")

@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from tests.journeys.conftest import NewCustomer
 from tests.journeys.customer import ESSENTIAL_MONTH
+from tests.journeys.pictures import pictures
 from tests.journeys.shortcut import link_in
 from tests.journeys.test_accessibility import Inspector
 
@@ -40,6 +41,11 @@ def test_a_cap_is_set_reached_and_raised_by_the_approver(inspector: Inspector) -
     expect(page.get_by_text("The AI waits for more")).to_be_visible()
     expect(page.get_by_text("Budget: $0.00 of $250.00 used this month.")).to_be_visible()
     inspector.look("stopped")
+    pictures(customer, "cap-reached")
+    inspector.visit("/usage")
+    pictures(customer, "cap-reached-usage")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
     customer.visit(link_in(customer.stack, customer.email, "May the AI resolve more"))
     page.get_by_label("Resolutions more in this month").fill("25")

@@ -3,10 +3,8 @@
 import csv
 import io
 import re
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -14,43 +12,12 @@ from playwright.sync_api import expect
 from tests.journeys.conftest import NewCustomer
 from tests.journeys.customer import ESSENTIAL_MONTH, Customer
 from tests.journeys.test_accessibility import Inspector
-
-HOUR = 3600
+from tests.journeys.using import HOUR, event, make_key, send
 
 
 @pytest.fixture
 def inspector(new_customer: NewCustomer) -> Inspector:
     return Inspector(new_customer())
-
-
-def make_key(customer: Customer) -> str:
-    """Through the pages of /developers."""
-    page = customer.page
-    page.get_by_role("link", name="Make a key").click()
-    page.get_by_role("link", name="Make a key").click()
-    page.get_by_label("Name").fill("Help desk")
-    page.get_by_label("Send events and usage").check()
-    page.get_by_role("button", name="Make the key").click()
-    return page.get_by_label("Key", exact=True).input_value()
-
-
-def event(customer: Customer, conversation: str, kind: str, ago: int) -> dict[str, Any]:
-    """What a help desk sends about a conversation, ``ago`` seconds after it happened."""
-    at = datetime.fromtimestamp(customer.stack.sandbox("clock")["now"] - ago, UTC)
-    return {
-        "id": f"{conversation}.{kind}",
-        "conversation_id": conversation,
-        "type": kind,
-        "occurred_at": at.isoformat(),
-        "channel": "chat",
-    }
-
-
-def send(customer: Customer, key: str, *events: dict[str, Any]) -> None:
-    answer = customer.context.request.post(
-        f"{customer.stack.url}/v1/events", headers={"Authorization": f"Bearer {key}"}, data=list(events)
-    )
-    assert answer.ok, answer.text()
 
 
 def begin(inspector: Inspector) -> str:
@@ -67,6 +34,7 @@ def begin(inspector: Inspector) -> str:
     expect(page.get_by_role("heading", name="0 resolutions so far, $0.00")).to_be_visible()
     expect(page.get_by_text("No conversation in this period yet")).to_be_visible()
     inspector.look("first use")
+    page.get_by_role("link", name="Make a key").click()
     return make_key(customer)
 
 
