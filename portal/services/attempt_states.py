@@ -35,6 +35,7 @@ PLAN = "plan"
 TAKE_BACK = "take_back"
 RESTORE = "restore_plan"
 UNDOING_CHANGE = (VOID, TAKE_BACK, RESTORE)
+UNDOING_ANY = (*UNDOING, TAKE_BACK, RESTORE)
 
 # of a pack of credits, beside compare, collect and void_invoice
 FINALIZE = "finalize_invoice"

@@ -6,26 +6,20 @@ from portal.db import unit_of_work
 from portal.errors import N_
 from portal.gateways import Gateways
 from portal.models import Attempt, Quote, Subscription
-from portal.services import attempt_states as states
 from portal.services import attempts, invoices, quotes, waiting
 from portal.services.waiting import PurchaseState as ChangeState
 
 __all__ = ["ChangeState", "state"]
 
-MESSAGES = {
-    "quoted": N_("This price is waiting for your confirmation."),
+MESSAGES = waiting.MESSAGES | {
     "awaiting_payment": N_("Complete the payment to make the change."),
-    "requires_action": N_("Your bank asks you to confirm the payment."),
     "processing": N_(
         "Your payment is on its way. Your bank needs a few days to send it; the change counts from then on."
     ),
     "confirming": N_("Your change is being made. This page updates by itself."),
     "done": N_("Your change is made."),
     "planned": N_("Your change is planned for the renewal."),
-    "declined": N_("The payment was declined. Try again or use another way to pay."),
-    "expired": N_("This price has expired. Nothing was charged."),
     "abandoned": N_("This change was not completed. Nothing was charged."),
-    "failed": N_("The payment failed. Nothing was charged."),
 }
 
 
@@ -51,17 +45,8 @@ def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: b
 
 
 def _with_attempt(attempt: Attempt, quote: Quote) -> str:
-    if attempt.state == states.SUCCEEDED:
+    name = waiting.of_attempt(attempt)
+    if name is None:
         return "done" if (quote.terms or {}).get("update") else "planned"
-    if end := waiting.given_up(attempt):
-        return end
-    if attempt.state == states.OPEN or attempt.step in states.UNDOING_CHANGE:
-        return "confirming"
-    if attempt.state == states.PROCESSING:
-        return "processing"
-    if attempt.intent_status == "requires_action":
-        return "requires_action"
-    if attempt.intent_status in ("succeeded", "processing") or attempt.collect == "nothing":
-        return "confirming"
-    declined = attempt.error is not None and attempt.intent_status == "requires_payment_method"
-    return "declined" if declined else "awaiting_payment"
+    paid_at_once = attempt.collect == "nothing" and name in ("declined", "awaiting_payment")
+    return "confirming" if paid_at_once else name

@@ -14,7 +14,6 @@ from portal.models import (
     CreditGrant,
     CreditLot,
     CreditPurchase,
-    Subscription,
     UsagePeriod,
 )
 from portal.pricing import periods as calendar
@@ -54,7 +53,7 @@ def open_lot(session: Session, purchase: CreditPurchase) -> CreditLot:
     if paid_at is None or subscription is None:
         raise ValueError(f"purchase {purchase.id} is not paid, or has no subscription to pay for")
     usage_periods.lock_newest(session)
-    starts_at, expires_at = span(subscription, paid_at)
+    starts_at, expires_at = span(subscriptions.anchor_of(subscription), paid_at)
     lot = CreditLot(
         id=new_id("T"),
         purchase_id=purchase.id,
@@ -82,9 +81,11 @@ def place(session: Session, lot: CreditLot) -> int:
     return list(session.scalars(together)).index(lot.id)
 
 
-def span(subscription: Subscription, at: datetime) -> tuple[datetime, datetime]:
-    """From when to when a pack counts that is paid ``at`` that moment."""
-    anchor = int((subscription.anchor or subscription.started_at or subscription.synced_at).timestamp())
+def span(anchor: int, at: datetime) -> tuple[datetime, datetime]:
+    """From when to when a pack counts that is paid ``at`` that moment, by months counted from ``anchor``.
+
+    They are whole months of usage, a year and the rest of the last one.
+    """
     paid = int(at.timestamp())
     start, _ = calendar.containing(anchor, "month", paid)
     _, end = calendar.containing(anchor, "month", calendar.after(paid, "year", 1))

@@ -53,12 +53,4 @@ def about_blocked(
 def send(session: Session, gateways: Gateways, kind: str, dedupe_key: str, facts: dict[str, object]) -> bool:
     """Queue a mail to the billing address, once per ``dedupe_key``; False when it was queued before."""
     details = session.scalars(select(BillingDetails)).one()
-    return letters.send(
-        session,
-        gateways,
-        kind,
-        details.email,
-        dedupe_key=dedupe_key,
-        workspace_id=details.workspace_id,
-        facts=facts | {"company_name": details.company_name, "base_url": gateways.settings.base_url},
-    )
+    return letters.tell(session, gateways, details, kind, dedupe_key, facts)

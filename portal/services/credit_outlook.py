@@ -55,10 +55,9 @@ def read(session: Session, balance: Balance) -> Outlook | None:
     subscription = subscriptions.current(session)
     if not balance.usable or subscription is None:
         return None
-    anchor = int((subscription.anchor or subscription.started_at or subscription.synced_at).timestamp())
     start = min(each.lot.starts_at for each in balance.usable)
     end = max(each.lot.expires_at for each in balance.usable)
-    months = list(_months(anchor, start, end))
+    months = list(_months(subscriptions.anchor_of(subscription), start, end))
     now = balance.now
     known = [each for each in months if each[0] <= now][-MOST_MONTHS:]
     coming = [each for each in months if each[1] > now][:MOST_MONTHS]

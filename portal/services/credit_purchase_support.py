@@ -21,7 +21,6 @@ from portal.services import (
 )
 from portal.services import credit_purchase_states as states
 
-UNDOING = (*attempt_states.UNDOING, *attempt_states.UNDOING_CHANGE)
 WAITS_FOR = {
     states.OPEN: "the customer's confirmation, or the end of its price",
     states.PAYING: "its payment",
@@ -112,7 +111,9 @@ def repeat(gateways: Gateways, workspace_id: int, purchase_id: str) -> Shown:
 def _go_on(gateways: Gateways, shown: Shown, attempt: Attempt | None) -> None:
     purchase = shown.purchase
     workspace_id = purchase.workspace_id
-    if attempt is not None and (attempt.state in attempt_states.LIVE or attempt.step in UNDOING):
+    if attempt is not None and (
+        attempt.state in attempt_states.LIVE or attempt.step in attempt_states.UNDOING_ANY
+    ):
         # a swap's is that of a change of the subscription, which has steps of its own
         sweeping.resume(gateways, workspace_id, attempt.id)
     elif purchase.state == states.OPEN:

@@ -9,22 +9,15 @@ from portal.db import unit_of_work
 from portal.errors import N_
 from portal.gateways import Gateways
 from portal.models import Attempt, CreditLot, CreditPurchase, CreditRefund, Invoice, Quote
-from portal.services import attempt_states, attempts, credit_lots, invoices, quotes, waiting
+from portal.services import attempts, credit_lots, invoices, quotes, waiting
 from portal.services import credit_purchase_states as states
 
-MESSAGES = {
-    "quoted": N_("This price is waiting for your confirmation."),
+MESSAGES = waiting.MESSAGES | {
     "awaiting_payment": N_("Complete the payment to get the credits."),
-    "requires_action": N_("Your bank asks you to confirm the payment."),
     "processing": N_(
         "Your payment is on its way. Your bank needs a few days to send it; the credits are yours then."
     ),
-    "confirming": N_("Your purchase is being confirmed. This page updates by itself."),
     "done": N_("Your credits are on the balance."),
-    "declined": N_("The payment was declined. Try again or use another way to pay."),
-    "expired": N_("This price has expired. Nothing was charged."),
-    "abandoned": N_("This purchase was not completed. Nothing was charged."),
-    "failed": N_("The payment failed. Nothing was charged."),
 }
 
 
@@ -90,15 +83,4 @@ def _name(gateways: Gateways, quote: Quote, purchase: CreditPurchase, attempt: A
         return "done"
     if attempt is None:
         return waiting.without_attempt(gateways, quote)
-    if end := waiting.given_up(attempt):
-        return end
-    if attempt.state == attempt_states.OPEN or attempt.step in attempt_states.UNDOING:
-        return "confirming"
-    if attempt.state == attempt_states.PROCESSING:
-        return "processing"
-    if attempt.intent_status == "requires_action":
-        return "requires_action"
-    if attempt.intent_status in ("succeeded", "processing"):
-        return "confirming"
-    declined = attempt.error is not None and attempt.intent_status == "requires_payment_method"
-    return "declined" if declined else "awaiting_payment"
+    return waiting.of_attempt(attempt) or "confirming"

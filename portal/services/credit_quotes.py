@@ -18,7 +18,7 @@ from portal.gateways.stripe_words import Invoice
 from portal.models import BillingDetails, CreditPurchase, Quote, Subscription
 from portal.pricing import packs
 from portal.pricing import periods as calendar
-from portal.services import quotes, subscriptions, usage_prices
+from portal.services import credit_lots, quotes, subscriptions, usage_prices
 from portal.services.change_errors import SubscriptionEndsError
 from portal.services.ids import new_id
 from portal.services.quotes import Change, QuoteChangedError
@@ -87,10 +87,7 @@ class Buyer:
 
     def span(self, now: datetime) -> tuple[datetime, datetime]:
         """From when to when a pack that is paid now counts: whole months of usage, a year and a rest."""
-        start, _ = calendar.containing(self.anchor, "month", int(now.timestamp()))
-        year = calendar.after(int(now.timestamp()), "year", 1)
-        _, end = calendar.containing(self.anchor, "month", year)
-        return datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
+        return credit_lots.span(self.anchor, now)
 
     def month_ends(self, now: datetime) -> datetime:
         """When the open month of usage ends."""
@@ -133,7 +130,7 @@ def buyer(session: Session, details: BillingDetails | None) -> Buyer:
         currency=row.currency,
         unit_amount=price.bands[0].unit_amount,
         price_id=str(item["stripe_price_id"]),
-        anchor=int((row.anchor or row.started_at or row.synced_at).timestamp()),
+        anchor=subscriptions.anchor_of(row),
         billing=quotes.billing_facts(details),
         purchase_order=details.purchase_order,
     )

@@ -305,22 +305,15 @@ def _tell(session: Session, gateways: Gateways, row: Cancellation, subscription:
     details = details_of.current(session)
     if details is None:
         return
-    letters.send(
+    # of an end the projection may have told already
+    ended = f"subscription_ended:{subscription.stripe_id}"
+    letters.tell(
         session,
         gateways,
+        details,
         LETTERS[row.kind],
-        details.email,
-        # of an end the projection may have told already
-        dedupe_key=f"subscription_ended:{subscription.stripe_id}"
-        if row.kind == NOW
-        else f"cancellation:{row.id}",
-        workspace_id=row.workspace_id,
-        facts={
-            "base_url": gateways.settings.base_url,
-            "ends_at": row.ends_at,
-            "renews_at": period_end(subscription),
-            "company_name": details.company_name,
-        },
+        ended if row.kind == NOW else f"cancellation:{row.id}",
+        {"ends_at": row.ends_at, "renews_at": period_end(subscription)},
     )
 
 

@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.gateways import Gateways
-from portal.models import Mail
+from portal.models import BillingDetails, Mail
 from portal.services import mails
 
 
@@ -37,3 +37,23 @@ def send(
         workspace_id=workspace_id,
     )
     return queued is not None
+
+
+def tell(
+    session: Session,
+    gateways: Gateways,
+    details: BillingDetails,
+    kind: str,
+    dedupe_key: str,
+    facts: dict[str, object],
+) -> bool:
+    """The same to the workspace's billing address, by its company's name."""
+    return send(
+        session,
+        gateways,
+        kind,
+        details.email,
+        dedupe_key=dedupe_key,
+        workspace_id=details.workspace_id,
+        facts=facts | {"company_name": details.company_name, "base_url": gateways.settings.base_url},
+    )

@@ -26,12 +26,16 @@ def about_invoice(
     if invoice.billing.get("corrects"):
         _corrected(session, gateways, details, invoice)
     elif invoice.status == "paid" and invoice.subtotal > 0:
-        _send(session, gateways, details, "receipt", f"receipt:{invoice.stripe_id}", _invoice_facts(invoice))
+        letters.tell(
+            session, gateways, details, "receipt", f"receipt:{invoice.stripe_id}", _invoice_facts(invoice)
+        )
     # a pack that was not paid is not bought, and nothing is owed for it
     renewal = invoice.billing_reason not in ELSEWHERE and not invoice.billing.get("purchase")
     if renewal and attempt_count and subscriptions.collection_failed(invoice):
         key = f"payment_failed:{invoice.stripe_id}:{attempt_count}"
-        _send(session, gateways, details, "payment_failed", key, _owed_facts(session, gateways, invoice))
+        letters.tell(
+            session, gateways, details, "payment_failed", key, _owed_facts(session, gateways, invoice)
+        )
 
 
 def _corrected(session: Session, gateways: Gateways, details: BillingDetails, invoice: Invoice) -> None:
@@ -42,7 +46,7 @@ def _corrected(session: Session, gateways: Gateways, details: BillingDetails, in
         select(Invoice).where(Invoice.stripe_id == str(invoice.billing["corrects"]))
     ).first()
     facts = _invoice_facts(invoice) | {"replaced": replaced.number if replaced else None}
-    _send(session, gateways, details, "correction", f"correction:{invoice.stripe_id}", facts)
+    letters.tell(session, gateways, details, "correction", f"correction:{invoice.stripe_id}", facts)
 
 
 def about_returned_debit(
@@ -50,7 +54,7 @@ def about_returned_debit(
 ) -> None:
     """Word of a bank debit that somebody began on the payment page and that came back days later."""
     key = f"debit_returned:{action_id}"
-    _send(session, gateways, details, "payment_failed", key, _owed_facts(session, gateways, invoice))
+    letters.tell(session, gateways, details, "payment_failed", key, _owed_facts(session, gateways, invoice))
 
 
 def about_subscription(
@@ -65,7 +69,9 @@ def about_subscription(
     """Word of a debit that failed late, and of a trial that is about to end."""
     if was == subscriptions.PAYMENT_PENDING and subscription.access == subscriptions.LIMITED:
         key = f"debit_failed:{subscription.stripe_id}"
-        _send(session, gateways, details, "debit_failed", key, _subscription_facts(session, subscription))
+        letters.tell(
+            session, gateways, details, "debit_failed", key, _subscription_facts(session, subscription)
+        )
     if was == subscriptions.ACTIVE and subscription.access == subscriptions.LIMITED:
         _limited(session, gateways, details, subscription)
     worked = was in (subscriptions.ACTIVE, subscriptions.LIMITED)
@@ -83,14 +89,16 @@ def _limited(
     invoice = _oldest_owed(session, subscription)
     if invoice is not None:
         key = f"access_limited:{invoice.stripe_id}"
-        _send(session, gateways, details, "access_limited", key, _owed_facts(session, gateways, invoice))
+        letters.tell(
+            session, gateways, details, "access_limited", key, _owed_facts(session, gateways, invoice)
+        )
 
 
 def _ended(session: Session, gateways: Gateways, details: BillingDetails, subscription: Subscription) -> None:
     """It ended because somebody wanted it to."""
     facts: dict[str, object] = {"ends_at": subscription.ended_at or gateways.clock.now()}
     key = f"subscription_ended:{subscription.stripe_id}"
-    _send(session, gateways, details, "subscription_ended", key, facts)
+    letters.tell(session, gateways, details, "subscription_ended", key, facts)
 
 
 def _ended_unpaid(
@@ -101,7 +109,7 @@ def _ended_unpaid(
     if invoice is None:
         return
     key = f"ended_unpaid:{subscription.stripe_id}"
-    _send(session, gateways, details, "ended_unpaid", key, _owed_facts(session, gateways, invoice))
+    letters.tell(session, gateways, details, "ended_unpaid", key, _owed_facts(session, gateways, invoice))
     incidents.report(
         session,
         gateways,
@@ -131,19 +139,19 @@ def about_unpaid_change(
     """
     details = session.scalars(select(BillingDetails)).one()
     facts: dict[str, object] = {"renewed": renewed, "planned_on": planned_on}
-    _send(session, gateways, details, "change_unpaid", f"change_unpaid:{attempt_id}", facts)
+    letters.tell(session, gateways, details, "change_unpaid", f"change_unpaid:{attempt_id}", facts)
 
 
 def about_missed_change(session: Session, gateways: Gateways, planned_id: str, on: datetime) -> None:
     """Word of a planned change that the renewal went by without."""
     details = session.scalars(select(BillingDetails)).one()
-    _send(session, gateways, details, "change_missed", f"change_missed:{planned_id}", {"on": on})
+    letters.tell(session, gateways, details, "change_missed", f"change_missed:{planned_id}", {"on": on})
 
 
 def remind(session: Session, gateways: Gateways, details: BillingDetails, subscription: Subscription) -> bool:
     """Queue the reminder that a trial ends; False if it was queued before."""
     key = f"trial_reminder:{subscription.stripe_id}"
-    return _send(
+    return letters.tell(
         session, gateways, details, "trial_reminder", key, _subscription_facts(session, subscription)
     )
 
@@ -189,25 +197,6 @@ def _trial_ends_soon(subscription: Subscription, now: datetime) -> bool:
 
 def _trial_runs(subscription: Subscription) -> bool:
     return subscription.status == "trialing" and subscription.access == subscriptions.ACTIVE
-
-
-def _send(
-    session: Session,
-    gateways: Gateways,
-    details: BillingDetails,
-    kind: str,
-    dedupe_key: str,
-    facts: dict[str, object],
-) -> bool:
-    return letters.send(
-        session,
-        gateways,
-        kind,
-        details.email,
-        dedupe_key=dedupe_key,
-        workspace_id=details.workspace_id,
-        facts=facts | {"company_name": details.company_name, "base_url": gateways.settings.base_url},
-    )
 
 
 def _owed_facts(session: Session, gateways: Gateways, invoice: Invoice) -> dict[str, object]:

@@ -114,17 +114,11 @@ def _announce_one(session: Session, gateways: Gateways, today: date) -> bool:
         return False
     left = (method.last_day - today).days
     notice = next(days for days in NOTICES if left <= days)
-    return letters.send(
+    return letters.tell(
         session,
         gateways,
+        details,
         "card_expiring",
-        details.email,
-        dedupe_key=f"card_expiring:{method.id}:{method.last_day.isoformat()}:{notice}",
-        workspace_id=details.workspace_id,
-        facts={
-            "company_name": details.company_name,
-            "base_url": gateways.settings.base_url,
-            "method": method.as_dict(),
-            "last_day": method.last_day,
-        },
+        f"card_expiring:{method.id}:{method.last_day.isoformat()}:{notice}",
+        {"method": method.as_dict(), "last_day": method.last_day},
     )

@@ -33,6 +33,11 @@ def current(session: Session) -> Subscription | None:
     return session.scalars(statement).first()
 
 
+def anchor_of(row: Subscription) -> int:
+    """From when its months and years are counted, in unix seconds."""
+    return int((row.anchor or row.started_at or row.synced_at).timestamp())
+
+
 def bought(session: Session) -> Subscription | None:
     """The live subscription that has been paid for (or is being), which stands in the way of a second one."""
     statement = select(Subscription).where(Subscription.status.in_(LIVE), Subscription.access.in_(BOUGHT))

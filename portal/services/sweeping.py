@@ -76,7 +76,7 @@ def _look_again(gateways: Gateways, _workspace_id: int, stripe_id: str) -> None:
 
 def _unfinished(session: Session, left_behind_after: timedelta) -> list[tuple[int, str]]:
     now = func.clock_timestamp()
-    undone = Attempt.step.in_((*states.UNDOING, *states.UNDOING_CHANGE))
+    undone = Attempt.step.in_(states.UNDOING_ANY)
     begun = or_(Attempt.state == states.OPEN, undone)
     statement = (
         select(Attempt.workspace_id, Attempt.id)

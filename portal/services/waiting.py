@@ -126,29 +126,30 @@ def given_up(attempt: Attempt) -> str | None:
     return None
 
 
-def _with_attempt(attempt: Attempt, subscription: Subscription | None) -> str:
+def of_attempt(attempt: Attempt) -> str | None:
+    """The name of how an attempt stands, whatever it is for; None for one that has succeeded."""
     if attempt.state == states.SUCCEEDED:
-        trial = subscription is not None and subscription.status == "trialing"
-        return "trialing" if trial else "active"
+        return None
     if end := given_up(attempt):
         return end
     if attempt.state == states.PROCESSING:
         return "processing"
-    if attempt.state == states.OPEN or attempt.step in states.UNDOING:
+    if attempt.state == states.OPEN or attempt.step in states.UNDOING_ANY:
         return "confirming"
-    return _awaiting(attempt, subscription)
-
-
-def _awaiting(attempt: Attempt, subscription: Subscription | None) -> str:
     if attempt.intent_status == "requires_action":
         return "requires_action"
     if attempt.intent_status in ("succeeded", "processing"):
         return "confirming"
-    if attempt.error is not None and attempt.intent_status == "requires_payment_method":
-        return "declined"
-    if subscription is not None and subscription.access == subscriptions.ACTIVE:
-        return "confirming"
-    return "awaiting_payment"
+    declined = attempt.error is not None and attempt.intent_status == "requires_payment_method"
+    return "declined" if declined else "awaiting_payment"
+
+
+def _with_attempt(attempt: Attempt, subscription: Subscription | None) -> str:
+    name = of_attempt(attempt)
+    if name is None:
+        return "trialing" if subscription is not None and subscription.status == "trialing" else "active"
+    active = subscription is not None and subscription.access == subscriptions.ACTIVE
+    return "confirming" if active and name == "awaiting_payment" else name
 
 
 def message(words: Mapping[str, str], name: str, attempt: Attempt | None) -> str:

@@ -1,7 +1,8 @@
 """The page after paying: what it says in each state of the purchase, and where it leads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from flask import render_template, url_for
 from flask_babel import gettext
@@ -56,12 +57,28 @@ def outcome(state: PurchaseState) -> Outcome:
             return Outcome(True, gettext("Confirming your payment"), body)
 
 
+class Standing(Protocol):
+    """How something stands that is paid for, as each kind of purchase tells it."""
+
+    @property
+    def name(self) -> str:
+        """The word for it."""
+
+
+S = TypeVar("S", bound=Standing)
+
+
+def standing(read: Callable[..., S], quote_id: str, *, ask_stripe: bool) -> S:
+    """How a purchase stands by ``read``; Stripe is asked about a refusal, which may be an earlier try's."""
+    found = read(gateways(), current_workspace_id(), quote_id, ask_stripe=ask_stripe)
+    if found.name == "declined" and not ask_stripe:
+        return read(gateways(), current_workspace_id(), quote_id, ask_stripe=True)
+    return found
+
+
 def standing_of(quote_id: str, *, ask_stripe: bool) -> PurchaseState:
-    """How the purchase stands; a refusal may be that of an earlier try, so Stripe is asked about it."""
-    purchase = checkout.state(gateways(), current_workspace_id(), quote_id, ask_stripe=ask_stripe)
-    if purchase.name == "declined" and not ask_stripe:
-        purchase = checkout.state(gateways(), current_workspace_id(), quote_id, ask_stripe=True)
-    return purchase
+    """How the first purchase stands."""
+    return standing(checkout.state, quote_id, ask_stripe=ask_stripe)
 
 
 def waiting_page(purchase: PurchaseState, told: Outcome, *, waited: int) -> str:

@@ -18,8 +18,9 @@ from portal.pricing import Offer, Option
 from portal.services import credit_advice
 from portal.services.credit_advice import Advised
 from portal.web import current_user_id, current_workspace_id, gateways, may, workspace_required
-from portal.web.credit_advice_words import because, better, expectation_words, reasons, row_of
+from portal.web.credit_advice_words import because, expectation_words, row_of
 from portal.web.language import translated
+from portal.web.pack_words import better, reasons
 from portal.web.pricing_form import CountField
 
 blueprint = Blueprint("credit_advice", __name__, url_prefix="/credits")
@@ -82,7 +83,7 @@ def context(session: Session) -> dict[str, Any]:
         "because": because(advised) if advised else None,
         "expectation": expectation_words(advised) if advised else [],
         "held": advised.found.held if advised else 0,
-        "reasons": reasons(found.offer) if found.offer else [],
+        "reasons": reasons(found.offer.pack.as_dict()) if found.offer else [],
         "may_swap": may(BUYER),
         "better": better(found.offer) if found.offer else None,
         "buy": _buy_address(found.offer) if found.offer and may(BUYER) else None,

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 
 from flask_babel import gettext, ngettext
 
-from portal.pricing import Offer, Option, Outcome
+from portal.pricing import Option, Outcome
 from portal.pricing import advice as pure
-from portal.pricing.packs import COSTS_LESS
 from portal.services.credit_advice import Advised
-from portal.web.presentation import date_text, money, number, percent, rate
+from portal.web.presentation import date_text, number, percent
 
 
 def because(advised: Advised) -> tuple[str, str]:
@@ -120,45 +119,3 @@ def _lasts(expected: Outcome) -> str:
     if expected.runs_out is None:
         return gettext("lasts the year")
     return gettext("used up in month %(month)s", month=expected.runs_out)
-
-
-def reasons(offer: Offer) -> list[str]:
-    """How the price of the pack that is sold came about, a sentence each."""
-    pack = offer.pack
-    found = [
-        gettext(
-            "%(units)s resolutions × %(price)s, your own price of one, is %(amount)s.",
-            units=number(pack.units),
-            price=rate(pack.unit_amount, pack.currency),
-            amount=money(pack.amount, pack.currency),
-        )
-    ]
-    if pack.discount:
-        found.append(
-            gettext(
-                "%(percent)s off for a pack of this size is %(discount)s; one then costs %(price)s.",
-                percent=percent(pack.percent_off),
-                discount=money(pack.discount, pack.currency),
-                price=rate(pack.unit_price, pack.currency),
-            )
-        )
-    return found
-
-
-def better(offer: Offer) -> tuple[str, str] | None:
-    """Why another pack is sold than the one that was asked for."""
-    if offer.because is None:
-        return None
-    asked, sold = number(offer.asked.units), number(offer.pack.units)
-    if offer.because == COSTS_LESS:
-        title = gettext("%(sold)s cost less than %(asked)s", sold=sold, asked=asked)
-        body = gettext(
-            "%(asked)s resolutions would cost %(price)s. %(sold)s cost %(less)s less, so we sell you those.",
-            asked=asked,
-            price=money(offer.asked.total, offer.pack.currency),
-            sold=sold,
-            less=money(offer.costs_less_by, offer.pack.currency),
-        )
-        return title, body
-    title = gettext("%(sold)s cost the same as %(asked)s", sold=sold, asked=asked)
-    return title, gettext("You get the larger pack for the same price.")

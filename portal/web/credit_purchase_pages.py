@@ -8,7 +8,7 @@ from flask_babel import gettext
 from portal import pricing
 from portal.db import unit_of_work
 from portal.errors import PortalError
-from portal.models import BillingDetails
+from portal.models import BillingDetails, Quote
 from portal.pricing import packs
 from portal.services import (
     billing_details,
@@ -24,20 +24,19 @@ from portal.services import credit_purchase_waiting as waiting
 from portal.services.credit_purchase_waiting import PurchaseState
 from portal.services.quotes import Change
 from portal.web import current_user_id, current_workspace_id, gateways
-from portal.web.checkout_waiting import Outcome
+from portal.web.checkout_waiting import Outcome, standing
 from portal.web.checkout_words import change_words, tax_words
 from portal.web.credit_purchase_form import UnitsForm
 from portal.web.credit_purchase_words import (
-    better,
     button,
     notices,
     pack_of,
-    reasons,
     rules,
     span_of,
     steps,
 )
 from portal.web.language import translated
+from portal.web.pack_words import better, reasons
 from portal.web.paying import NEW
 from portal.web.payment_form import stripe_form
 from portal.web.payment_words import expiry
@@ -85,7 +84,7 @@ def quote_page(
         newer = quotes.latest(session, quotes.CREDITS)
     if details is None or state.name in OVER or (changed and state.attempt is None):
         other = newer if newer and newer.id != state.quote.id and newer.confirmed_at is None else None
-        return _stale_page(state, changed, other.id if other else None)
+        return _stale_page(state, changed, other)
     today = gateways().clock.now().date()
     return render_template(
         "credit_purchases/quote.html",
@@ -112,7 +111,7 @@ def _form(state: PurchaseState, details: BillingDetails) -> dict[str, object]:
     return stripe_form(details, "payment", done, asking, amount=quote.amount_due, currency=quote.currency)
 
 
-def _stale_page(state: PurchaseState, changed: Sequence[str], newer: str | None) -> str:
+def _stale_page(state: PurchaseState, changed: Sequence[str], newer: Quote | None) -> str:
     found = change_words([Change(what, None, None) for what in changed])
     body = gettext("Something changed since you saw this price:") if found else translated(state.message)
     return render_template(
@@ -126,11 +125,8 @@ def _stale_page(state: PurchaseState, changed: Sequence[str], newer: str | None)
 
 
 def standing_of(quote_id: str, *, ask_stripe: bool) -> PurchaseState:
-    """How the purchase stands; a refusal may be that of an earlier try, so Stripe is asked about it."""
-    found = waiting.state(gateways(), current_workspace_id(), quote_id, ask_stripe=ask_stripe)
-    if found.name == "declined" and not ask_stripe:
-        found = waiting.state(gateways(), current_workspace_id(), quote_id, ask_stripe=True)
-    return found
+    """How the purchase of a pack stands."""
+    return standing(waiting.state, quote_id, ask_stripe=ask_stripe)
 
 
 def done_page(state: PurchaseState, told: Outcome, *, waited: int) -> str:

@@ -3,20 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from flask import current_app, url_for
 from flask_babel import gettext
 
 from portal.models import Quote
-from portal.pricing import packs
 from portal.services import credit_purchase_states as states
 from portal.services.credit_purchase_waiting import PurchaseState
 from portal.web.billing_attention import Link, Notice
 from portal.web.checkout_waiting import Outcome
 from portal.web.language import translated
-from portal.web.presentation import date_text, datetime_text, money, number, percent, rate
+from portal.web.presentation import date_text, datetime_text, money, number
 
 
 @dataclass(frozen=True)
@@ -46,43 +44,6 @@ def span_of(quote: Quote) -> tuple[datetime, datetime]:
     terms: Any = quote.terms or {}
     starts_at, expires_at = (datetime.fromtimestamp(terms[each], UTC) for each in ("starts_at", "expires_at"))
     return starts_at, expires_at
-
-
-def reasons(pack: Mapping[str, Any]) -> list[str]:
-    """How the price of a pack came about, a sentence each."""
-    currency = str(pack["currency"])
-    found = [
-        gettext(
-            "%(units)s resolutions × %(price)s, your own price of one, is %(amount)s.",
-            units=number(pack["units"]),
-            price=rate(Decimal(pack["unit_amount"]), currency),
-            amount=money(pack["amount"], currency),
-        )
-    ]
-    if pack["discount"]:
-        found.append(
-            gettext(
-                "%(percent)s off for a pack of this size is %(discount)s; one then costs %(price)s.",
-                percent=percent(Decimal(pack["percent_off"])),
-                discount=money(pack["discount"], currency),
-                price=rate(Decimal(pack["unit_price"]), currency),
-            )
-        )
-    return found
-
-
-def better(offer: packs.Offer) -> str | None:
-    """Why another pack is offered than the one that was asked for."""
-    if offer.because is None:
-        return None
-    asked, pack = number(offer.asked.units), number(offer.pack.units)
-    if offer.because == packs.COSTS_LESS:
-        less = money(offer.costs_less_by, offer.pack.currency)
-        return gettext(
-            "%(pack)s resolutions cost %(less)s less than %(asked)s, so that is what we offer.",
-            pack=pack, less=less, asked=asked,
-        )  # fmt: skip
-    return gettext("%(pack)s resolutions cost the same as %(asked)s.", pack=pack, asked=asked)
 
 
 def rules(quote: Quote) -> list[str]:

@@ -6,9 +6,9 @@ from flask_babel import gettext
 from portal.db import unit_of_work
 from portal.services import billing_details, changes, invoices
 from portal.services.changes import ChangeState
-from portal.web import current_workspace_id, gateways
+from portal.web import current_workspace_id
 from portal.web.billing_attention import Link
-from portal.web.checkout_waiting import ASK_STRIPE_AFTER, Outcome
+from portal.web.checkout_waiting import ASK_STRIPE_AFTER, Outcome, standing
 from portal.web.language import translated
 from portal.web.presentation import date_text
 from portal.web.subscription_quote_words import sums, terms_of, what_comes_next
@@ -17,11 +17,8 @@ __all__ = ["ASK_STRIPE_AFTER", "done_page", "outcome", "standing_of"]
 
 
 def standing_of(quote_id: str, *, ask_stripe: bool) -> ChangeState:
-    """How the change stands; a refusal may be that of an earlier try, so Stripe is asked about it."""
-    found = changes.state(gateways(), current_workspace_id(), quote_id, ask_stripe=ask_stripe)
-    if found.name == "declined" and not ask_stripe:
-        found = changes.state(gateways(), current_workspace_id(), quote_id, ask_stripe=True)
-    return found
+    """How the change stands."""
+    return standing(changes.state, quote_id, ask_stripe=ask_stripe)
 
 
 def outcome(state: ChangeState) -> Outcome:

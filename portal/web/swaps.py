@@ -22,10 +22,10 @@ from portal.services.leavers import Affected
 from portal.services.swaps import Swap, Swappable
 from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
 from portal.web.credit_advice import MAX_UNITS
-from portal.web.credit_advice_words import better, reasons
 from portal.web.holding_words import state_of
 from portal.web.language import translated
 from portal.web.limits import limit_quotes
+from portal.web.pack_words import better, reasons
 from portal.web.pricing_form import CountField
 from portal.web.subscription_pages import CHOSEN_FOR, affected_by
 from portal.web.subscription_words import State, differences
@@ -98,7 +98,7 @@ def _page(read: Read | str, refusal: str | None = None) -> str:
         affected=read.affected,
         given_up=differences(had, State(swap.after, had.catalog)) if swap else [],
         better=better(swap.offer) if swap else None,
-        reasons=reasons(swap.offer) if swap else [],
+        reasons=reasons(swap.offer.pack.as_dict()) if swap else [],
         chosen_for=CHOSEN_FOR,
         refusal=refusal,
     )

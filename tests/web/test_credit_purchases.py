@@ -21,7 +21,7 @@ def test_the_page_says_what_a_pack_costs_and_offers_a_larger_one_that_costs_less
 ) -> None:
     page = words(buyer.get("/credits/buy?units=599"))
 
-    assert "600 resolutions cost $28.71 less than 599" in page
+    assert "599 resolutions would cost $593.01. 600 cost $28.71 less, so we sell you those." in page
     assert "$564.30" in page
     # the list of packs, at the customer's own price
     assert "$8,910.00" in page
