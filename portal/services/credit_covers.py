@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from portal.models import CreditEntry, CreditLot, CreditPurchase, Resolution, UsageDay
-from portal.services.credit_lots import DRAWN, GIVEN_BACK, ORDER
+from portal.services.credit_lots import DRAWN, GIVEN_BACK, OF_UNIT, ORDER
 from portal.services.units import SOURCE_TIMES
 from portal.services.usage_prices import RESOLUTION
 
@@ -108,14 +108,21 @@ NOTHING = Cover((), 0)
 
 
 def shares(session: Session, months: Collection[datetime]) -> dict[datetime, list[Share]]:
-    """What packs pay of the months that start then; those of which none pays anything are left out."""
+    """What packs pay of the months that start then; those of which none pays anything are left out.
+
+    What a month's invoice took stays taken, also of a unit that came back to its pack later.
+    """
     units = -func.sum(CreditEntry.quantity)
     bought_at = func.coalesce(CreditPurchase.paid_at, CreditLot.created_at)
     rows = session.execute(
         select(CreditEntry.period_start, CreditLot.id, CreditLot.units, bought_at, units)
         .join(CreditLot, CreditLot.id == CreditEntry.lot_id)
         .join(CreditPurchase, CreditPurchase.id == CreditLot.purchase_id)
-        .where(CreditEntry.period_start.in_(months), CreditEntry.kind.in_((DRAWN, GIVEN_BACK)))
+        .where(
+            CreditEntry.period_start.in_(months),
+            CreditEntry.kind.in_((DRAWN, GIVEN_BACK)),
+            ~CreditEntry.source.startswith(OF_UNIT),
+        )
         .group_by(CreditEntry.period_start, CreditLot.workspace_id, CreditLot.id, bought_at)
         .having(units > 0)
         .order_by(*ORDER)

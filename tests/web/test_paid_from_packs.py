@@ -174,6 +174,26 @@ def test_a_month_that_was_billed_says_what_credits_paid(buyer: Browser, customer
     assert "To pay, before tax $2.97" in text
 
 
+def test_a_billed_unit_that_came_back_says_that_its_pack_has_it_again(
+    buyer: Browser, customer: Customer
+) -> None:
+    acme = Metered.buy(customer)
+    CreditBuyer(customer).buy(100)
+    start = acme.periods()[0].starts_at
+    [unit, _other] = acme.use(2)
+    acme.report()
+    acme.advance(days=33)
+    acme.returns(unit)
+    acme.credit()
+    evidence = words(buyer.get(f"/usage/resolutions/{unit}/1"))
+    month = words(buyer.get(f"/usage?period={start:%Y-%m-%dT%H:%M:%S}Z"))
+
+    assert "Given back To the pack that had paid for it; it counts there again." in evidence
+    # what its invoice took stays taken
+    assert "2 are paid from your pack of 100" in month
+    assert "paid by use" not in month
+
+
 def test_a_cap_in_money_says_what_comes_on_top_of_credits(buyer: Browser, acme: Workspace) -> None:
     buy(acme, 100)
     limits.save(acme.gateways, acme.workspace_id, None, Wanted(cap_amount=990, budget=5000))
