@@ -14,12 +14,13 @@ from portal.gateways.stripe_errors import StripeUnknownError
 from portal.gateways.stripe_words import Invoice
 from portal.models import Attempt, Quote
 from portal.services import attempt_states as states
-from portal.services import attempts, audit, projections, quotes
+from portal.services import attempts, audit, projections, quotes, second_click
 from portal.services.attempts import Confirmation, PurchaseRefusedError, StillConfirmingError
 from portal.services.quotes import QuoteChangedError
 from portal.services.undoing import PaymentUnderWayError
 
 Step = Callable[[Gateways, Attempt, Quote], None]
+CarryOut = Callable[[Gateways, int, str], Confirmation]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,28 @@ def carry_out(gateways: Gateways, way: Way, workspace_id: int, attempt_id: str) 
         return attempts.confirmation(gateways, attempt)
     finally:
         states.release(workspace_id, attempt_id)
+
+
+def wait_for(
+    gateways: Gateways,
+    workspace_id: int,
+    attempt_id: str,
+    carry_out: CarryOut,
+    *,
+    decided: Callable[[Attempt], bool] | None = None,
+) -> Attempt:
+    """What the first click led to: wait until it is ``decided``, and go on in its place should it have died.
+
+    Raises StillConfirmingError when that takes too long, and what ``carry_out`` raises.
+    """
+    for _look in second_click.looks():
+        attempt, _quote = load(workspace_id, attempt_id)
+        if decided(attempt) if decided else attempt.state != states.OPEN:
+            return attempt
+        if states.claim(workspace_id, attempt_id):
+            carry_out(gateways, workspace_id, attempt_id)
+            return load(workspace_id, attempt_id)[0]
+    raise StillConfirmingError(log=f"attempt {attempt_id} is still being worked on")
 
 
 def _do(step: Step, gateways: Gateways, attempt: Attempt, quote: Quote) -> None:

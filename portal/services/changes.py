@@ -3,7 +3,6 @@
 Each verb opens its own units of work and speaks to Stripe between them; call none inside a transaction.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -17,6 +16,7 @@ from portal.models import Attempt, PlannedChange
 from portal.pricing.change import Change as PriceOfChange
 from portal.services import (
     attempt_states,
+    attempt_steps,
     attempts,
     audit,
     billing_details,
@@ -35,6 +35,7 @@ from portal.services import (
     planned_changes,
     projections,
     quotes,
+    second_click,
     subscriptions,
     swap_purchases,
 )
@@ -50,7 +51,7 @@ from portal.services.change_errors import (
 )
 from portal.services.change_pricing import Leaver, PricedChange, SeatPrice, Wanted
 from portal.services.change_waiting import ChangeState, state
-from portal.services.checkout import LOOK_AGAIN, WAIT_FOR_FIRST_CLICK, DetailsMissingError, PriceMismatchError
+from portal.services.checkout import DetailsMissingError, PriceMismatchError
 from portal.services.holdings import Holding, holding
 from portal.services.ids import new_id
 from portal.services.planned_changes import undo
@@ -336,27 +337,17 @@ def _after_the_other(
     gateways: Gateways, workspace_id: int, user_id: int | None, quote_id: str
 ) -> Confirmation:
     """Somebody confirmed something else at the same moment: wait for that, then say what it changed."""
-    end = time.monotonic() + WAIT_FOR_FIRST_CLICK.total_seconds()
-    while time.monotonic() < end:
+    for _look in second_click.looks():
         with unit_of_work(workspace_id) as session:
             live = attempts.live(session, quotes.CHANGE)
         if live is None:
             return confirm(gateways, workspace_id, user_id, quote_id)
         if live.state != attempt_states.OPEN:
             raise PaymentUnderWayError
-        time.sleep(LOOK_AGAIN)
     raise StillConfirmingError(log="somebody else confirmed another change at the same time")
 
 
 def _result_of(gateways: Gateways, workspace_id: int, attempt_id: str) -> Confirmation:
-    """What the first click led to; wait for it, and go on in its place should it have died."""
-    end = time.monotonic() + WAIT_FOR_FIRST_CLICK.total_seconds()
-    while time.monotonic() < end:
-        with unit_of_work(workspace_id) as session:
-            attempt = attempts.get(session, attempt_id)
-        if attempt.state != attempt_states.OPEN:
-            return attempts.confirmation(gateways, attempt)
-        if attempt_states.claim(workspace_id, attempt_id):
-            return change_attempts.carry_out(gateways, workspace_id, attempt_id)
-        time.sleep(LOOK_AGAIN)
-    raise StillConfirmingError(log=f"attempt {attempt_id} is still being worked on")
+    """What the first click led to."""
+    attempt = attempt_steps.wait_for(gateways, workspace_id, attempt_id, change_attempts.carry_out)
+    return attempts.confirmation(gateways, attempt)

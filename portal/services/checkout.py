@@ -3,10 +3,8 @@
 Each verb opens its own units of work and speaks to Stripe between them; call none inside a transaction.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -20,6 +18,7 @@ from portal.gateways.stripe_words import Invoice, Purchase
 from portal.models import Attempt, BillingDetails, CatalogPrice
 from portal.services import (
     attempt_states,
+    attempt_steps,
     attempts,
     audit,
     billing_details,
@@ -61,8 +60,6 @@ __all__ = [
 ]
 
 # how long a second click waits for the first one's result
-WAIT_FOR_FIRST_CLICK = timedelta(seconds=20)
-LOOK_AGAIN = 0.1
 
 
 class AlreadySubscribedError(ConflictError):
@@ -334,14 +331,6 @@ def _begin(gateways: Gateways, workspace_id: int, user_id: int | None, quote_id:
 
 
 def _result_of(gateways: Gateways, workspace_id: int, attempt_id: str) -> Confirmation:
-    """What the first click led to; wait for it, and go on in its place should it have died."""
-    end = time.monotonic() + WAIT_FOR_FIRST_CLICK.total_seconds()
-    while time.monotonic() < end:
-        with unit_of_work(workspace_id) as session:
-            attempt = attempts.get(session, attempt_id)
-        if attempt.state != attempt_states.OPEN:
-            return attempts.confirmation(gateways, attempt)
-        if attempt_states.claim(workspace_id, attempt_id):
-            return attempts.carry_out(gateways, workspace_id, attempt_id)
-        time.sleep(LOOK_AGAIN)
-    raise StillConfirmingError(log=f"attempt {attempt_id} is still being worked on")
+    """What the first click led to."""
+    attempt = attempt_steps.wait_for(gateways, workspace_id, attempt_id, attempts.carry_out)
+    return attempts.confirmation(gateways, attempt)

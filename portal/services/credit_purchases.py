@@ -3,7 +3,6 @@
 Each verb opens its own units of work and speaks to Stripe between them; call none inside a transaction.
 """
 
-import time
 from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
@@ -20,6 +19,7 @@ from portal.models import Attempt, BillingDetails, CreditPurchase, Quote
 from portal.pricing import packs
 from portal.services import (
     attempt_states,
+    attempt_steps,
     attempts,
     audit,
     billing_details,
@@ -36,7 +36,7 @@ from portal.services import (
 from portal.services import credit_purchase_states as states
 from portal.services.attempts import PurchaseRefusedError, StillConfirmingError
 from portal.services.change_errors import UnpaidInvoiceError
-from portal.services.checkout import LOOK_AGAIN, WAIT_FOR_FIRST_CLICK, DetailsMissingError, PriceMismatchError
+from portal.services.checkout import DetailsMissingError, PriceMismatchError
 from portal.services.credit_purchase_kinds import PURCHASE
 from portal.services.credit_quotes import Buyer
 from portal.services.ids import new_id
@@ -356,16 +356,14 @@ def _begin(gateways: Gateways, workspace_id: int, user_id: int | None, quote_id:
 
 
 def _result_of(gateways: Gateways, workspace_id: int, attempt_id: str) -> Attempt:
-    """What the first click led to; wait for it, and go on in its place should it have died."""
-    end = time.monotonic() + WAIT_FOR_FIRST_CLICK.total_seconds()
-    while time.monotonic() < end:
-        attempt = _attempt(workspace_id, attempt_id)
-        if attempt.state != attempt_states.OPEN or attempt.step == attempt_states.COLLECT:
-            if attempt.state in (attempt_states.ABANDONED, attempt_states.FAILED):
-                raise attempts.gone(attempt)
-            return attempt
-        if attempt_states.claim(workspace_id, attempt_id):
-            credit_attempts.carry_out(gateways, workspace_id, attempt_id)
-            return _attempt(workspace_id, attempt_id)
-        time.sleep(LOOK_AGAIN)
-    raise StillConfirmingError(log=f"attempt {attempt_id} is still being worked on")
+    """What the first click led to, with its invoice final and compared."""
+    attempt = attempt_steps.wait_for(
+        gateways, workspace_id, attempt_id, credit_attempts.carry_out, decided=_is_final
+    )
+    if attempt.state in (attempt_states.ABANDONED, attempt_states.FAILED):
+        raise attempts.gone(attempt)
+    return attempt
+
+
+def _is_final(attempt: Attempt) -> bool:
+    return attempt.state != attempt_states.OPEN or attempt.step == attempt_states.COLLECT

@@ -4,7 +4,6 @@ One row per intent, committed before Stripe hears of it; whoever works on it cla
 done again under the key ``<id>:<step>``. Call nothing here inside a transaction.
 """
 
-import time
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -29,6 +28,7 @@ from portal.services import (
     letters,
     planned_changes,
     projections,
+    second_click,
     subscriptions,
     turns,
 )
@@ -64,8 +64,6 @@ FEEDBACK = (
 )
 LETTERS = {AT_PERIOD_END: "subscription_ending", NOW: "subscription_ended", KEEP: "subscription_kept"}
 
-WAIT_FOR_FIRST_CLICK = timedelta(seconds=20)
-LOOK_AGAIN = 0.1
 LEFT_BEHIND_AFTER = timedelta(seconds=30)
 BATCH = 100
 
@@ -112,8 +110,7 @@ def ask(
 
     Raises NothingToEndError, EndingRefusedError (a definite no) or StillEndingError (it goes on by itself).
     """
-    end = time.monotonic() + WAIT_FOR_FIRST_CLICK.total_seconds()
-    while time.monotonic() < end:
+    for _look in second_click.looks():
         found = _begin(gateways, workspace_id, user_id, kind, feedback, comment)
         if found is None:
             return
@@ -121,7 +118,6 @@ def ask(
             _carry_out(gateways, workspace_id, found.id)
             if found.kind == kind:
                 return
-        time.sleep(LOOK_AGAIN)
     raise StillEndingError(log=f"a cancellation of workspace {workspace_id} is being worked on")
 
 

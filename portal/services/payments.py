@@ -4,7 +4,6 @@ An invoice has one payment intent at Stripe, so that it is paid once, whatever i
 action, committed before Stripe hears of it; its id and step are the idempotency key.
 """
 
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,7 +16,7 @@ from portal.errors import N_, PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
 from portal.models import Invoice, PaymentAction
-from portal.services import dues, invoices, projections
+from portal.services import dues, invoices, projections, second_click
 from portal.services import payment_actions as actions
 from portal.services import payment_methods as methods
 from portal.services.payment_actions import RefusedError, StillWorkingError
@@ -26,9 +25,6 @@ log = structlog.get_logger()
 
 NEEDS_SCRIPT = N_("A new card or account is typed into a form of Stripe's, which needs JavaScript.")
 
-# a second click waits so long for the first one's result
-WAIT_FOR_FIRST_CLICK = timedelta(seconds=20)
-LOOK_AGAIN = 0.1
 # Stripe forgets a key after 24 hours; what was not settled by then is not charged any more
 KEY_LIFETIME = timedelta(hours=23)
 ASK_STRIPE_EVERY = timedelta(seconds=2)
@@ -95,13 +91,11 @@ def _begin(
 
 def _result_of(gateways: Gateways, workspace_id: int, action_id: str) -> Payment:
     """What the first click led to; wait for it, and go on in its place should it have died."""
-    end = time.monotonic() + WAIT_FOR_FIRST_CLICK.total_seconds()
-    while time.monotonic() < end:
+    for _look in second_click.looks():
         if actions.load(workspace_id, action_id).state != actions.OPEN:
             return _outcome(gateways, actions.load(workspace_id, action_id))
         if actions.claim(workspace_id, action_id):
             return carry_out(gateways, workspace_id, action_id)
-        time.sleep(LOOK_AGAIN)
     raise StillWorkingError(log=f"action {action_id} is still being worked on")
 
 

@@ -2,11 +2,11 @@
 
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import RadioField, SelectChoice, StringField, TextAreaField, ValidationError
+from wtforms import RadioField, SelectChoice, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
 from portal.services import contests
-from portal.web.text_rules import is_plain
+from portal.web.text_rules import PlainText
 
 REASONS = {
     contests.CAME_BACK: _("The customer came back for more help"),
@@ -29,13 +29,7 @@ class ContestForm(FlaskForm):  # type: ignore[misc]
         _("What should we know?"),
         [
             Optional(),
+            PlainText(lines=True),
             Length(max=contests.LONGEST_COMMENT, message=_("Use at most 1,000 characters.")),
         ],
     )
-
-    def validate_comment(self, field: StringField) -> None:
-        """No characters that a reader does not see."""
-        if field.data and not is_plain(field.data, lines=True):
-            raise ValidationError(
-                _("Remove the invisible characters: control characters and direction overrides.")
-            )

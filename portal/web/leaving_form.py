@@ -2,11 +2,11 @@
 
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import SelectChoice, SelectField, StringField, TextAreaField, ValidationError
+from wtforms import SelectChoice, SelectField, TextAreaField
 from wtforms.validators import Length, Optional
 
 from portal.services.leaving import FEEDBACK
-from portal.web.text_rules import is_plain
+from portal.web.text_rules import PlainText
 
 LONGEST_COMMENT = 500
 
@@ -35,15 +35,12 @@ class ReasonForm(FlaskForm):  # type: ignore[misc]
     )
     comment = TextAreaField(
         _("What could we have done better?"),
-        [Optional(), Length(max=LONGEST_COMMENT, message=_("Use at most 500 characters."))],
+        [
+            Optional(),
+            PlainText(lines=True),
+            Length(max=LONGEST_COMMENT, message=_("Use at most 500 characters.")),
+        ],
     )
-
-    def validate_comment(self, field: StringField) -> None:
-        """No characters that a reader does not see."""
-        if field.data and not is_plain(field.data, lines=True):
-            raise ValidationError(
-                _("Remove the invisible characters: control characters and direction overrides.")
-            )
 
     def answers(self) -> dict[str, str | None]:
         """What was answered, as ``leaving.ask`` takes it."""

@@ -35,18 +35,18 @@ def has_controls(text: str, *, lines: bool = False) -> bool:
 
 
 class PlainText:
-    """WTForms validator for every text field: refuses what is not plain, as it was sent.
+    """WTForms validator for every text field: refuses what is not plain, as it was sent; see ``is_plain``.
 
     Put it first, so that the validators after it never see such a text. It looks at what the browser sent as
     well as at ``data``, since a filter may have taken the characters out.
     """
 
-    def __init__(self, message: object = NOT_PLAIN) -> None:
-        self.message = message
+    def __init__(self, message: object = NOT_PLAIN, *, lines: bool = False) -> None:
+        self.message, self.lines = message, lines
 
     def __call__(self, form: Form, field: Field) -> None:
         data = [field.data] if isinstance(field.data, str) else []
         sent = [each for each in field.raw_data or () if isinstance(each, str)]
-        if not all(is_plain(each) for each in [*data, *sent]):
+        if not all(is_plain(each, lines=self.lines) for each in [*data, *sent]):
             field.errors = []
             raise StopValidation(str(self.message))
