@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal.gateways import Gateways
 from portal.models import UsageEntry
-from portal.services import meter_events, subscriptions, usage_ledger, usage_periods
+from portal.services import conversations, meter_events, subscriptions, usage_ledger, usage_periods
 from portal.services.conversations import ACCEPTED, AHEAD, DUPLICATE, EVENT_ID_LENGTH, OLDEST, REJECTED, is_id
 from portal.services.usage_ledger import Entry
 from portal.services.usage_periods import Place
@@ -30,7 +30,7 @@ KEYS = {
 
 # why a sending is not taken in; the code is stable, the sentence is for whoever builds the integration
 REASONS = {
-    "id_invalid": f"The id must have 1 to {EVENT_ID_LENGTH} printable characters.",
+    "id_invalid": conversations.REASONS["id_invalid"],
     "key_unknown": f"The key must be one of {', '.join(KEYS)}.",
     "quantity_invalid": f"The quantity must be 1 to {MOST}, of {SECONDS} 1 to {LONGEST_CALL}.",
     "time_without_zone": "occurred_at must have a time zone.",
