@@ -6,7 +6,7 @@ from portal.cli.commands import Commands, gateways
 from portal.cli.support import WORKSPACE, support
 from portal.db import unit_of_work
 from portal.models import CreditPurchase, CreditRefund
-from portal.services import credit_purchase_support, credit_refunds
+from portal.services import credit_by_hand, credit_purchase_support, credit_refunds
 from portal.services.credit_purchase_support import Shown
 
 
@@ -52,6 +52,19 @@ def repeat_purchase(workspace_id: int, purchase_id: str) -> None:
 def refund_purchase(workspace_id: int, purchase_id: str, reason: str) -> None:
     """Take back what is left of a pack and give its share of the price back; the customer is mailed."""
     done = credit_refunds.return_rest(gateways(), workspace_id, purchase_id, reason=reason)
+    click.echo(_refund_line(done))
+
+
+@purchase.command("settle")
+@click.argument("workspace_id", type=WORKSPACE)
+@click.argument("purchase_id")
+@click.option(
+    "--units", required=True, type=click.IntRange(min=0), help="so many go; 0 leaves the pack whole"
+)
+@click.option("--reason", required=True, help="why; it is kept with the refund")
+def settle_purchase(workspace_id: int, purchase_id: str, units: int, reason: str) -> None:
+    """Take units off a pack for money that was given back in Stripe's dashboard; the customer is mailed."""
+    done = credit_by_hand.settle(gateways(), workspace_id, purchase_id, units=units, reason=reason)
     click.echo(_refund_line(done))
 
 

@@ -68,9 +68,10 @@ class CreditRefund(WorkspaceOwned, Base):
     """What is taken back of a pack, and what of its price is given back for that.
 
     Kinds: ``unused`` (all of it, by the customer), ``pro_rata`` (what is left, by support), ``chargeback``
-    (a bank took the money back). States: ``open`` → ``done``; or ``stuck``: a person has to look. Steps:
-    ``grant`` → ``note`` → ``rest`` (a swap's) → ``finished``. Amounts in minor units; ``total``, with tax, is
-    ``refunded`` plus ``balance``.
+    (a bank took the money back), ``by_hand`` (the money was given back at Stripe; the second is
+    ``by_hand_2``; ``credit_note_id`` names what it follows). States: ``open`` → ``done``; or ``stuck``: a
+    person has to look. Steps: ``grant`` → ``note`` → ``rest`` (a swap's) → ``finished``. Amounts in minor
+    units; ``total``, with tax, is ``refunded`` plus ``balance``.
     """
 
     __tablename__ = "credit_refund"

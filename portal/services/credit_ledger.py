@@ -17,7 +17,7 @@ from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.models import CreditEntry, CreditLot, MeterEvent, UsageCredit, UsageDay, UsagePeriod
 from portal.pricing import credits as rules
-from portal.services import usage_periods
+from portal.services import credit_lots, usage_periods
 from portal.services.credit_lots import DISPUTED, DRAWN, GIVEN_BACK, LAPSED, OF_UNIT, ORDER, RETURNED
 from portal.services.usage_periods import OPEN, RESOLUTION
 
@@ -194,6 +194,29 @@ def take_back(session: Session, month: datetime, units: int, *, of: str, at: dat
         lot.ended_at = lot.ended_why = None
     session.flush()
     return lot
+
+
+def give_again(session: Session, lot: CreditLot, *, of: str, source: str, at: datetime) -> int:
+    """Let what was taken back as ``of``, and what came back since, count again in a lot; how many units.
+
+    Once per ``source``; the caller has locked the newest month and the lot. What has ended meanwhile lapses.
+    """
+    taken = select(func.coalesce(func.sum(-CreditEntry.quantity), 0)).where(
+        CreditEntry.lot_id == lot.id,
+        CreditEntry.kind == RETURNED,
+        or_(CreditEntry.source == of, CreditEntry.source.startswith(OF_UNIT)),
+    )
+    units = int(session.scalar(taken) or 0)
+    lot.ended_at = lot.ended_why = None
+    if units:
+        _add(session, lot, RETURNED, units, at, source, None)
+        session.flush()
+    if lot.expires_at <= at - LAPSES_AFTER:
+        lot.ended_at, lot.ended_why = lot.expires_at, LAPSED
+        _lapse(session, lot, lot.expires_at, source)
+    credit_lots.changed(session)
+    follow(session, at=at)
+    return units
 
 
 def sweep(gateways: Gateways) -> int:

@@ -31,6 +31,8 @@ CLAIM = timedelta(seconds=120)
 # Stripe keeps a key for 24 hours; after that only reading tells what was done
 KEY_LIFETIME = timedelta(hours=23)
 REFUND, BALANCE = "refund_amount", "credit_amount"
+# begins the kind of a refund whose money was given back at Stripe
+BY_HAND = "by_hand"
 # tax is rounded by Stripe
 ROUNDING = (0, 1, -1, 2, -2)
 
@@ -117,7 +119,8 @@ def end_grant(work: Work) -> bool:
         with unit_of_work(work.workspace_id) as session:
             lot = credit_grants.lot_of(session, work.purchase.id)
             credit_lots.granted(session, lot.id, rest.id, rest.value)
-    work.go_on(FINISHED if work.refund.kind == "chargeback" else NOTE)
+    is_given = work.refund.kind == "chargeback" or work.refund.kind.startswith(BY_HAND)
+    work.go_on(FINISHED if is_given else NOTE)
     return True
 
 
@@ -129,26 +132,31 @@ def _is_to_be_billed(work: Work) -> bool:
 
 
 def _rest(work: Work) -> Grant | None:
-    """A grant of what was used and is not billed yet, if anything is; it ends with the months it is for."""
+    """A grant of what was used and is not billed yet, if anything is; it ends with the months it is for.
+
+    Of what stays of a pack, too, and then it ends with that.
+    """
     with unit_of_work(work.workspace_id) as session:
         lot = credit_grants.lot_of(session, work.purchase.id)
-        kept = credit_lots.unbilled(session, lot)
+        kept, left = credit_lots.unbilled(session, lot), credit_lots.left(session, lot)
+        until = credit_grants.until(session, lot)
     work.go_on(GRANT, kept_units=kept)
-    if not kept:
+    if not kept + left:
         return None
-    until = _end_of_open_months(work) + credit_grants.AFTER_THE_END
+    if not left:
+        until = int((_end_of_open_months(work) + credit_grants.AFTER_THE_END).timestamp())
     wanted = NewGrant(
         customer_id=work.customer_id,
-        name=f"{kept:,} resolutions, used before the pack was taken back",
+        name=f"{kept + left:,} resolutions, of a pack that was taken back",
         currency=work.purchase.currency,
-        value=credit_grants.worth(lot, kept),
+        value=credit_grants.worth(lot, kept + left),
         price_id=lot.price_id,
-        expires_at=int(until.timestamp()),
+        expires_at=until,
         metadata={
             "purchase": work.purchase.id,
             "refund": work.refund.id,
             "price": lot.price_id,
-            "units": str(kept),
+            "units": str(kept + left),
         },
     )
     return work.gateways.stripe.credits.create(wanted, key=f"{work.refund.id}:rest")

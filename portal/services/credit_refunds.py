@@ -4,18 +4,29 @@ The units go off the lot in the transaction that commits the intent, so that nob
 Stripe's grant ends, then the money goes back. Each step can be done again.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
-from portal.models import CreditLot, CreditPurchase, CreditRefund
-from portal.services import attempt_states, audit, claims, credit_lots, credit_notices, turns, usage_periods
+from portal.models import Adjustment, CreditLot, CreditPurchase, CreditRefund
+from portal.services import (
+    attempt_states,
+    audit,
+    claims,
+    credit_further_grants,
+    credit_ledger,
+    credit_lots,
+    credit_notices,
+    turns,
+    usage_periods,
+)
 from portal.services import credit_purchase_states as states
 from portal.services import credit_refund_steps as steps
 from portal.services.credit_purchase_kinds import SWAP
@@ -23,6 +34,7 @@ from portal.services.credit_refund_steps import FINISHED, GRANT, NOTE, REST, log
 from portal.services.ids import new_id
 
 UNUSED, PRO_RATA, CHARGEBACK = "unused", "pro_rata", "chargeback"
+BY_HAND = steps.BY_HAND
 OPEN, DONE, STUCK = steps.OPEN, steps.DONE, steps.STUCK
 # so long a pack of which nothing was used may be returned
 RETURN_WITHIN = timedelta(days=14)
@@ -98,9 +110,60 @@ def charged_back(gateways: Gateways, workspace_id: int, invoice_id: str, *, reas
         if purchase is None or purchase.state not in states.HELD:
             return
         purchase, lot, left = _locked(session, purchase.id)
-        if lot is None:
+        # a dispute that was won is not lost again: what comes after it is for a person
+        if lot is None or _of_kind(session, purchase.id, CHARGEBACK) is not None:
             return
         _begin(session, gateways, purchase, lot, CHARGEBACK, left, reason=reason)
+
+
+def give_again(session: Session, gateways: Gateways, purchase_id: str, *, dispute_id: str) -> None:
+    """What a chargeback took off a pack counts again, with a grant of its own, since the dispute was won.
+
+    Once; not before the taking back is done, which the sweeper looks after.
+    """
+    purchase, lot, _left = _locked(session, purchase_id)
+    taken = _of_kind(session, purchase_id, CHARGEBACK)
+    if purchase.state != states.DISPUTED or lot is None or taken is None or taken.state != DONE:
+        return
+    now = gateways.clock.now()
+    units = credit_ledger.give_again(session, lot, of=taken.id, source=dispute_id, at=now)
+    states.move(session, purchase, states.GRANTED, actor=audit.STRIPE)
+    facts: dict[str, object] = {"purchase": purchase.id, "units": units, "dispute": dispute_id}
+    invoice_id = purchase.stripe_invoice_id
+    audit.record(session, "credit_refund.undone", actor=audit.STRIPE, after=facts, invoice_id=invoice_id)
+    if units and lot.ended_at is None:
+        restored = credit_further_grants.RESTORED
+        credit_further_grants.want(session, gateways, lot, restored, units, source=dispute_id)
+
+
+def begin_by_hand(
+    session: Session,
+    gateways: Gateways,
+    purchase_id: str,
+    given: Sequence[Adjustment],
+    *,
+    units: int | None,
+    reason: str | None,
+) -> CreditRefund:
+    """Take units off a pack whose price was ``given`` back at Stripe by hand; None: all that is left.
+
+    Raises NotRefundableError for more than are left.
+    """
+    purchase, lot, left = _locked(session, purchase_id)
+    wanted = left if units is None else units
+    if lot is None or wanted > left:
+        raise NotRefundableError(N_("The pack has not so many resolutions left."))
+    before = select(func.count()).where(
+        CreditRefund.purchase_id == purchase_id, CreditRefund.kind.startswith(BY_HAND)
+    )
+    number = session.scalar(before) or 0
+    kind = BY_HAND if not number else f"{BY_HAND}_{number + 1}"
+    refund = _begin(session, gateways, purchase, lot, kind, wanted, reason=reason)
+    refund.credit_note_id = given[0].stripe_id
+    refund.total = sum(each.amount for each in given)
+    refund.balance = sum(int(str(each.details.get("balance") or 0)) for each in given)
+    refund.refunded = refund.total - refund.balance
+    return refund
 
 
 def _locked(session: Session, purchase_id: str) -> tuple[CreditPurchase, CreditLot | None, int]:
@@ -198,14 +261,17 @@ def _finish(work: steps.Work) -> None:
         refund.updated_at = attempt_states.database_time(session)
         purchase = states.locked(session, refund.purchase_id)
         if refund.kind != CHARGEBACK:
-            states.move(session, purchase, states.REFUNDED)
+            lot = credit_lots.of_purchase(session, purchase.id)
+            rest = lot is not None and credit_lots.left(session, lot)
+            states.move(session, purchase, states.GRANTED if rest else states.REFUNDED)
         audit.record(
             session,
             "credit_refund.done",
             after={"purchase": purchase.id, "units": refund.units, "amount": refund.total or 0},
             invoice_id=purchase.stripe_invoice_id,
         )
-        credit_notices.about_refund(session, gateways=work.gateways, refund=refund)
+        if refund.units or refund.kind == CHARGEBACK:
+            credit_notices.about_refund(session, gateways=work.gateways, refund=refund)
 
 
 def _claim(workspace_id: int, refund_id: str) -> bool:

@@ -9,6 +9,7 @@ from portal.gateways.stripe_meters import ERROR_TYPES
 from portal.services import (
     adjustments,
     billing_details,
+    credit_by_hand,
     credit_disputes,
     incidents,
     meter_errors,
@@ -81,15 +82,21 @@ def _tax_id(gateways: Gateways, tax_id: str) -> Handled:
 
 
 def _credit_note(gateways: Gateways, credit_note_id: str) -> Handled:
-    return _handled(adjustments.refresh_credit_note(gateways, credit_note_id))
+    return _given_back(gateways, adjustments.refresh_credit_note(gateways, credit_note_id))
 
 
 def _refund(gateways: Gateways, refund_id: str) -> Handled:
-    return _handled(adjustments.refresh_refund(gateways, refund_id))
+    return _given_back(gateways, adjustments.refresh_refund(gateways, refund_id))
 
 
 def _charge(gateways: Gateways, charge_id: str) -> Handled:
-    return _handled(adjustments.refresh_charge(gateways, charge_id))
+    return _given_back(gateways, adjustments.refresh_charge(gateways, charge_id))
+
+
+def _given_back(gateways: Gateways, done: projections.Outcome) -> Handled:
+    if done.workspace_id is not None and done.invoice_id is not None:
+        credit_by_hand.follow(gateways, done.workspace_id, done.invoice_id)
+    return _handled(done)
 
 
 def _dispute(gateways: Gateways, dispute_id: str) -> Handled:

@@ -16,7 +16,16 @@ CREDIT_SENTENCES: dict[str, object] = {
     "credit_refund.begun": _("Asked for %(units)s resolutions to be taken back"),
     "credit_refund.done": _("%(units)s resolutions were taken back, and their price was given back"),
     "credit_refund.stuck": _("Taking %(units)s resolutions back goes on by hand; support has been told"),
+    "credit_refund.undone": _("A dispute was won: %(units)s resolutions are on the balance again"),
+    "credit.unit_returned": _("A billed resolution was taken back and returned to its pack"),
+    "credit_grant.returned": _("%(units)s resolutions that returned pay for the next invoices"),
+    "credit_grant.repriced": _("%(units)s resolutions of a pack pay for the next invoices at the new price"),
+    "credit_grant.restored": _("%(units)s resolutions pay for the next invoices after a dispute"),
+    "credit_lot.repriced": _("A pack follows the new price of a resolution; its units stay"),
     "credit_top_up.chosen": _("Changed what is bought by itself"),
     "credit_top_up.blocked": _("A pack of %(units)s resolutions was not bought by itself"),
 }
-CREDIT_NOUNS = {"credit_purchase": "invoice", "credit_refund": "invoice", "credit_top_up": "usage"}
+CREDIT_NOUNS = {
+    **{"credit_purchase": "invoice", "credit_refund": "invoice", "credit_top_up": "usage"},
+    **{"credit": "usage", "credit_grant": "usage", "credit_lot": "usage"},
+}
