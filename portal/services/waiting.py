@@ -132,10 +132,11 @@ def of_attempt(attempt: Attempt) -> str | None:
         return None
     if end := given_up(attempt):
         return end
-    if attempt.state == states.PROCESSING:
-        return "processing"
+    # a debit that came back is undone before its attempt has failed
     if attempt.state == states.OPEN or attempt.step in states.UNDOING_ANY:
         return "confirming"
+    if attempt.state == states.PROCESSING:
+        return "processing"
     if attempt.intent_status == "requires_action":
         return "requires_action"
     if attempt.intent_status in ("succeeded", "processing"):
