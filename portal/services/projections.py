@@ -315,6 +315,7 @@ def _write_subscription(
     before = _subscription_facts(known) if known else None
     was = (before or {}).get("access")
     paid_by = (known.default_payment_method or {}).get("id") if known else None
+    usage_before = usage_periods.facts(known) if known else None
     access = _access(session, gateways, facts, subscription, known.access if known else subscriptions.NONE)
     back = change_states.held_back(session)
     stored = subscriptions.store(
@@ -329,7 +330,7 @@ def _write_subscription(
             after=_subscription_facts(stored),
             quote_id=stored.quote_id,
         )
-    usage_periods.follow(session, stored)
+    usage_periods.follow(session, stored, before=usage_before)
     attempt_states.follow(session, gateways, stored, facts.payment, facts.setup)
     _follow_changes(session, gateways, subscription, stored, paid_by=paid_by)
     unpaid = subscription.ended_because == "payment_failed"

@@ -114,14 +114,41 @@ def lock_newest(session: Session) -> None:
     session.execute(newest.with_for_update())
 
 
-def follow(session: Session, subscription: Subscription) -> None:
+def facts(subscription: Subscription) -> tuple[object, ...]:
+    """What months of usage, their prices and caps go by; when it is as it was they need not be looked at."""
+    at = (subscription.anchor, subscription.trial_end, subscription.cancel_at, subscription.ended_at)
+    return (
+        *(subscription.status, subscription.access, subscription.catalog, subscription.currency),
+        *at,
+        list(subscription.items),
+    )
+
+
+def follow(session: Session, subscription: Subscription, *, before: tuple[object, ...] | None = None) -> None:
     """Open the period that the metered items are in; end the last one with the subscription.
 
-    ``subscription`` is the projection that was just written.
+    ``subscription`` is the projection that was just written, ``before`` the facts that stood there.
     """
+    if before == facts(subscription) and _stands(session, subscription):
+        return
     _follow(session, subscription)
     # whoever asks for a unit next looks anew which period it is, and what its cap comes to
     session.execute(update(Allowance).values(period_end=None))
+
+
+def _stands(session: Session, subscription: Subscription) -> bool:
+    """Whether the period of the metered items is there, and no other in its time, or none is to be there."""
+    span = _span(subscription)
+    if subscription.status in subscriptions.ENDED or span is None:
+        return False
+    if subscription.access == subscriptions.NONE:
+        return True
+    rows = session.execute(
+        select(UsagePeriod.starts_at, UsagePeriod.ends_at, UsagePeriod.stripe_subscription_id).where(
+            UsagePeriod.starts_at < span[1], UsagePeriod.ends_at > span[0]
+        )
+    )
+    return [tuple(row) for row in rows] == [(*span, subscription.stripe_id)]
 
 
 def _follow(session: Session, subscription: Subscription) -> None:
@@ -178,6 +205,8 @@ def close(
             _close(row, now)
         latest = session.scalars(ended.order_by(UsagePeriod.ends_at.desc()).limit(1)).first()
         billed |= {latest.ends_at} if latest else set()
+    if not billed:
+        return
     for row in session.scalars(own.where(UsagePeriod.ends_at.in_(billed)).with_for_update()):
         _close(row, now)
         row.stripe_invoice_id = row.stripe_invoice_id or invoice.id

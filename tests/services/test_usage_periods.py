@@ -1,11 +1,14 @@
 """Months of usage: opened with the subscription, closed by the invoice that bills them, never with a gap."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Engine, delete, event, select, update
 
 from portal.db import unit_of_work
-from portal.models import Invoice, Subscription, UsagePeriod
+from portal.models import Allowance, Invoice, Subscription, UsagePeriod
 from portal.services import leaving, projections, usage_periods
 from tests.services.buying import Customer
 from tests.services.using import DAY, HOUR, Workspace, happened
@@ -204,6 +207,60 @@ def test_reading_the_same_invoice_again_changes_nothing(customer: Customer) -> N
 
     assert states(customer) == before
     assert [invoice is not None for _, _, invoice in before] == [True, True, False]
+
+
+@contextmanager
+def written_to_months() -> Iterator[list[str]]:
+    """The statements meanwhile that change or lock months of usage or the allowance."""
+    found: list[str] = []
+
+    def hear(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        writes = statement.startswith(("INSERT", "UPDATE", "DELETE")) or "FOR UPDATE" in statement
+        if writes and re.search(r"\b(usage_period|allowance)\b", statement):
+            found.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    yield found
+    event.remove(Engine, "before_cursor_execute", hear)
+
+
+def allowance(customer: Customer) -> Allowance:
+    with unit_of_work(customer.workspace_id) as session:
+        return session.scalars(select(Allowance)).one()
+
+
+def read_again(customer: Customer) -> None:
+    [subscription] = customer.shop.subscriptions()
+    projections.refresh_subscription(customer.gateways, subscription.id)
+
+
+def test_word_of_a_subscription_that_is_as_it_was_writes_nothing_about_its_months(customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    acme = using(customer)
+    acme.resolve()
+    before = (acme.periods()[0].ends_at, allowance(customer).period_end)
+    with written_to_months() as written:
+        read_again(customer)
+    after = (acme.periods()[0].ends_at, allowance(customer).period_end)
+
+    assert written == []
+    assert before == after
+    assert after[0] == after[1]
+
+
+def test_a_month_that_is_missing_or_too_long_is_mended_though_the_subscription_is_as_it_was(
+    customer: Customer,
+) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    [first] = using(customer).periods()
+    ends = []
+    for spoil in (delete(UsagePeriod), update(UsagePeriod).values(ends_at=first.ends_at + DAY)):
+        with unit_of_work(customer.workspace_id) as session:
+            session.execute(spoil)
+        read_again(customer)
+        ends.append([period.ends_at for period in using(customer).periods()])
+
+    assert ends == [[first.ends_at], [first.ends_at]]
 
 
 def test_the_last_call_of_a_month_is_half_an_hour(customer: Customer) -> None:
