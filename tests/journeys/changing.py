@@ -20,9 +20,9 @@ def look_at_change(customer: Customer, query: str, page: Page | None = None) -> 
     return page.url.rsplit("/", 1)[-1]
 
 
-def seeded(customer: Customer, catalog: str = "2023-05") -> None:
+def seeded(customer: Customer, catalog: str = "2023-05", *options: str) -> None:
     """Be signed in as a company that has paid since the days of an older price list: eight seats."""
-    said = customer.stack.command("demo", "seed", "--catalog", catalog)
+    said = customer.stack.command("demo", "seed", "--catalog", catalog, *options)
     login, password = (re.search(rf"{name}: +(\S+)", said) for name in ("Login", "Password"))
     assert login, said
     assert password, said

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.chromium import FLAGS, chromium
-from tests.journeys.changing import look_at_change
+from tests.journeys.changing import look_at_change, seeded
 from tests.journeys.customer import ADVANCED_YEAR, Customer
 from tests.stack import Stack
 
@@ -13,6 +13,7 @@ FOLDER = Path(__file__).parent
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 PHONE_WIDTH = 390
 SETTLE_MS = 700
+USED = ("--size", "2400", "--months", "3")
 CHOICE = f"{ADVANCED_YEAR}&resolution=500"
 
 
@@ -25,6 +26,24 @@ def _take(page: Page, name: str) -> None:
         page.wait_for_timeout(SETTLE_MS)
         page.screenshot(path=FOLDER / f"{name}-{label}.png", full_page=True)
     page.set_viewport_size(WIDE)
+
+
+def _take_usage(stack: Stack, browser: Browser) -> None:
+    """The months of a company that has used the AI since, and a pack that it buys."""
+    customer = Customer(stack, browser.new_context(viewport=WIDE, reduced_motion="reduce"))
+    seeded(customer, "2026-11", *USED)
+    page = customer.page
+    customer.visit("/credits/buy?units=1200")
+    page.get_by_role("button", name="Show the binding price").click()
+    page.get_by_role("button", name="Pay $1,069.20 now").click()
+    expect(page.get_by_role("heading", name="1,200 resolutions are yours")).to_be_visible()
+    customer.visit("/usage")
+    _take(page, "usage")
+    customer.visit("/credits")
+    _take(page, "credits")
+    customer.visit("/usage/resolutions?state=billable")
+    page.get_by_role("main").get_by_role("row").nth(2).get_by_role("link").first.click()
+    _take(page, "resolution")
 
 
 def main() -> None:
@@ -49,6 +68,7 @@ def main() -> None:
         _take(page, "seats")
         look_at_change(customer, "seats=14")
         _take(page, "change")
+        _take_usage(stack, browser)
         browser.close()
 
 
