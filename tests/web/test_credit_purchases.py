@@ -112,6 +112,44 @@ def test_an_expired_price_says_so_and_leads_to_the_price_of_now(buyer: Browser, 
     assert buyer.submit(f"{there}/renew", page="/account").location != there
 
 
+def test_a_price_that_another_tab_replaced_leads_to_the_newer_one(
+    buyer: Browser, credits: CreditBuyer
+) -> None:
+    first = buyer.submit("/credits/buy", {"units": "600"}).location
+    second = buyer.submit("/credits/buy", {"units": "1200"}).location
+    page = buyer.get(first)
+
+    assert "This price no longer holds" in words(page)
+    assert f'href="{second}"' in page.text
+    # the first tab's button, pressed all the same
+    method = (credits.customer.subscription().default_payment_method or {})["id"]  # type: ignore[union-attr]
+    refused = buyer.submit(f"{first}/confirm", {"method": method}, page="/account")
+    assert "This price no longer holds" in words(buyer.get(refused.location))
+    assert len(credits.shop.charges()) == 1
+
+
+def test_more_than_is_sold_at_once_is_refused_in_words(buyer: Browser, credits: CreditBuyer) -> None:
+    answer = buyer.submit("/credits/buy", {"units": "2000000"})
+
+    assert answer.status_code == 422
+    assert "So many units are not sold. Choose another number." in words(answer)
+
+
+def test_a_pack_that_has_ended_offers_no_renewal(buyer: Browser, credits: CreditBuyer) -> None:
+    quote_id = credits.buy(600).quote_id
+    (lot,) = credits.lots()
+    credits.shop.advance(seconds=int((lot.expires_at - credits.gateways.clock.now()).total_seconds()) + 1)
+    credits.customer.settle()
+    there = f"/credits/purchases/{quote_id}"
+    page = words(buyer.get(f"{there}/done"))
+
+    assert "It ended on" in page
+    assert "Renew it at its end" not in page
+    # from a tab that was open before
+    buyer.submit(f"{there}/renewal", {"renews": "yes"}, page="/account")
+    assert "nothing to renew" in words(buyer.get(f"{there}/done"))
+
+
 def test_an_unused_pack_is_returned_with_one_confirmation(buyer: Browser, credits: CreditBuyer) -> None:
     quote_id = credits.buy(600).quote_id
     there = f"/credits/purchases/{quote_id}/refund"
