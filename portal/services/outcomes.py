@@ -103,13 +103,11 @@ def settle(session: Session, workspace_id: int, changes: Sequence[Change], *, no
     booked = [change for change in changes if change.touches_ledger]
     if booked:
         _Booking(session, workspace_id, _periods(session, booked, now)).carry_out(booked)
-    for follow_up, opens, settles in (
-        (reservations.opened, True, False),
-        (reservations.settled, False, True),
-        (reservations.passed, True, True),
-    ):
-        found = [c.unit.conversation_id for c in changes if (c.opens, c.settles) == (opens, settles)]
-        follow_up(session, found, now)
+    conversations = {
+        name: [c.unit.conversation_id for c in changes if (c.opens, c.settles) == which]
+        for name, which in (("opened", (True, False)), ("settled", (False, True)), ("passed", (True, True)))
+    }
+    reservations.follow(session, now, **conversations)
 
 
 def _periods(session: Session, changes: Sequence[Change], now: datetime) -> Periods:

@@ -66,45 +66,30 @@ SELECT known.id, known.state, known.expires_at, true, allowance.cap - used - hel
 FROM known LEFT JOIN allowance ON allowance.workspace_id = %(workspace)s
 """  # noqa: S608 (all of it is ours)
 
-# The row is locked before its reservations, as everywhere; what asks for a count makes it wait for that.
-OPENED = f"""
+# The row is locked before its reservations, as everywhere; what asks for a count makes it wait for that. A
+# conversation that held a unit for an answer and is said to be both holds it for the one that is pending.
+FOLLOW = f"""
 WITH row AS (
     SELECT FROM allowance WHERE workspace_id = %(workspace)s FOR UPDATE
-), turned AS (
+), answered AS (
     UPDATE reservation SET state = '{ANSWERED}'
-    WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(conversations)s::text[])
+    WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(opened)s::text[])
         AND state = '{HELD}' AND EXISTS (SELECT FROM row)
     RETURNING id
-)
-UPDATE allowance SET held = held + %(units)s - (SELECT count(*) FROM turned), changed_at = %(now)s
-WHERE workspace_id = %(workspace)s
-RETURNING true
-"""  # noqa: S608 (all of it is ours)
-SETTLED_NOW = f"""
-WITH row AS (
-    SELECT FROM allowance WHERE workspace_id = %(workspace)s FOR UPDATE
-), turned AS (
+), settled AS (
     UPDATE reservation SET state = '{SETTLED}', settled_at = %(now)s
-    WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(conversations)s::text[])
+    WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(settled)s::text[])
         AND state = '{ANSWERED}' AND EXISTS (SELECT FROM row)
     RETURNING id
-)
-UPDATE allowance SET held = held - %(units)s, changed_at = %(now)s
-WHERE workspace_id = %(workspace)s AND (SELECT count(*) FROM turned) >= 0
-RETURNING true
-"""  # noqa: S608 (all of it is ours)
-
-PASSED = f"""
-WITH row AS (
-    SELECT FROM allowance WHERE workspace_id = %(workspace)s FOR UPDATE
-), turned AS (
+), passed AS (
     UPDATE reservation SET state = '{SETTLED}', settled_at = %(now)s
-    WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(conversations)s::text[])
-        AND state = '{HELD}' AND EXISTS (SELECT FROM row)
+    WHERE workspace_id = %(workspace)s AND conversation_id = ANY(%(passed)s::text[])
+        AND conversation_id <> ALL(%(opened)s::text[]) AND state = '{HELD}' AND EXISTS (SELECT FROM row)
     RETURNING id
 )
-UPDATE allowance SET held = held - (SELECT count(*) FROM turned), changed_at = %(now)s
-WHERE workspace_id = %(workspace)s
+UPDATE allowance SET changed_at = %(now)s, held = held + %(units)s
+    - (SELECT count(*) FROM answered) - (SELECT count(*) FROM passed)
+WHERE workspace_id = %(workspace)s AND (SELECT count(*) FROM settled) >= 0
 RETURNING true
 """  # noqa: S608 (all of it is ours)
 
@@ -272,42 +257,35 @@ def release(gateways: Gateways, workspace_id: int, reservation_id: str) -> Reser
 # --- what becomes of the units -------------------------------------------------------------------------
 
 
-def opened(session: Session, conversation_ids: Collection[str], now: datetime) -> None:
-    """The AI has answered: each conversation has a pending unit from now on, held until it is settled.
+def follow(
+    session: Session,
+    now: datetime,
+    *,
+    opened: Collection[str] = (),
+    settled: Collection[str] = (),
+    passed: Collection[str] = (),
+) -> None:
+    """What becomes of what is held, in the transaction that writes the units: one conversation for each unit.
 
-    What it held for the answer becomes that; who answered without holding one is counted all the same. To be
-    called once for each unit that becomes pending, in the transaction that makes it so.
+    ``opened``: the AI has answered, and there is a pending unit from now on, held until it is settled; what
+    was held for the answer becomes that, and who answered without holding one is counted all the same.
+    ``settled``: that unit is billed, or not billable, and held no longer; what is billed is counted by
+    ``limits.charge_for``. ``passed``: the AI has answered and the unit is settled, both at once.
     """
-    _follow(session, OPENED, conversation_ids, now)
-
-
-def settled(session: Session, conversation_ids: Collection[str], now: datetime) -> None:
-    """The unit of each conversation is not pending any more: billed, or not billable. It is held no longer.
-
-    To be called once for each unit that was ``opened``, in the transaction that settles it; what is billed
-    is counted by ``limits.charge_for``.
-    """
-    _follow(session, SETTLED_NOW, conversation_ids, now)
-
-
-def passed(session: Session, conversation_ids: Collection[str], now: datetime) -> None:
-    """The AI has answered and the unit is settled, both at once: as ``opened`` and then ``settled``."""
-    _follow(session, PASSED, conversation_ids, now)
-
-
-def _follow(session: Session, statement: str, conversation_ids: Collection[str], now: datetime) -> None:
-    if not conversation_ids:
+    if not (opened or settled or passed):
         return
     values = {
         "workspace": session.info["workspace_id"],
-        "conversations": bulk.array(list(conversation_ids)),
-        "units": len(conversation_ids),
+        "opened": bulk.array(list(opened)),
+        "settled": bulk.array(list(settled)),
+        "passed": bulk.array(list(passed)),
+        "units": len(opened) - len(settled),
         "now": now,
     }
-    if not bulk.run(session, statement, values):
+    if not bulk.run(session, FOLLOW, values):
         # the first that this workspace ever uses
         allowances.locked(session, now)
-        bulk.run(session, statement, values)
+        bulk.run(session, FOLLOW, values)
 
 
 # --- sweeping ------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from tests import factories
 from tests.database import TestDatabase
 from tests.services.limiting import ENDS, NEXT_ENDS, Company, granted, november
 from tests.services.test_at_once import at_once
-from tests.services.using import HandClock
+from tests.services.using import HandClock, Workspace, happened
 from tests.shop import Shop
 
 
@@ -201,6 +201,39 @@ def test_what_lapsed_is_taken_anew_by_the_same_conversation(company: Company, cl
     assert isinstance(second, Held)
     assert first.id != second.id
     assert (second.repeated, company.row()) == (False, (0, 1, 1))
+
+
+def test_a_batch_that_answers_settles_and_does_both_follows_what_is_held_at_once(
+    company: Company, clock: HandClock
+) -> None:
+    """Each with and without a unit that was held; in one conversation both, with another answer after it."""
+    company.limit(cap_units=20)
+    for name in ("answered", "settled", "passed", "again"):
+        company.hold(name)
+    company.answer("settled", "settled-too")
+    before = company.row()
+    clock.advance(minutes=2)
+    now = clock.now()
+    earlier = now - timedelta(minutes=1)
+    acme = Workspace(company.gateways, company.workspace_id)
+    acme.feed(
+        *(happened(name, "ai_answered", now) for name in ("answered", "answered-too")),
+        *(happened(name, "customer_confirmed", now) for name in ("settled", "settled-too")),
+        *(
+            happened(name, kind, at)
+            for name in ("passed", "passed-too", "again")
+            for kind, at in (("ai_answered", earlier), ("customer_confirmed", earlier))
+        ),
+        happened("again", "reopened", earlier + timedelta(seconds=1)),
+        happened("again", "ai_answered", now),
+    )
+
+    assert before == (0, 5, 20)
+    # pending are answered, answered-too and the second episode of again
+    assert company.row() == (4, 3, 20)
+    # of again, answered, passed and settled
+    assert company.reservation_states() == ["answered", "answered", "settled", "settled"]
+    assert allowances.repair(company.gateways) == 0
 
 
 def test_an_answer_without_asking_is_counted_all_the_same(company: Company) -> None:
