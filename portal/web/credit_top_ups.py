@@ -1,5 +1,6 @@
 """/credits/automatic: what is bought by itself when the balance is low, and how much of it a month."""
 
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, url_for
@@ -13,6 +14,7 @@ from wtforms import BooleanField
 from portal import pricing
 from portal.db import unit_of_work
 from portal.errors import PortalError
+from portal.models import CreditTopUp
 from portal.pricing import Pack
 from portal.services import credit_purchases, credit_top_ups, payment_methods
 from portal.services.credit_top_ups import Choice, TopUpError
@@ -101,6 +103,13 @@ def _price_of(session: Session, units: int) -> tuple[str, Pack | None]:
         return buyer.currency, None
 
 
+def _pause(row: CreditTopUp | None, now: datetime) -> datetime | None:
+    """Until when nothing is bought because something just was, or could not be."""
+    if row is None or not row.enabled or row.paused_until is None:
+        return None
+    return row.paused_until if row.paused_until > now else None
+
+
 def _page(form: TopUpForm | None = None) -> str:
     now = gateways().clock.now()
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
@@ -110,6 +119,7 @@ def _page(form: TopUpForm | None = None) -> str:
             "pack": pack,
             "left": credit_top_ups.left(session, now),
             "bought": credit_top_ups.this_month(session, now),
+            "paused_until": _pause(row, now),
             "methods": [each for each in payment_methods.listing(session) if each.default],
         }
     held = form or TopUpForm(formdata=None, obj=row or Choice())

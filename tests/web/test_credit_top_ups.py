@@ -1,5 +1,6 @@
 """The page of what is bought by itself: off at first, limited, and by those who pay."""
 
+from portal.services import credit_top_ups
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.shop import TWELVE_BY_THE_MONTH
@@ -43,3 +44,13 @@ def test_without_a_subscription_it_cannot_be_switched_on(buyer: Browser) -> None
 
     assert answer.status_code == 422
     assert "Choose a tier first" in words(answer)
+
+
+def test_a_pause_is_told_of_while_it_lasts(buyer: Browser, customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    buyer.submit(THERE, CHOSEN)
+    assert credit_top_ups.top_up(customer.gateways, customer.workspace_id) == "bought"
+    assert "Pauses until" in words(buyer.get(THERE))
+
+    customer.shop.advance(hours=13)
+    assert "Pauses until" not in words(buyer.get(THERE))
