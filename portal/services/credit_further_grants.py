@@ -34,6 +34,8 @@ from portal.services.usage_periods import OPEN as PERIOD_OPEN
 log = structlog.get_logger()
 
 RETURNED, REPRICED, RESTORED = "returned", "repriced", "restored"
+# no grant: those that there are end with the lot, which ends later than it did
+EXTENDED = "extended"
 OPEN, MADE, DONE, DROPPED = "open", "made", "done", "dropped"
 UNFINISHED = (OPEN, MADE)
 ON_THEIR_WAY = (WAITING, SENDING, CANCELLING)
@@ -93,10 +95,13 @@ def make(gateways: Gateways, workspace_id: int, purchase_id: str) -> None:
         return
     try:
         with unit_of_work(workspace_id) as session:
-            rows = [row.id for row in of_purchase(session, purchase_id) if row.state in UNFINISHED]
-        for row_id in rows:
-            _make(gateways, workspace_id, purchase_id, row_id)
-            _end_others(gateways, workspace_id, purchase_id, row_id)
+            rows = [row for row in of_purchase(session, purchase_id) if row.state in UNFINISHED]
+        for row in rows:
+            if row.kind == EXTENDED:
+                _extend(gateways, workspace_id, purchase_id, row.id)
+                continue
+            _make(gateways, workspace_id, purchase_id, row.id)
+            _end_others(gateways, workspace_id, purchase_id, row.id)
     finally:
         credit_grants.release(workspace_id, purchase_id)
 
@@ -228,12 +233,12 @@ def _create(gateways: Gateways, workspace_id: int, row_id: str, wanted: NewGrant
     try:
         return gateways.stripe.credits.create(wanted, key=key)
     except StripeRefusedError as refusal:
-        _refused(gateways, workspace_id, row_id, wanted, refusal)
+        _refused(gateways, workspace_id, row_id, wanted.metadata["purchase"], refusal)
         return None
 
 
 def _refused(
-    gateways: Gateways, workspace_id: int, row_id: str, wanted: NewGrant, refusal: StripeRefusedError
+    gateways: Gateways, workspace_id: int, row_id: str, purchase_id: str, refusal: StripeRefusedError
 ) -> None:
     """Nothing was made: our ledger has the units all the same, and a person is told."""
     error: dict[str, object] = {"code": refusal.stripe_code, "message": str(refusal.message)}
@@ -249,7 +254,7 @@ def _refused(
             dedupe_key=f"credit_grant_refused:{row_id}",
             workspace_id=workspace_id,
             summary=f"Stripe refuses a grant for lot {row.lot_id}: {refusal.message}",
-            details={"grant": row_id, "purchase": wanted.metadata["purchase"], "error": error},
+            details={"grant": row_id, "purchase": purchase_id, "error": error},
         )
 
 
@@ -267,6 +272,32 @@ def _note(workspace_id: int, row_id: str, grant: Grant) -> None:
             actor=audit.SYSTEM,
             after={"lot": row.lot_id, "units": row.units, "value": grant.value, "grant": grant.id},
         )
+
+
+# --- having those that there are end later -------------------------------------------------------------
+
+
+def _extend(gateways: Gateways, workspace_id: int, purchase_id: str, row_id: str) -> None:
+    """Let the grants of a lot end when it does now, but for those that a refund left for what was used."""
+    with unit_of_work(workspace_id) as session:
+        row = _locked(session, row_id)
+        if _waits(session, states.locked(session, purchase_id)):
+            return
+        lot = session.scalars(select(CreditLot).where(CreditLot.id == row.lot_id)).one()
+        until = credit_grants.until(session, lot)
+        customer_id = str(session.scalars(select(BillingDetails.stripe_customer_id)).one())
+    now = int(gateways.clock.now().timestamp())
+    try:
+        for grant in gateways.stripe.credits.made_for(customer_id, purchase=purchase_id):
+            if grant.counts(now) and "refund" not in grant.metadata and grant.expires_at != until:
+                key = f"{row_id}:extend:{grant.id}:{until}"
+                gateways.stripe.credits.update(grant.id, expires_at=until, key=key)
+    except StripeRefusedError as refusal:
+        _refused(gateways, workspace_id, row_id, purchase_id, refusal)
+        return
+    with unit_of_work(workspace_id) as session:
+        row = _locked(session, row_id)
+        row.state, row.error, row.updated_at = DONE, None, attempt_states.database_time(session)
 
 
 # --- having those before it end ------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from portal.services import (
     billing_details,
     catalogs,
     change_states,
+    credit_extending,
     credit_matches,
     credit_proofs,
     credit_purchase_states,
@@ -362,6 +363,7 @@ def _follow_changes(
     paid_by: object,
 ) -> None:
     """Packs follow the price of what they pay, seats are what is paid; then the change of it is finished."""
+    credit_extending.follow(session, gateways, stored)
     credit_repricing.follow(session, gateways, stored)
     seats.follow(session, stored, leavers=change_states.leavers(session))
     change_states.follow(session, gateways, subscription)

@@ -21,6 +21,7 @@ CREDIT_SENTENCES: dict[str, object] = {
     "credit_grant.returned": _("%(units)s resolutions that returned pay for the next invoices"),
     "credit_grant.repriced": _("%(units)s resolutions of a pack pay for the next invoices at the new price"),
     "credit_grant.restored": _("%(units)s resolutions pay for the next invoices after a dispute"),
+    "credit_lot.extended": _("A pack ends later, with a month of the new subscription"),
     "credit_lot.repriced": _("A pack follows the new price of a resolution; its units stay"),
     "credit_top_up.chosen": _("Changed what is bought by itself"),
     "credit_top_up.blocked": _("A pack of %(units)s resolutions was not bought by itself"),
