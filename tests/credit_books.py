@@ -19,6 +19,10 @@ from tests.web.reading import block, words
 
 APPLIED, REINSTATED = "credits_applied", "credits_application_invoice_voided"
 COVERS = ("drawn", "given_back")
+# what a pack's line says
+PACK = "resolutions, annual credits"
+# the sources of units that came back after their month was billed
+LATE = "unit:"
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Books:
         self.lots_are_conserved()
         self.pages_say_what_the_api_says()
         self.no_unit_is_drawn_twice()
+        self.every_paid_pack_has_its_lot()
         self.grants_are_what_is_left()
         self.invoices_took_what_was_drawn()
         self.every_cent_is_somewhere()
@@ -113,6 +118,17 @@ class Books:
             if entry.kind in COVERS and _moment(entry.month) == starts_at:
                 sums[entry.lot] -= entry.units
         return {lot: units for lot, units in sums.items() if units}
+
+    def came_back(self, **where: str) -> int:
+        """How many billed units came back to a lot (``lot``), or of a month (``month``)."""
+        return sum(
+            entry.units
+            for entry in self.entries
+            if entry.kind == "given_back"
+            and entry.source.startswith(LATE)
+            and where.get("lot", entry.lot) == entry.lot
+            and where.get("month", _moment(entry.month)) == _moment(entry.month)
+        )
 
     def lots_are_conserved(self) -> None:
         """Bought is used, left, lapsed and returned, of each lot; its entries sum to the same."""
@@ -240,17 +256,31 @@ class Books:
         bought = {entry.lot: entry.source for entry in self.entries if entry.kind == "bought"}
         for name, lot in self.lots.items():
             grants = [each for each in self._grants if each.metadata["purchase"] == bought[name]]
-            price, returned = int(lot["unit_amount"]), lot["returned"]
-            whole = [each for each in grants if "refund" not in each.metadata]
-            assert [each.amount.monetary.value for each in whole] == [lot["units"] * price], (name, lot)
+            price, back = int(lot["unit_amount"]), self.came_back(lot=name)
+            whole = [each for each in grants if not {"refund", "grant"} & set(each.metadata.to_dict())]
+            assert [_value(each) for each in whole] == [lot["units"] * price], (name, lot)
+            further = sum(_value(each) for each in grants if "grant" in each.metadata.to_dict())
+            assert further <= back * price, (name, lot, further)
+            billed = lot["used_billed"] + back
             moves = [move for grant in grants for move in self._movements(grant.id)]
-            assert _taken(moves) == lot["used_billed"] * price, (name, lot)
+            assert _taken(moves) == billed * price, (name, lot)
             left = sum(self._left_at_stripe(grant.id) for grant in grants)
             assert left == sum(_signed(move) for move in moves), name
             now = self.reader.now()
             over = all(each.voided_at or (each.expires_at or now + 1) <= now for each in grants)
-            kept = 0 if over else lot["units"] - lot["used_billed"] - returned
-            assert left == kept * price, (name, lot, left)
+            kept = 0 if over else (lot["units"] - billed - lot["returned"]) * price + further
+            assert left == kept, (name, lot, left, kept)
+
+    def every_paid_pack_has_its_lot(self) -> None:
+        """As many packs stand on paid invoices, those that came with a swap among them, as there are lots."""
+        sold = [
+            line.description
+            for invoice in self.invoices
+            if invoice.status == "paid"
+            for line in invoice.lines.auto_paging_iter()
+            if (line.description or "").endswith(PACK)
+        ]
+        assert len(sold) == len(self.lots), (sold, list(self.lots))
 
     @staticmethod
     def applied(invoice: stripe.Invoice) -> int:
@@ -270,10 +300,11 @@ class Books:
             invoice = found[month["invoice"]]
             if invoice.status == "void":
                 continue
-            drawn = sum(
-                units * int(self.lots[lot]["unit_amount"])
-                for lot, units in self.covered(month["starts_at"]).items()
-            )
+            covered = self.covered(month["starts_at"])
+            drawn = sum(units * int(self.lots[lot]["unit_amount"]) for lot, units in covered.items())
+            for name, lot in self.lots.items():
+                late = self.came_back(lot=name, month=month["starts_at"])
+                drawn += late * int(lot["unit_amount"])
             assert taken.pop(invoice.id) == drawn, (month, drawn)
         assert not any(taken.values()), taken
 
@@ -306,6 +337,10 @@ def _cents(text: str) -> int:
 def _moment(text: str) -> str:
     """A moment of a file as the API writes it."""
     return text.replace("+00:00", "Z")
+
+
+def _value(grant: Any) -> int:
+    return int(grant.amount.monetary.value)
 
 
 def _pays_for(lot: Mapping[str, Any], month: Mapping[str, Any]) -> bool:
