@@ -103,6 +103,19 @@ def test_where_the_balance_pays_all_there_is_no_payment_step(buyer: Browser, cre
     assert "600 resolutions are yours" in words(buyer.get(done))
 
 
+def test_what_is_still_open_on_the_balance_is_paid_with_the_pack_and_said(
+    buyer: Browser, credits: CreditBuyer
+) -> None:
+    (customer,) = credits.shop.client.v1.customers.list().data
+    credits.shop.client.v1.customers.balance_transactions.create(
+        customer.id, {"amount": 1_000, "currency": "usd"}
+    )
+    page = words(buyer.get(buyer.submit("/credits/buy", {"units": "600"}).location))
+
+    assert "Still open on the balance of your account $10.00" in page
+    assert "Pay $574.30 now" in page
+
+
 def test_an_expired_price_says_so_and_leads_to_the_price_of_now(buyer: Browser, credits: CreditBuyer) -> None:
     quote_id = credits.prepare(600)
     credits.shop.advance(hours=25)
