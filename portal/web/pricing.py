@@ -8,10 +8,13 @@ from babel import Locale
 from flask import Blueprint, Response, current_app, make_response, render_template, request
 from markupsafe import Markup
 
+from portal.db import unit_of_work
 from portal.pricing import Catalog, catalog, quote
-from portal.web import public, settings
+from portal.services import subscriptions
+from portal.web import public, settings, signed_in
 from portal.web.language import page_locale
 from portal.web.pricing_form import ChoiceForm, choice_form
+from portal.web.subscription_words import price_list
 
 blueprint = Blueprint("pricing", __name__)
 
@@ -72,7 +75,17 @@ def _answer(page: str) -> Response:
 @public
 def page() -> Response:
     """The page, with what the address chooses."""
-    return _answer(render_template("pricing/page.html", choice=_choice()))
+    return _answer(render_template("pricing/page.html", choice=_choice(), own=_own_prices()))
+
+
+def _own_prices() -> str | None:
+    """What the prices of who has bought already are called; None for everybody else."""
+    sign_in = signed_in()
+    if sign_in is None or sign_in.current is None:
+        return None
+    with unit_of_work(sign_in.current.workspace_id) as session:
+        row = subscriptions.bought(session)
+    return price_list(row.catalog) if row is not None and row.catalog else None
 
 
 @blueprint.get("/pricing/choice")

@@ -49,6 +49,17 @@ def test_an_older_customer_sees_its_own_prices_and_keeps_them_with_more_seats(
     assert "11 seats × $74.00 a month = $814.00" in quote
 
 
+def test_the_public_price_list_does_not_pass_for_the_customers_own(buyer: Browser, older: Customer) -> None:
+    page = words(buyer.get("/pricing"))
+    buyer.submit("/logout", page="/account")
+    guest = words(buyer.get("/pricing"))
+
+    assert "These are the prices for new customers" in page
+    assert "You have the prices of May 2023, with what was agreed with you, and keep them." in page
+    assert "Change your subscription at your own prices" in page
+    assert "for new customers" not in guest
+
+
 def test_moving_to_the_current_prices_says_what_rises_and_falls_and_can_be_taken_back_today(
     buyer: Browser, older: Customer
 ) -> None:
