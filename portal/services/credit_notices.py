@@ -42,6 +42,12 @@ def about_refund(session: Session, gateways: Gateways, refund: CreditRefund) -> 
     send(session, gateways, "credits_refunded", f"credits_refunded:{refund.id}", facts)
 
 
+def about_won(session: Session, gateways: Gateways, *, units: int, dispute_id: str) -> None:
+    """Word of credits that count again, since the dispute about their payment was won."""
+    facts: dict[str, object] = {"units": units}
+    send(session, gateways, "credits_restored", f"credits_restored:{dispute_id}", facts)
+
+
 def about_blocked(
     session: Session, gateways: Gateways, *, kind: str, units: int, reason: str, dedupe_key: str
 ) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
-from portal.models import Adjustment, CreditLot, CreditPurchase, CreditRefund
+from portal.models import Adjustment, CreditLot, CreditPurchase, CreditRefund, Invoice
 from portal.services import (
     attempt_states,
     audit,
@@ -104,7 +104,10 @@ def return_rest(gateways: Gateways, workspace_id: int, purchase_id: str, *, reas
 
 
 def charged_back(gateways: Gateways, workspace_id: int, invoice_id: str, *, reason: str | None) -> None:
-    """A bank took the money for a pack back: what is left of it goes, once."""
+    """A bank took the money for a pack back: what is left of it goes, once.
+
+    Of a swap's pack what the value of seats had paid for stays.
+    """
     with unit_of_work(workspace_id) as session:
         purchase = states.of_invoice(session, invoice_id)
         if purchase is None or purchase.state not in states.HELD:
@@ -113,7 +116,18 @@ def charged_back(gateways: Gateways, workspace_id: int, invoice_id: str, *, reas
         # a dispute that was won is not lost again: what comes after it is for a person
         if lot is None or _of_kind(session, purchase.id, CHARGEBACK) is not None:
             return
-        _begin(session, gateways, purchase, lot, CHARGEBACK, left, reason=reason)
+        units = min(left, _charged_for(session, purchase))
+        _begin(session, gateways, purchase, lot, CHARGEBACK, units, reason=reason)
+
+
+def _charged_for(session: Session, purchase: CreditPurchase) -> int:
+    """How many units the charge of its invoice had paid for."""
+    if purchase.kind != SWAP:
+        return purchase.units
+    invoice = session.scalars(select(Invoice).where(Invoice.stripe_id == purchase.stripe_invoice_id)).one()
+    packs = (each for each in invoice.lines if each["amount"] == purchase.amount and not each["proration"])
+    cost = next((int(str(each["total"])) + int(str(each["tax"])) for each in packs), purchase.amount)
+    return min(-(-purchase.units * invoice.amount_paid // cost), purchase.units) if cost else purchase.units
 
 
 def give_again(session: Session, gateways: Gateways, purchase_id: str, *, dispute_id: str) -> None:
@@ -132,6 +146,7 @@ def give_again(session: Session, gateways: Gateways, purchase_id: str, *, disput
     invoice_id = purchase.stripe_invoice_id
     audit.record(session, "credit_refund.undone", actor=audit.STRIPE, after=facts, invoice_id=invoice_id)
     if units and lot.ended_at is None:
+        credit_notices.about_won(session, gateways, units=units, dispute_id=dispute_id)
         restored = credit_further_grants.RESTORED
         credit_further_grants.want(session, gateways, lot, restored, units, source=dispute_id)
 

@@ -227,6 +227,7 @@ def test_a_dispute_that_is_won_gives_again_what_it_took(acme: Metered, packs: Cr
     acme.advance(days=31)
     assert paid_by_credits(acme) == [990]
     assert set(packs.customer.incidents()) == {"dispute"}
+    assert packs.customer.mails("credits_restored") == 1
 
 
 def test_one_that_is_lost_changes_nothing_more(acme: Metered, packs: CreditBuyer) -> None:

@@ -160,3 +160,18 @@ def test_no_reason_no_refund(app: Flask, credits: CreditBuyer) -> None:
     assert done.exit_code == 2
     assert "--reason" in done.output
     assert credits.left() == 600
+
+
+def test_what_was_given_back_by_hand_is_settled_and_shown(app: Flask, credits: CreditBuyer) -> None:
+    purchase = credits.buy(600)
+    [charge, *_older] = credits.shop.charges()
+    credits.shop.client.v1.refunds.create({"charge": charge.id, "amount": 9_405})
+    credits.customer.settle()
+    [settled] = lines(run(app, credits, "settle", purchase.id, "--units", "100", "--reason", "agreed"))
+    again = run(app, credits, "settle", purchase.id, "--units", "100", "--reason", "agreed")
+    shown = lines(run(app, credits, "show", purchase.id))
+
+    assert settled[1:] == ["done", "by_hand", "100", "units", "9405", "minor", "units", "of", "usd"]
+    assert again.exit_code != 0
+    assert ["refund", *settled] in shown
+    assert credits.left() == 500

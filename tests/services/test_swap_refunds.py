@@ -9,7 +9,14 @@ from sqlalchemy import select, update
 from portal import pricing
 from portal.db import unit_of_work
 from portal.models import CreditLot, CreditPurchase, CreditRefund
-from portal.services import checkout, credit_disputes, credit_lots, credit_refunds, swaps
+from portal.services import (
+    checkout,
+    credit_disputes,
+    credit_further_grants,
+    credit_lots,
+    credit_refunds,
+    swaps,
+)
 from portal.services.credit_refunds import NotRefundableError
 from tests.faults import Killed
 from tests.services.buying import Customer
@@ -181,7 +188,8 @@ def test_a_crash_anywhere_is_gone_on_with_and_gives_back_once(
     assert (balance(changer), counting(changer), seats(changer)) == (-19_800, [], EIGHT)
 
 
-def test_a_chargeback_of_its_invoice_ends_the_pack_and_no_seat(changer: Changer) -> None:
+def disputed(changer: Changer) -> None:
+    """The bank takes back what the swap's invoice charged, after six units were used."""
     pays_with(changer, "pm_card_createDispute")
     swap(changer, 4, 600)
     use(changer, 6)
@@ -189,11 +197,29 @@ def test_a_chargeback_of_its_invoice_ends_the_pack_and_no_seat(changer: Changer)
     changer.customer.settle()
     credit_disputes.sweep(changer.customer.gateways)
     changer.customer.settle()
+
+
+def test_a_chargeback_of_its_invoice_takes_what_was_charged_for_and_no_seat(changer: Changer) -> None:
+    disputed(changer)
     [refund] = refunds(changer)
 
-    assert (refund.kind, refund.state, refund.units, refund.kept_units) == ("chargeback", "done", 594, 6)
-    assert (purchase(changer).state, left(changer)) == ("disputed", 0)
-    # the six stay paid for on this month's invoice
-    assert counting(changer) == [594]
+    # $366.30 of $564.30 are 390 of 600 units; the other 210 were paid by seats, and six of them are used
+    assert (refund.kind, refund.state, refund.units, refund.kept_units) == ("chargeback", "done", 390, 6)
+    assert (purchase(changer).state, left(changer)) == ("disputed", 204)
+    assert counting(changer) == [210 * 99]
     assert seats(changer) == EIGHT
     assert changer.customer.access() == "active"
+
+
+def test_when_that_dispute_is_won_all_of_it_counts_again(changer: Changer) -> None:
+    disputed(changer)
+    [dispute] = changer.customer.shop.client.v1.disputes.list().data
+    changer.customer.shop.client.v1.disputes.update(
+        dispute.id, {"evidence": {"uncategorized_text": "winning_evidence"}, "submit": True}
+    )
+    changer.customer.settle()
+    credit_further_grants.sweep(changer.customer.gateways)
+
+    assert (purchase(changer).state, left(changer)) == ("granted", 594)
+    assert sorted(counting(changer)) == [210 * 99, 390 * 99]
+    assert seats(changer) == EIGHT
