@@ -14,12 +14,14 @@ from portal.services import (
     credit_matches,
     credit_purchase_states,
     matches,
+    payment_actions,
     projections,
     quotes,
     undoing,
 )
 from portal.services.attempt_steps import Way
 from portal.services.attempts import Confirmation, PurchaseRefusedError
+from portal.services.credit_purchase_kinds import BY_ITSELF
 
 
 def carry_out(gateways: Gateways, workspace_id: int, attempt_id: str) -> Confirmation:
@@ -103,13 +105,23 @@ WAY = Way(
 def resume(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
     """Take one attempt a step on, whatever it waits for. Nothing happens while somebody works on it.
 
-    One that was not paid while its price held is given up; a debit that is on its way is waited for.
+    One that was not paid while its price held is given up, and so is one that was bought by itself and that
+    a crash left unpaid; a debit that is on its way is waited for.
     """
     attempt_steps.resume(gateways, WAY, workspace_id, attempt_id)
     attempt, quote = attempt_steps.load(workspace_id, attempt_id)
-    late = gateways.clock.now() >= quote.expires_at
-    if late and attempt.state == states.AWAITING_PAYMENT and attempt.step == states.COLLECT:
+    if attempt.state != states.AWAITING_PAYMENT or attempt.step != states.COLLECT:
+        return
+    if gateways.clock.now() >= quote.expires_at or _nobody_pays(attempt):
         abandon(gateways, workspace_id, attempt_id, "expired")
+
+
+def _nobody_pays(attempt: Attempt) -> bool:
+    """Whether it was bought by itself, and no payment of it was begun."""
+    with unit_of_work(attempt.workspace_id) as session:
+        purchase = credit_purchase_states.of_quote(session, attempt.quote_id)
+        by_itself = purchase is not None and purchase.kind in BY_ITSELF
+        return by_itself and payment_actions.paying(session, str(attempt.stripe_invoice_id)) is None
 
 
 def abandon(gateways: Gateways, workspace_id: int, attempt_id: str, reason: str) -> None:

@@ -2,10 +2,12 @@
 
 import pytest
 
-from portal.services import credit_renewals, payment_methods
+from portal.services import credit_renewals, payment_methods, sweeping
 from portal.services.credit_renewals import NotRenewableError
+from tests.faults import Killed
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
+from tests.services.test_attempts import NOW, let_claims_run_out
 from tests.shop import TWELVE_BY_THE_MONTH
 
 
@@ -81,6 +83,25 @@ def test_a_renewal_that_is_declined_buys_nothing_and_is_told_once(credits: Credi
     assert credits.customer.mails("credits_blocked") == 1
     assert credits.customer.mails("payment_failed") == 0
     assert credits.customer.access() == "active"
+
+
+def test_a_renewal_that_a_crash_left_unpaid_is_given_up_and_bought_anew(credits: CreditBuyer) -> None:
+    choose(credits, renews=True)
+    faults = credits.shop.faults
+    killed = lambda: faults.fail("kill_before", "/v1/invoices/*", method="GET")  # noqa: E731
+    faults.fail("then", "/finalize", action=killed)
+    with pytest.raises(Killed):
+        renew(credits)
+    faults.mend()
+    let_claims_run_out(credits.customer)
+    sweeping.sweep_attempts(credits.gateways, left_behind_after=NOW)
+    credits.customer.settle()
+    # nobody is there who could pay it
+    assert [purchase.state for purchase in credits.purchases()] == ["granted", "void"]
+
+    assert renew(credits) == "bought"
+    assert credits.left() == 1200
+    assert len(credits.shop.charges()) == 3
 
 
 def test_a_price_that_stripe_does_not_confirm_renews_nothing_and_is_told_once(credits: CreditBuyer) -> None:
