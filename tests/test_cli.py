@@ -47,6 +47,23 @@ def test_a_wrong_argument_is_named(app: Flask, command: list[str], said: str) ->
     assert done.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["inbox", "list"], "There is no such event."),
+        (["incidents", "list"], "Nothing has to be looked at."),
+        (["usage", "errors"], "Stripe could use everything."),
+        (["support", "contest", "list"], "No contest waits for an answer."),
+        (["support", "discount", "list", "1"], "Nothing was agreed with this customer."),
+        (["support", "purchase", "list", "1"], "This customer has bought no pack."),
+    ],
+)
+def test_a_list_of_nothing_says_so(app: Flask, command: list[str], said: str) -> None:
+    done = app.test_cli_runner().invoke(args=command)
+
+    assert (done.exit_code, done.stdout, done.stderr.splitlines()[-1]) == (0, "", said)
+
+
 def test_the_roles_are_printed_without_any_setting() -> None:
     done = run("db", "roles")
 

@@ -8,7 +8,16 @@ from flask.cli import with_appcontext
 
 from portal import tasks
 from portal.cli import credit_purchases as _credit_purchases  # noqa: F401 adds its commands to support
-from portal.cli.commands import BIGGEST_ID, Command, Commands, Percentage, account, gateways, settings
+from portal.cli.commands import (
+    BIGGEST_ID,
+    Command,
+    Commands,
+    Percentage,
+    account,
+    gateways,
+    print_list,
+    settings,
+)
 from portal.cli.demo_stream import demo
 from portal.cli.support import support
 from portal.cli.usage import reconcile, usage
@@ -108,8 +117,9 @@ def list_events(state: str | None, limit: int) -> None:
     """Show the newest events and what came of each."""
     gateways()
     with unit_of_work() as session:
-        for row in inbox.listing(session, state=state, limit=limit):
-            click.echo(f"{row.id}  {row.state:8}  {row.tries}  {row.type}  {row.outcome or ''}")
+        found = inbox.listing(session, state=state, limit=limit)
+        lines = (f"{row.id}  {row.state:8}  {row.tries}  {row.type}  {row.outcome or ''}" for row in found)
+        print_list(lines, none="There is no such event.")
 
 
 @inbox_commands.command("replay")
@@ -127,8 +137,9 @@ def list_incidents() -> None:
     """Show what nobody has resolved yet."""
     gateways()
     with unit_of_work(system=True) as session:
-        for row in incidents.unresolved(session):
-            click.echo(f"{row.id}  {row.created_at:%Y-%m-%d %H:%M}  {row.kind}  {row.summary}")
+        found = incidents.unresolved(session)
+        lines = (f"{row.id}  {row.created_at:%Y-%m-%d %H:%M}  {row.kind}  {row.summary}" for row in found)
+        print_list(lines, none="Nothing has to be looked at.")
 
 
 @incident_commands.command("resolve")

@@ -1,6 +1,6 @@
 """What every command shares: refusals in one sentence, settings, and the neighbours that it talks to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
@@ -56,6 +56,16 @@ def one_sentence() -> Iterator[None]:
         return
     click.echo(sentence, err=True)
     raise click.exceptions.Exit(2) from cause
+
+
+def print_list(lines: Iterable[str], *, none: str) -> None:
+    """Print a line for each, or the sentence ``none``, which is no line of the list, on standard error."""
+    empty = True
+    for line in lines:
+        click.echo(line)
+        empty = False
+    if empty:
+        click.echo(none, err=True)
 
 
 class Percentage(click.ParamType):

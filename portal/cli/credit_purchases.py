@@ -2,7 +2,7 @@
 
 import click
 
-from portal.cli.commands import Commands, gateways
+from portal.cli.commands import Commands, gateways, print_list
 from portal.cli.support import WORKSPACE, support
 from portal.db import unit_of_work
 from portal.models import CreditPurchase, CreditRefund
@@ -21,8 +21,8 @@ def list_purchases(workspace_id: int) -> None:
     """Show every purchase of a customer, the newest first."""
     gateways()
     with unit_of_work(workspace_id) as session:
-        for row in credit_purchase_support.listing(session):
-            click.echo(_line(row))
+        found = map(_line, credit_purchase_support.listing(session))
+        print_list(found, none="This customer has bought no pack.")
 
 
 @purchase.command("show")

@@ -6,7 +6,7 @@ from decimal import Decimal
 import click
 
 from portal import pricing
-from portal.cli.commands import BIGGEST_ID, Commands, Percentage, gateways
+from portal.cli.commands import BIGGEST_ID, Commands, Percentage, gateways, print_list
 from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.models import Contest, NegotiatedDiscount
@@ -63,8 +63,8 @@ def list_discounts(workspace_id: int) -> None:
     """Show what was agreed with a customer, newest first."""
     gateways()
     with unit_of_work(workspace_id) as session:
-        for row in negotiated_discounts.listing(session):
-            click.echo(_line(row))
+        found = map(_line, negotiated_discounts.listing(session))
+        print_list(found, none="Nothing was agreed with this customer.")
 
 
 @discount.command("end")
@@ -129,8 +129,8 @@ def list_contests() -> None:
     """Show what waits for an answer, of all customers, the oldest first."""
     gateways()
     with unit_of_work(system=True) as session:
-        for row in contests.unanswered(session):
-            click.echo(_contest_line(row))
+        found = map(_contest_line, contests.unanswered(session))
+        print_list(found, none="No contest waits for an answer.")
 
 
 @contest.command("show")

@@ -1,9 +1,11 @@
 """What a developer does about usage: ``flask usage …`` and ``flask reconcile``."""
 
+from collections.abc import Iterator
+
 import click
 from flask.cli import with_appcontext
 
-from portal.cli.commands import BIGGEST_ID, Command, Commands, gateways
+from portal.cli.commands import BIGGEST_ID, Command, Commands, gateways, print_list
 from portal.db import unit_of_work
 from portal.services import meter_errors
 from portal.services import reconcile as reconciling
@@ -15,15 +17,19 @@ usage = Commands("usage", help="Usage on its way to Stripe's meters.")
 def errors() -> None:
     """Show what Stripe could not use, by report, and which rows failed and were not sent again."""
     gateways()
+    print_list(_errors(), none="Stripe could use everything.")
+
+
+def _errors() -> Iterator[str]:
     with unit_of_work() as session:
         for row in meter_errors.listing(session):
             named = f"{row.marked} of {row.errors} marked"
-            click.echo(f"{row.window_end:%Y-%m-%d %H:%M}  {row.event_name or '-'}  {row.code}  {named}")
+            yield f"{row.window_end:%Y-%m-%d %H:%M}  {row.event_name or '-'}  {row.code}  {named}"
             for sample in row.samples:
-                click.echo(f"    {sample['identifier']}  {sample['message']}")
+                yield f"    {sample['identifier']}  {sample['message']}"
     with unit_of_work(system=True) as session:
         for workspace_id, meter, error, count in meter_errors.failed(session):
-            click.echo(f"workspace {workspace_id}  {meter}  {count} failed  {error}")
+            yield f"workspace {workspace_id}  {meter}  {count} failed  {error}"
 
 
 @usage.command("resend")
