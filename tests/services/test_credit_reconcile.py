@@ -8,6 +8,7 @@ from portal.models import CreditEntry
 from portal.services import credit_reconcile
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
+from tests.services.metering import Metered
 from tests.services.using import Workspace
 from tests.shop import TWELVE_BY_THE_MONTH
 
@@ -30,6 +31,34 @@ def test_what_was_bought_and_not_billed_yet_is_the_same_on_both_sides(credits: C
     assert (found.taken, found.expected, found.balance) == (0, 0, 59400)
     assert credit_reconcile.run(credits.gateways) == 0
     assert credits.customer.incidents() == []
+
+
+def test_an_invoice_that_credits_paid_took_what_our_ledger_drew(customer: Customer) -> None:
+    acme = Metered.buy(customer)
+    CreditBuyer(customer).buy(100)
+    acme.use(7)
+    acme.report()
+    acme.advance(days=31)
+    [found] = credit_reconcile.compare(acme.gateways, acme.workspace_id)
+
+    # 7 of 100 at $0.99
+    assert (found.taken, found.expected, found.balance, found.late) == (693, 693, 9207, 0)
+    assert credit_reconcile.run(acme.gateways) == 0
+    assert customer.incidents() == []
+
+
+def test_a_grant_that_somebody_ended_at_stripe_is_raised_the_next_night(customer: Customer) -> None:
+    acme = Metered.buy(customer)
+    buyer = CreditBuyer(customer)
+    buyer.buy(100)
+    acme.use(7)
+    acme.report()
+    [grant] = buyer.grants()
+    acme.gateways.stripe.credits.expire(grant.id, key="by hand")
+    acme.advance(days=31)
+
+    assert credit_reconcile.run(acme.gateways) == 1
+    assert "credit_balance_differs" in customer.incidents()
 
 
 def test_what_nothing_explains_is_raised_once(credits: CreditBuyer) -> None:

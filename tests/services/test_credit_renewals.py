@@ -1,12 +1,22 @@
 """A pack is renewed at its end if that was chosen: once, or a mail says why it was not."""
 
+from datetime import timedelta
+
 import pytest
 
-from portal.services import credit_renewals, payment_methods, sweeping
+from portal.services import (
+    credit_ledger,
+    credit_reconcile,
+    credit_renewals,
+    payment_methods,
+    sweeping,
+)
 from portal.services.credit_renewals import NotRenewableError
 from tests.faults import Killed
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
+from tests.services.lots import covered
+from tests.services.metering import Metered
 from tests.services.test_attempts import NOW, let_claims_run_out
 from tests.shop import TWELVE_BY_THE_MONTH
 
@@ -70,6 +80,43 @@ def test_a_renewal_is_paid_from_the_default_method_and_mailed(credits: CreditBuy
     assert new.created_by is None
     assert credits.left() == 1200
     assert credits.customer.mails("credits_bought") == 2
+
+
+def test_a_pack_that_renews_is_followed_by_another_at_the_end_of_its_year(customer: Customer) -> None:
+    acme = Metered.buy(customer)
+    buyer = CreditBuyer(customer)
+    buyer.buy(600)
+    choose(buyer, renews=True)
+    ends = buyer.lots()[0].expires_at
+    for _month in range(12):
+        acme.use(2)
+        acme.report()
+        until = acme.periods()[-1].ends_at + timedelta(hours=2) - acme.gateways.clock.now()
+        acme.advance(seconds=int(until.total_seconds()))
+        assert credit_renewals.sweep(acme.gateways) == 0
+    # the last second is the old pack's, the first one after it waits for the new one
+    acme.advance(seconds=int((ends - acme.gateways.clock.now()).total_seconds()) - 1)
+    acme.use(1)
+    acme.report()
+    acme.advance(seconds=1)
+    acme.use(1)
+    assert credit_renewals.sweep(acme.gateways) == 1
+    customer.settle()
+    acme.advance(hours=3)
+    credit_ledger.sweep(acme.gateways)
+
+    old, new = buyer.lots()
+    assert new.starts_at == old.expires_at == ends
+    assert covered(acme) == {old.id: 25, new.id: 1}
+    # 575 of the old one lapsed
+    assert (buyer.left(), old.ended_why) == (599, "lapsed")
+    assert [(each.kind, each.state, each.renews) for each in buyer.purchases()] == [
+        ("purchase", "granted", True),
+        ("renewal", "granted", False),
+    ]
+    assert credit_renewals.sweep(acme.gateways) == 0
+    assert credit_reconcile.run(acme.gateways) == 0
+    assert customer.incidents() == []
 
 
 def test_a_renewal_that_is_declined_buys_nothing_and_is_told_once(credits: CreditBuyer) -> None:
