@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import update
 
+from portal import pricing
 from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.gateways.stripe_errors import StripeUnknownError
@@ -22,6 +23,7 @@ from portal.services import (
     credit_refunds,
     credit_renewals,
     credit_top_ups,
+    leaving,
     meter_countering,
     payment_methods,
     payment_sweeping,
@@ -53,7 +55,7 @@ PATHS = (
 # what happens, and how often
 WEIGHTS = {
     "use": 14, "come_back": 4, "days": 6, "month": 7, "buy": 4, "decline": 1, "give_back": 2, "support": 1,
-    "renews": 2, "top_up": 1, "swap": 2, "hire": 2,
+    "renews": 2, "top_up": 1, "swap": 2, "hire": 2, "leave": 1,
 }  # fmt: skip
 # what a customer is told in the course of things
 REFUSED = (PortalError, Killed)
@@ -161,7 +163,6 @@ class CreditWalk:
     def support(self) -> None:
         """Support takes back what is left of a pack."""
         held = [each for each in self.buyer.purchases() if each.state in ("paid", "granted")]
-        held = [each for each in held if each.kind != "swap"]
         if held:
             chosen = self.chance.choice(held)
             credit_refunds.return_rest(*self.place[:2], chosen.id, reason="asked for it")
@@ -188,6 +189,15 @@ class CreditWalk:
         changer = Changer(self.acme.customer)
         quote_id = changer.prepare(seats=changer.held().selection.seats + self.chance.randint(1, 3))
         changer.confirm(quote_id)
+
+    def leave(self) -> None:
+        """The subscription ends at once; some time later there is another one."""
+        self.come_to_rest()
+        leaving.ask(*self.place, leaving.NOW)
+        self.acme.customer.shop.advance(days=self.chance.choice((0, 12, 40)), hours=2)
+        self.come_to_rest()
+        self.check()
+        self.acme.customer.buy(pricing.Selection("advanced", self.chance.randint(4, 12), "month"))
 
     def _default(self) -> str | None:
         with unit_of_work(self.acme.workspace_id) as session:
