@@ -7,7 +7,7 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from portal.errors import PortalError
@@ -93,15 +93,31 @@ class Place:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the folder for one start at a time."""
-        with (self.folder / LOCK).open("w") as handle:
+        """Hold the folder for one start at a time, and note its ports for who asks meanwhile."""
+        with (self.folder / LOCK).open("a") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise PlaceError(
                     f"The portal already runs from {self.folder}. Stop it with Ctrl-C where it was started."
                 ) from None
+            handle.truncate(0)
+            handle.write(f"{self.port} {self.sandbox_port}")
+            handle.flush()
             yield
+
+    def running(self) -> "Place":
+        """The same folder with the ports of what runs from it at this moment, if anything does."""
+        try:
+            with (self.folder / LOCK).open() as handle:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return self
+        except FileNotFoundError:
+            return self
+        except BlockingIOError:
+            ports = (self.folder / LOCK).read_text().split()
+            # none for the moment in which it begins
+            return replace(self, port=int(ports[0]), sandbox_port=int(ports[1])) if ports else self
 
     def check_ports(self, *, sandbox: bool) -> None:
         """Both ports must be free."""

@@ -90,7 +90,7 @@ def run(environ: Mapping[str, str]) -> int:
 
 def command(environ: Mapping[str, str], arguments: list[str]) -> int:
     """Run ``flask`` with the settings of what ``run`` has started; returns its exit status."""
-    place = Place.from_env(ROOT, environ)
+    place = Place.from_env(ROOT, environ).running()
     place.make()
     postgres = _embedded(place, environ)
     environment = _environment(place, environ, postgres, sandbox=_sandbox_wanted(environ))

@@ -82,3 +82,16 @@ def test_mails_logs_and_state_are_for_their_owner_only_also_when_older(tmp_path:
     }
 
     assert modes == {"mail": 0o700, "logs": 0o700, "sandbox.sqlite": 0o600}
+
+
+def test_whoever_asks_meanwhile_is_told_the_ports_of_what_runs(tmp_path: Path) -> None:
+    with Place(tmp_path, 5600, 5700).alone():
+        meanwhile = place(tmp_path).running()
+    afterwards = place(tmp_path).running()
+
+    assert meanwhile == Place(tmp_path, 5600, 5700)
+    assert afterwards == place(tmp_path)
+
+
+def test_nothing_runs_from_a_folder_without_a_lock(tmp_path: Path) -> None:
+    assert place(tmp_path).running() == place(tmp_path)
