@@ -10,14 +10,21 @@ from portal.services import allowances, audit
 from portal.services.ids import new_id
 
 
+def draws(session: Session) -> bool:
+    """Whether the next pack is to be drawn at a hard cap."""
+    limit = session.scalars(select(UsageLimit)).first()
+    if limit is None or limit.at_cap != allowances.NEXT_PACK:
+        return False
+    return limit.hard and (limit.cap_units is not None or limit.cap_amount is not None)
+
+
 def reached(session: Session, now: datetime) -> bool:
     """Whether the AI stands at a hard cap at which the next pack is to be drawn."""
     return _at_cap(session, now) is not None
 
 
 def _at_cap(session: Session, now: datetime) -> Allowance | None:
-    limit = session.scalars(select(UsageLimit)).first()
-    if limit is None or limit.at_cap != allowances.NEXT_PACK or not limit.hard:
+    if not draws(session):
         return None
     row = allowances.locked(session, now)
     trial = allowances.is_trial(session, row.period_start)

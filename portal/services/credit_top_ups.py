@@ -69,6 +69,11 @@ def choose(gateways: Gateways, workspace_id: int, user_id: int | None, choice: C
     with unit_of_work(workspace_id) as session:
         if choice.enabled:
             _see_that_it_is_sold(session, choice)
+        elif credit_caps.draws(session):
+            raise TopUpError(
+                N_("At your cap the next pack is drawn. Choose something else to happen there first."),
+                param="enabled",
+            )
         row = current(session)
         before = _facts(row) if row else None
         if row is None:

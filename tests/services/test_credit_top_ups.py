@@ -143,6 +143,13 @@ def test_at_the_cap_the_next_pack_is_drawn_and_the_ai_goes_on(credits: CreditBuy
     credits.shop.advance(hours=25)
     assert look(credits) is None
 
+    # what the cap relies on is not switched off under it
+    with pytest.raises(TopUpError) as raised:
+        choose(credits, replace(CHOICE, enabled=False))
+    assert raised.value.param == "enabled"
+    save(credits, limits.Wanted())
+    choose(credits, replace(CHOICE, enabled=False))
+
 
 def save(credits: CreditBuyer, wanted: limits.Wanted) -> None:
     limits.save(credits.gateways, credits.workspace_id, credits.customer.account.user_id, wanted)
