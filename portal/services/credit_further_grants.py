@@ -5,13 +5,12 @@ try Stripe is asked for a grant with the row's metadata, and after a definite re
 """
 
 from datetime import datetime
+from functools import partial
 
-import structlog
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_credits import Grant, NewGrant
 from portal.gateways.stripe_errors import StripeRefusedError
@@ -25,13 +24,11 @@ from portal.models import (
     MeterEvent,
     UsagePeriod,
 )
-from portal.services import attempt_states, audit, credit_grants, credit_lots, incidents
+from portal.services import attempt_states, audit, claims, credit_grants, credit_lots, incidents, turns
 from portal.services import credit_purchase_states as states
 from portal.services.ids import new_id
 from portal.services.meter_events import CANCELLING, SENDING, WAITING
 from portal.services.usage_periods import OPEN as PERIOD_OPEN
-
-log = structlog.get_logger()
 
 RETURNED, REPRICED, RESTORED = "returned", "repriced", "restored"
 # no grant: those that there are end with the lot, which ends later than it did
@@ -344,7 +341,6 @@ def sweep(gateways: Gateways) -> int:
     """Make every further grant that is wanted, whatever becomes of the others; of how many purchases."""
     now = func.clock_timestamp()
     refused = CreditGrant.error.is_not(None) & (CreditGrant.updated_at > now - credit_grants.AFTER_A_REFUSAL)
-    free = or_(CreditPurchase.claimed_until.is_(None), CreditPurchase.claimed_until <= now)
     with unit_of_work(system=True) as session:
         due = session.execute(
             select(CreditPurchase.workspace_id, CreditPurchase.id)
@@ -357,13 +353,8 @@ def sweep(gateways: Gateways) -> int:
                 CreditGrant,
                 (CreditGrant.workspace_id == CreditLot.workspace_id) & (CreditGrant.lot_id == CreditLot.id),
             )
-            .where(CreditGrant.state.in_(UNFINISHED), ~refused, free)
+            .where(CreditGrant.state.in_(UNFINISHED), ~refused, claims.is_free(CreditPurchase))
             .distinct()
             .limit(BATCH)
         ).all()
-    for workspace_id, purchase_id in due:
-        try:
-            make(gateways, workspace_id, purchase_id)
-        except PortalError as error:
-            log.warning("further_grant_waits", purchase=purchase_id, reason=str(error))
-    return len(due)
+    return turns.give(due, partial(make, gateways), waits="further_grant_waits")

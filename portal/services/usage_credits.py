@@ -7,15 +7,15 @@ goes on the customer's balance. A unit that annual credits paid returns to its p
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from itertools import product
 
 import structlog
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.errors import PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError
 from portal.gateways.stripe_words import Invoice as StripeInvoice
@@ -24,8 +24,10 @@ from portal.services import (
     adjustments,
     attempt_states,
     audit,
+    claims,
     credit_returns,
     incidents,
+    turns,
     usage_credit_plans,
     usage_moves,
 )
@@ -68,21 +70,14 @@ def of_invoice(session: Session, invoice_id: str) -> list[UsageCredit]:
 def sweep(gateways: Gateways) -> int:
     """Carry out every credit that is owed, whatever becomes of the others; how many were looked at."""
     _begin()
-    now = func.clock_timestamp()
-    free = or_(UsageCredit.claimed_until.is_(None), UsageCredit.claimed_until <= now)
     with unit_of_work(system=True) as session:
         due = session.execute(
             select(UsageCredit.workspace_id, UsageCredit.identifier)
-            .where(UsageCredit.state == OPEN, free)
+            .where(UsageCredit.state == OPEN, claims.is_free(UsageCredit))
             .order_by(UsageCredit.updated_at)
             .limit(BATCH)
         ).all()
-    for workspace_id, identifier in due:
-        try:
-            carry_out(gateways, workspace_id, identifier)
-        except PortalError as error:
-            log.warning("usage_credit_waits", identifier=identifier, reason=str(error))
-    return len(due)
+    return turns.give(due, partial(carry_out, gateways), waits="usage_credit_waits")
 
 
 def _begin() -> None:
@@ -155,19 +150,8 @@ def _return_to_pack(session: Session, gateways: Gateways, row: UsageCredit, plan
 
 
 def _claim(workspace_id: int, identifier: str) -> bool:
-    now = func.clock_timestamp()
-    with unit_of_work(workspace_id) as session:
-        claimed = session.execute(
-            update(UsageCredit)
-            .where(
-                UsageCredit.identifier == identifier,
-                UsageCredit.state == OPEN,
-                or_(UsageCredit.claimed_until.is_(None), UsageCredit.claimed_until <= now),
-            )
-            .values(claimed_until=now + CLAIM, updated_at=now)
-            .returning(UsageCredit.identifier)
-        ).first()
-    return claimed is not None
+    own = (UsageCredit.identifier == identifier, UsageCredit.state == OPEN)
+    return claims.take(workspace_id, UsageCredit, *own, lasting=CLAIM)
 
 
 def _get(session: Session, identifier: str) -> UsageCredit:
