@@ -112,25 +112,29 @@ def shares(session: Session, months: Collection[datetime]) -> dict[datetime, lis
 
     What a month's invoice took stays taken, also of a unit that came back to its pack later.
     """
-    units = -func.sum(CreditEntry.quantity)
-    bought_at = func.coalesce(CreditPurchase.paid_at, CreditLot.created_at)
-    rows = session.execute(
-        select(CreditEntry.period_start, CreditLot.id, CreditLot.units, bought_at, units)
-        .join(CreditLot, CreditLot.id == CreditEntry.lot_id)
-        .join(CreditPurchase, CreditPurchase.id == CreditLot.purchase_id)
+    sums = (
+        select(CreditEntry.period_start, CreditEntry.lot_id, func.sum(-CreditEntry.quantity).label("units"))
         .where(
             CreditEntry.period_start.in_(months),
             CreditEntry.kind.in_((DRAWN, GIVEN_BACK)),
             ~CreditEntry.source.startswith(OF_UNIT),
         )
-        .group_by(CreditEntry.period_start, CreditLot.workspace_id, CreditLot.id, bought_at)
-        .having(units > 0)
+        .group_by(CreditEntry.period_start, CreditEntry.lot_id)
+        # once, whatever the planner thinks of the number of lots
+        .cte("paid")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    bought_at = func.coalesce(CreditPurchase.paid_at, CreditLot.created_at)
+    rows = session.execute(
+        select(sums.c.period_start, CreditLot.id, CreditLot.units, bought_at, sums.c.units)
+        .join(CreditLot, CreditLot.id == sums.c.lot_id)
+        .join(CreditPurchase, CreditPurchase.id == CreditLot.purchase_id)
+        .where(sums.c.units > 0)
         .order_by(*ORDER)
     )
     found: dict[datetime, list[Share]] = {}
     for month, lot_id, size, at, count in rows:
-        if month is not None:
-            found.setdefault(month, []).append(Share(Pack(lot_id, size, at), int(count)))
+        found.setdefault(month, []).append(Share(Pack(lot_id, size, at), int(count)))
     return found
 
 
