@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template, request, url_for
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from sqlalchemy.orm import Session
@@ -39,12 +39,16 @@ class UnitsForm(Form):
 
 @dataclass(frozen=True)
 class Advisor:
-    """What the advisor's part of /credits shows; ``refusal``: why there is nothing to advise on."""
+    """What the advisor's part of /credits shows; ``refusal``: why there is nothing to advise on.
+
+    ``way`` is the address and the words of what helps, if anything does.
+    """
 
     advised: Advised | None
     form: UnitsForm | None
     offer: Offer | None
     refusal: str | None = None
+    way: tuple[str, str] | None = None
 
 
 def advisor(session: Session, arguments: MultiDict[str, str]) -> Advisor:
@@ -52,9 +56,21 @@ def advisor(session: Session, arguments: MultiDict[str, str]) -> Advisor:
     try:
         advised = credit_advice.advise(session, gateways())
     except PortalError as error:
-        return Advisor(None, None, None, translated(error.message))
+        return Advisor(None, None, None, translated(error.message), _way(error))
     form = _form(arguments, advised)
     return Advisor(advised, form, _offer(session, form) if form.validate() else None)
+
+
+def _way(error: PortalError) -> tuple[str, str] | None:
+    if not may(BUYER):
+        return None
+    match error.code:
+        case "no_subscription":
+            return url_for("pricing.page"), gettext("Choose a tier")
+        case "no_packs":
+            return url_for("subscription.prices"), gettext("Compare today's prices")
+        case _:
+            return None
 
 
 def _form(arguments: MultiDict[str, str], advised: Advised) -> UnitsForm:

@@ -91,16 +91,16 @@ def _kept(form: TopUpForm) -> bool:
     return True
 
 
-def _price_of(session: Session, units: int) -> tuple[str, Pack | None]:
-    """The customer's currency, and what would be bought for so many units today."""
+def _price_of(session: Session, units: int) -> tuple[str, Pack | None, str | None]:
+    """The customer's currency, what would be bought for so many units today, and why nothing can be."""
     try:
         buyer = credit_purchases.buyer(session)
-    except PortalError:
-        return "usd", None
+    except PortalError as error:
+        return "usd", None, translated(error.message)
     try:
-        return buyer.currency, buyer.offer(units).pack
+        return buyer.currency, buyer.offer(units).pack, None
     except pricing.PricingError:
-        return buyer.currency, None
+        return buyer.currency, None, None
 
 
 def _pause(row: CreditTopUp | None, now: datetime) -> datetime | None:
@@ -114,9 +114,10 @@ def _page(form: TopUpForm | None = None) -> str:
     now = gateways().clock.now()
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
         row = credit_top_ups.current(session)
-        currency, pack = _price_of(session, (row or Choice()).units)
+        currency, pack, refusal = _price_of(session, (row or Choice()).units)
         facts = {
             "pack": pack,
+            "refusal": refusal,
             "left": credit_top_ups.left(session, now),
             "bought": credit_top_ups.this_month(session, now),
             "paused_until": _pause(row, now),

@@ -25,6 +25,15 @@ def acme(customer: Customer) -> Workspace:
     return Workspace(customer.gateways, customer.workspace_id)
 
 
+def test_without_a_subscription_the_page_says_what_comes_first(buyer: Browser) -> None:
+    page = buyer.get(PAGE)
+
+    assert "Choose a tier first, then buy credits." in words(page)
+    assert 'href="/pricing"' in page.text
+    assert "Nothing can be bought now" in words(buyer.get("/credits/automatic"))
+    assert buyer.get("/credits/price").status_code == 200
+
+
 def test_without_packs_only_the_advisor_is_there(buyer: Browser, acme: Workspace) -> None:
     page = words(buyer.get(PAGE))
 

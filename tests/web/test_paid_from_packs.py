@@ -188,7 +188,7 @@ def test_a_billed_unit_that_came_back_says_that_its_pack_has_it_again(
     evidence = words(buyer.get(f"/usage/resolutions/{unit}/1"))
     month = words(buyer.get(f"/usage?period={start:%Y-%m-%dT%H:%M:%S}Z"))
 
-    assert "Given back To the pack that had paid for it; it counts there again." in evidence
+    assert "Annual credits had paid for it: it went back to its pack, to be used again" in evidence
     # what its invoice took stays taken
     assert "2 are paid from your pack of 100" in month
     assert "paid by use" not in month
