@@ -327,7 +327,11 @@ class Books:
         notes = self.reader.stripe.v1.credit_notes.list(of_customer).auto_paging_iter()
         credited = sum(each.total for each in notes if each.status == "issued")
         balance = self.reader.stripe.v1.customers.retrieve(self.reader.customer).balance or 0
-        assert kept == billed - credited - balance - self.put_on_balance, (kept, billed, credited, balance)
+        # what seats had paid of a swap's pack that was taken back
+        rest = self.reader.stripe.v1.customers.balance_transactions.list(self.reader.customer, {"limit": 100})
+        put = sum(-each.amount for each in rest.auto_paging_iter() if (each.metadata or {}).get("refund"))
+        put += self.put_on_balance
+        assert kept == billed - credited - balance - put, (kept, billed, credited, balance, put)
 
 
 def dollars(cents: int) -> str:
