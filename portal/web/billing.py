@@ -55,7 +55,7 @@ def _facts(session: Session) -> dict[str, object]:
     sold = _catalog(subscription.catalog) if subscription else None
     holding = changes.holding(session)
     held = held_lines(holding, gateways().clock.now()) if holding else _bought(subscription, sold)
-    planned = planned_words(holding) if holding else None
+    planned, missed = planned_words(holding) if holding else None, changes.missed(session)
     used = usage_so_far.read(session, gateways().clock.now()) if subscription else None
     return {
         "subscription": subscription,
@@ -72,14 +72,7 @@ def _facts(session: Session) -> dict[str, object]:
         "method": payment_method(subscription.default_payment_method) if subscription else None,
         "attention": [
             *attention(
-                subscription,
-                details,
-                newest,
-                proof,
-                _unpaid(session),
-                due,
-                planned=planned,
-                missed=changes.missed(session),
+                subscription, details, newest, proof, _unpaid(session), due, planned=planned, missed=missed
             ),
             *_cap(session),
         ],

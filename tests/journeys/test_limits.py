@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.conftest import NewCustomer
-from tests.journeys.customer import ESSENTIAL_MONTH
+from tests.journeys.customer import ESSENTIAL_MONTH, Customer
 from tests.journeys.pictures import pictures
 from tests.journeys.shortcut import link_in
 from tests.journeys.test_accessibility import Inspector
@@ -15,11 +15,16 @@ def inspector(new_customer: NewCustomer) -> Inspector:
     return Inspector(new_customer())
 
 
+def open_limits(customer: Customer) -> None:
+    """By the account's menu."""
+    customer.page.get_by_role("button", name=customer.company).click()
+    customer.page.get_by_role("link", name="Limits and alerts").click()
+
+
 def test_a_cap_is_set_reached_and_raised_by_the_approver(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
     customer.buy(ESSENTIAL_MONTH)
-    page.get_by_role("button", name=customer.company).click()
-    page.get_by_role("link", name="Limits and alerts").click()
+    open_limits(customer)
     expect(page.get_by_text("No cap: the AI answers whatever is asked")).to_be_visible()
     expect(page.get_by_label("Who may allow more")).to_be_hidden()
     inspector.look("no limits")

@@ -19,7 +19,6 @@ from portal.pricing import (
     catalog,
     draw,
     pack,
-    price_list,
 )
 from portal.pricing import advise as advised
 from portal.pricing.advice import BECAUSE, MAX_MONTHLY_UNITS, MAX_MONTHS
@@ -270,21 +269,6 @@ def test_what_is_more_than_can_be_sold_is_no_option() -> None:
 
     # 12,000 would cost more than an amount can be
     assert sizes == [600, 1_200, 3_000, 6_000, 10_000]
-
-
-def test_the_price_list_begins_with_the_smallest_pack() -> None:
-    assert [(each.units, each.total) for each in price_list(catalog=NEWEST)] == [
-        (100, 9_900),
-        (600, 56_430),
-        (1_200, 106_920),
-        (3_000, 252_450),
-        (6_000, 475_200),
-        (12_000, 891_000),
-    ]
-    assert [each.units for each in price_list(catalog=other((100, "5"), (200, "9"), minimum=100))] == [
-        100,
-        200,
-    ]
 
 
 units = st.one_of(st.integers(0, 60), st.integers(0, 2_000))

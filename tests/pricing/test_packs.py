@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.pricing import Band, Catalog, CreditBand, PricingError, UsageRate, catalog, offer, pack
+from portal.pricing import (
+    Band,
+    Catalog,
+    CreditBand,
+    PricingError,
+    UsageRate,
+    catalog,
+    offer,
+    pack,
+    price_list,
+)
 from portal.pricing.packs import BECAUSE
 from portal.pricing.usage import MAX_QUANTITY
 from tests.pricing.asking import PACK, ask, ask_program
@@ -304,6 +314,21 @@ def test_a_bad_request_for_a_pack_names_its_fault(change: dict[str, Any], param:
 @pytest.mark.parametrize("key", ["catalog", "units"])
 def test_a_pack_needs_catalogue_and_units(key: str) -> None:
     assert ask({name: value for name, value in PACK.items() if name != key}).error == (2, key)
+
+
+def test_the_price_list_begins_with_the_smallest_pack() -> None:
+    assert [(each.units, each.total) for each in price_list(catalog=NEWEST)] == [
+        (100, 9_900),
+        (600, 56_430),
+        (1_200, 106_920),
+        (3_000, 252_450),
+        (6_000, 475_200),
+        (12_000, 891_000),
+    ]
+    assert [each.units for each in price_list(catalog=other((100, "5"), (200, "9"), minimum=100))] == [
+        100,
+        200,
+    ]
 
 
 @pytest.mark.parametrize("because", ["costs_less", "costs_the_same"])

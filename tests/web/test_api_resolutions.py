@@ -155,7 +155,6 @@ def test_usage_tells_what_a_period_has_come_to(company: Workspace, clock: HandCl
     resolutions = answer.json["kinds"][0]
     forecast = resolutions.pop("forecast")
 
-    assert answer.status_code == 200
     assert answer.json["period"] == {
         "starts_at": "2026-11-10T12:00:00Z",
         "ends_at": "2026-12-10T12:00:00Z",
@@ -165,9 +164,8 @@ def test_usage_tells_what_a_period_has_come_to(company: Workspace, clock: HandCl
         "resolutions": 3,
     }
     assert answer.json["periods"] == [answer.json["period"]]
-    assert (answer.json["currency"], answer.json["amount"]) == ("usd", 297)
-    assert (answer.json["by_credits"], answer.json["to_pay"]) == (0, 297)
-    assert (answer.json["pending"], answer.json["disputed"]) == (1, 0)
+    names = ("currency", "amount", "by_credits", "to_pay", "pending", "disputed")
+    assert [answer.json[name] for name in names] == ["usd", 297, 0, 297, 1, 0]
     assert {name: value for name, value in resolutions.items() if name != "days"} == {
         "key": "resolution",
         "quantity": 3,
@@ -181,8 +179,8 @@ def test_usage_tells_what_a_period_has_come_to(company: Workspace, clock: HandCl
         "lots": [],
         "channels": [{"channel": "chat", "quantity": 2}, {"channel": "email", "quantity": 1}],
     }
-    assert resolutions["days"][-1] == {"day": "2026-11-20", "quantity": 3}
-    assert sum(each["quantity"] for each in resolutions["days"]) == 3
+    used = [each for each in resolutions["days"] if each["quantity"]]
+    assert used == [{"day": "2026-11-20", "quantity": 3}]
     assert forecast["low"] <= forecast["expected"] <= forecast["high"]
 
 
