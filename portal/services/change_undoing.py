@@ -5,6 +5,8 @@ The invoice goes first: Stripe refuses to void it once money has moved, so whoev
 
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from portal.db import unit_of_work
 from portal.errors import N_
 from portal.gateways import Gateways
@@ -17,12 +19,14 @@ from portal.services import (
     change_quotes,
     change_states,
     holdings,
+    incidents,
     notices,
     plan_restoring,
     planned_changes,
     projections,
     quotes,
 )
+from portal.services.holdings import Holding
 from portal.services.undoing import REASONS, PaymentUnderWayError
 
 FAILED_DEBIT = N_("Your bank did not pay. Nothing was charged, and your subscription is as it was before.")
@@ -158,6 +162,25 @@ def _take_back(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
         held = holdings.holding(session)
         if held is not None:
             plan_restoring.follow(session, quote, held)
+            _tell_of_unbilled(session, gateways, quote, held)
+
+
+def _tell_of_unbilled(session: Session, gateways: Gateways, quote: Quote, held: Holding) -> None:
+    """A period may have begun while another interval was held: no renewal has billed what is had in it."""
+    terms: Any = quote.terms or {}
+    begun = max((each.period_start for each in held.items.values()), default=0)
+    same = terms["before"]["interval"] == terms["now"]["interval"]
+    if same or begun <= int(terms["update"]["proration_date"] or 0):
+        return
+    incidents.report(
+        session,
+        gateways,
+        "period_unbilled",
+        dedupe_key=f"period_unbilled:{quote.id}:{begun}",
+        workspace_id=quote.workspace_id,
+        summary="A change of interval was taken back after a renewal without its items; bill them by hand",
+        details={"quote": quote.id, "since": begun, "items": terms["recurring"]["before"]},
+    )
 
 
 def _resume_collecting(gateways: Gateways, workspace_id: int, attempt: Attempt) -> None:

@@ -238,17 +238,21 @@ def _with_billed(
     """The items with what was billed for their time: the last paid line, else what the invoice will say.
 
     A renewal's invoice is not final for an hour; until then its amounts follow from the price. What came back
-    when a change was taken back was never billed: it has no line while others have theirs.
+    when a change was taken back was never billed: it has no line while others have theirs, or while the
+    usage up to the beginning of its period is paid.
     """
     lines = _billed_lines(session, row, since=min((each.period_start for each in held), default=0))
     periods = {line["period_end"] for line in lines.values()}
+    usage = {str(each["stripe_item_id"]) for each in row.items if each["metered"]}
+    begun = {line["period_end"] for item, line in lines.items() if item in usage}
     found = []
     for each, entry in zip(held, items, strict=True):
         line = lines.get(str(entry["stripe_item_id"]))
-        if line is None and each.period_end in periods:
+        own = line is not None and line["period_end"] == each.period_end
+        if (line is None and each.period_end in periods) or (not own and each.period_start in begun):
             found.append(each)
             continue
-        if line is not None and line["period_end"] == each.period_end:
+        if line is not None and own:
             billed = pricing.Billed(
                 int(line["total"]), int(line["quantity"]), int(line["period_start"]), each.period_end
             )

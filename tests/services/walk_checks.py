@@ -54,7 +54,8 @@ class Standing:
         assert (row.cancel_at and int(row.cancel_at.timestamp())) == subscription.cancel_at, self.story()
         assert {each["id"] for each in row.discounts} == set(subscription.discounts), self.story()
         assert subscription.pending_update is None, self.story()
-        assert self.customer.incidents() == [], self.story()
+        # a year that a debit did not pay may have hidden a renewal, which is a person's to bill
+        assert set(self.customer.incidents()) <= {"period_unbilled"}, self.story()
         self.check_plan(subscription)
         self.check_seats(row)
         self.check_invoices()

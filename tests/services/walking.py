@@ -187,6 +187,15 @@ class Walk(Standing):
         assert self.changer.state(quote_id) == ("done" if account == GOOD_ACCOUNT else "failed"), self.story()
         if account == GOOD_ACCOUNT:
             self.proven(quote_id)
+        else:
+            self.nothing_unpaid()
+
+    def nothing_unpaid(self) -> None:
+        """Nothing that a debit did not pay for comes with what is planned."""
+        held = self.changer.held()
+        tiers = tuple(pricing.catalog(held.catalog).tiers)
+        now, _later = pricing.split(held.selection, held.wanted, tiers=tiers)
+        assert pricing.same(now, held.selection), self.story()
 
     def fewer(self) -> None:
         """Give something up for the renewal, whatever is under way."""
