@@ -268,9 +268,9 @@ def _with_billed(
 def _billed_lines(session: Session, row: Subscription, *, since: int) -> dict[str, Mapping[str, Any]]:
     """Stripe's item id → the last line that billed it for time ``since`` then, of whatever years there are.
 
-    A change's credit stands before its debit.
-
-    Of two invoices of one second the later one has the higher number, which is taken when it becomes final.
+    A change's credit stands before its debit. The last is what begins last: a renewal's invoice is final an
+    hour after it began, and a change within that hour is billed before it. Of two invoices of one second the
+    later one has the higher number, which is taken when it becomes final.
     """
     paid = session.scalars(
         select(Invoice)
@@ -282,7 +282,10 @@ def _billed_lines(session: Session, row: Subscription, *, since: int) -> dict[st
     found: dict[str, Mapping[str, Any]] = {}
     for invoice in paid:
         for line in invoice.lines:
-            if line.get("item") and int(str(line["amount"])) >= 0:
+            if not line.get("item") or int(str(line["amount"])) < 0:
+                continue
+            known = found.get(str(line["item"]))
+            if known is None or line["period_start"] >= known["period_start"]:
                 found[str(line["item"])] = line
     return found
 

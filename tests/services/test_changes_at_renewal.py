@@ -168,3 +168,26 @@ def test_a_plan_that_stripe_refuses_holds_up_nothing_and_support_is_told(changer
 
     assert (changer.state(quote_id), told) == ("done", ["plan_refused"])
     assert (changer.customer.subscription().tier, changer.customer.subscription().seats) == ("expert", 8)
+
+
+def test_what_was_changed_before_the_renewal_was_billed_is_given_back_at_its_own_price(
+    customer: Customer,
+) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    changer = Changer(customer)
+    [subscription] = customer.shop.subscriptions()
+    end = subscription["items"].data[0].current_period_end
+    # the renewal's invoice is a draft for an hour, the change's is final at once
+    renew(changer, seconds=end - int(customer.gateways.clock.now().timestamp()) + 600)
+    dearer = changer.change(tier="expert", all_now=True)
+    renew(changer, days=10)
+    cheaper = changer.change(tier="advanced", all_now=True)
+
+    assert [each.billing_reason for each in customer.shop.client.v1.invoices.list().data[:3]] == [
+        "subscription_update",
+        "subscription_update",
+        "subscription_cycle",
+    ]
+    for quote_id in (dearer, cheaper):
+        assert changer.proof(quote_id) == [("before_payment", True), ("final", True)]
+    assert customer.incidents() == []
