@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, select
 
+from portal.db import unit_of_work
+from portal.models import Mail
 from portal.services import alerts, limits
 from portal.services.limits import Wanted
 from tests.browsing import Browser
@@ -206,7 +208,7 @@ def test_a_cap_in_money_says_what_comes_on_top_of_credits(buyer: Browser, acme: 
     assert "What your annual credits pay for is not in it." in text
 
 
-def test_a_budget_alerts_of_what_credits_do_not_pay(acme: Workspace, customer: Customer) -> None:
+def test_a_budget_alerts_of_what_credits_do_not_pay(acme: Workspace) -> None:
     buy(acme, 3)
     limits.save(acme.gateways, acme.workspace_id, None, Wanted(budget=198))
     use(acme, 3)
@@ -214,4 +216,11 @@ def test_a_budget_alerts_of_what_credits_do_not_pay(acme: Workspace, customer: C
     use(acme, 1)
     told = alerts.look(acme.gateways, acme.workspace_id)
 
+    with unit_of_work(acme.workspace_id) as session:
+        [mail] = session.scalars(select(Mail).where(Mail.kind == "usage_alert"))
+
     assert (quiet, told) == ([], ["budget_50"])
+    assert "has used $0.99 of $1.98" in mail.text_body
+    assert "What your annual credits pay for is not in it." in mail.text_body
+    assert "what your annual credits do not pay for is billed" in mail.text_body
+    assert "What your annual credits pay for is not in it." in (mail.html_body or "")
