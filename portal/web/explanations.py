@@ -314,6 +314,19 @@ def discounts(lines: Sequence[object], currency: str = "usd") -> list[str]:
     ]
 
 
+@blueprint.app_template_filter("reductions")
+def reductions(line: object, currency: str = "usd") -> list[str]:
+    """The discounts that a line of a change has in its amount, each in a few words."""
+    steps = [each for each in _steps(_read(line, "trace") or ()) if each.rule in DISCOUNT_RULES]
+    return [
+        gettext("With your discount of %(percent)s", percent=percent(step.inputs["percent_off"]))
+        if step.rule.endswith("_percent")
+        else gettext("With your discount of %(amount)s", amount=money(step.inputs["amount_off"], currency))
+        for step in steps
+        if step.result
+    ]
+
+
 @blueprint.app_template_filter("line_title")
 def line_title(line: object) -> str:
     """What a line is for, with its quantity: "Advanced seat × 12"; what is sold once has no quantity."""

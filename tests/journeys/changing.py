@@ -23,13 +23,17 @@ def look_at_change(customer: Customer, query: str, page: Page | None = None) -> 
 def seeded(customer: Customer, catalog: str = "2023-05", *options: str) -> None:
     """Be signed in as a company that has paid since the days of an older price list: eight seats."""
     said = customer.stack.command("demo", "seed", "--catalog", catalog, *options)
-    login, password = (re.search(rf"{name}: +(\S+)", said) for name in ("Login", "Password"))
+    login, password, workspace = (
+        re.search(rf"{name} +(\S+)", said) for name in ("Login:", "Password:", "Workspace")
+    )
     assert login, said
     assert password, said
+    assert workspace, said
     customer.email = login.group(1)
     customer.company = f"Demo {catalog}"
     customer.visit("/login")
     customer.sign_in(password.group(1))
+    return workspace.group(1)
 
 
 def look_at_prices(customer: Customer) -> str:

@@ -138,4 +138,5 @@ def test_a_negotiated_discount_stands_at_its_line_everywhere(
     assert "Agreed with you: 10% off, until 1 September 2027 −$118.80" in page
     assert "Agreed with you: 10% off, until 1 September 2027 −$118.80" in overview
     assert "Each month, before tax $1,343.20" in overview
+    assert "With your discount of 10%" in quote
     assert "Discount: 10% of $1,287.00 = −$128.70" in quote
