@@ -210,6 +210,8 @@ def _intend(
     """Commit what is going to be asked for, before it is."""
     with unit_of_work(workspace_id) as session:
         found = _get(session, row.identifier)
+        if found.state != OPEN or found.tried_at is not None:
+            return found  # another has, while Stripe was so slow that the claim ran out
         if parts is None:
             _stick(session, gateways, found, "Stripe agrees to no credit note for it")
             return found
@@ -249,6 +251,8 @@ def _forget_try(workspace_id: int, row: UsageCredit) -> None:
     """Nothing was done under that key: it is planned anew, under another."""
     with unit_of_work(workspace_id) as session:
         found = _get(session, row.identifier)
+        if found.state != OPEN:
+            return
         found.tried_at = found.line_id = found.amount = found.line_amount = found.total = None
         found.claimed_until = attempt_states.database_time(session) + WAIT
 

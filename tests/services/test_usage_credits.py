@@ -50,6 +50,23 @@ def test_its_price_comes_back_to_the_card_by_a_credit_note(acme: Metered) -> Non
     assert acme.outbox_states() == ["sent", "sent", "credited"]
 
 
+def test_two_workers_at_the_same_unit_credit_it_once(acme: Metered) -> None:
+    [unit, _other] = billed(acme)
+    acme.returns(unit)
+
+    def another() -> None:
+        """Stripe was so slow that the claim ran out; the next worker has it done and is killed."""
+        acme.free()
+        acme.customer.shop.faults.fail("kill_after", NOTES)
+        with pytest.raises(Killed):
+            usage_credits.sweep(acme.gateways)
+        acme.customer.shop.advance(minutes=3)
+
+    acme.customer.shop.faults.fail("then", f"{NOTES}/preview", method="*", action=another)
+    acme.credit()
+    assert [note.amount for note in notes(acme)] == [99]
+
+
 def test_the_tax_comes_back_with_it(customer: Customer) -> None:
     checkout.save_details(customer.gateways, customer.workspace_id, customer.account.user_id, BERLIN)
     acme = Metered.buy(customer)
