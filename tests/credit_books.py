@@ -262,9 +262,9 @@ class Books:
         for name, lot in self.lots.items():
             grants = [each for each in self._grants if each.metadata["purchase"] == bought[name]]
             price, back = int(lot["unit_amount"]), self.came_back(lot=name)
-            whole = [each for each in grants if not {"refund", "grant"} & set(each.metadata.to_dict())]
+            whole = [each for each in grants if not {"refund", "grant"} & set(_metadata(each))]
             assert [_value(each) for each in whole] == [lot["units"] * price], (name, lot)
-            further = sum(_value(each) for each in grants if "grant" in each.metadata.to_dict())
+            further = sum(_value(each) for each in grants if "grant" in _metadata(each))
             assert further <= back * price, (name, lot, further)
             billed = lot["used_billed"] + back
             moves = [move for grant in grants for move in self._movements(grant.id)]
@@ -329,7 +329,7 @@ class Books:
         balance = self.reader.stripe.v1.customers.retrieve(self.reader.customer).balance or 0
         # what seats had paid of a swap's pack that was taken back
         rest = self.reader.stripe.v1.customers.balance_transactions.list(self.reader.customer, {"limit": 100})
-        put = sum(-each.amount for each in rest.auto_paging_iter() if (each.metadata or {}).get("refund"))
+        put = sum(-each.amount for each in rest.auto_paging_iter() if "refund" in _metadata(each))
         put += self.put_on_balance
         assert kept == billed - credited - balance - put, (kept, billed, credited, balance, put)
 
@@ -346,6 +346,10 @@ def _cents(text: str) -> int:
 def _moment(text: str) -> str:
     """A moment of a file as the API writes it."""
     return text.replace("+00:00", "Z")
+
+
+def _metadata(thing: Any) -> dict[str, str]:
+    return dict(thing.metadata.to_dict()) if thing.metadata else {}
 
 
 def _value(grant: Any) -> int:

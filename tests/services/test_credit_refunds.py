@@ -12,6 +12,7 @@ from tests.faults import Killed
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
 from tests.services.metering import Metered
+from tests.services.test_credit_grants import forget_keys
 from tests.services.using import Workspace
 from tests.shop import TWELVE_BY_THE_MONTH
 
@@ -249,3 +250,21 @@ def released(credits: CreditBuyer) -> None:
     with unit_of_work(credits.workspace_id) as session:
         session.execute(update(CreditRefund).values(claimed_until=None))
         session.execute(update(CreditPurchase).values(claimed_until=None))
+
+
+@pytest.mark.parametrize("path", ["/v1/billing/credit_grants/*", NOTES])
+def test_a_key_that_stripe_has_forgotten_gives_nothing_back_twice(credits: CreditBuyer, path: str) -> None:
+    purchase = credits.buy(600)
+    credits.shop.faults.fail("kill_after", path)
+    with pytest.raises(Killed):
+        give_back(credits, purchase)
+    forget_keys(credits)
+    credits.shop.advance(days=2)
+    released(credits)
+    credit_refunds.sweep(credits.gateways)
+    credits.customer.settle()
+
+    assert state(credits, purchase) == "refunded"
+    assert credits.shop.charges()[0].amount_refunded == 56_430
+    assert len(credits.shop.client.v1.credit_notes.list().data) == 1
+    assert credits.customer.incidents() == []
