@@ -65,6 +65,10 @@ def test_the_pages_of_credits_are_accessible_and_fit_a_phone(
     for path in PAGES:
         inspector.visit(path)
         expect_no_sideways_scroll(customer)
+    page.set_viewport_size({"width": 768, "height": 1024})
+    customer.visit("/credits")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 768
+    page.set_viewport_size(PHONE["viewport"])  # type: ignore[arg-type]
     customer.visit("/usage/resolutions?state=billable")
     page.get_by_role("main").get_by_role("row").nth(1).get_by_role("link").first.click()
     expect(page.get_by_text(re.compile("Paid from your pack of"))).to_be_visible()
