@@ -41,7 +41,7 @@ class Quote(Given):
     """A binding price."""
 
     id: str = Field(examples=["Q-7K2M9XWT4B"])
-    kind: str = Field(description=N_("What it prices: first_purchase or change."))
+    kind: str = Field(description=N_("What it prices: first_purchase, change or credits."))
     state: Literal["open", "confirmed", "replaced", "expired"] = Field(
         description=N_("Open: it still holds, until expires_at.")
     )
