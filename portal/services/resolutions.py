@@ -19,19 +19,22 @@ from portal.services.usage import Period
 PER_PAGE = 50
 SCANNED = 2_000
 COUNTED, BILLABLE, REVERSED, PENDING = "counted", outcomes.BILLABLE, outcomes.REVERSED, outcomes.PENDING
-NOT_BILLABLE, CONTESTED = outcomes.NOT_BILLABLE, "contested"
-# what a list may be of: all that was ever counted in the period, what was taken back in it, or those of one
-# state
-LISTS = (COUNTED, BILLABLE, REVERSED, PENDING, NOT_BILLABLE, CONTESTED)
+NOT_BILLABLE, CONTESTED, DISPUTED = outcomes.NOT_BILLABLE, "contested", "disputed"
+# what a list may be of: all that was ever counted in the period, what was taken back in it, those of one
+# state, all that was ever contested, or what of that is not decided yet
+LISTS = (COUNTED, BILLABLE, REVERSED, PENDING, NOT_BILLABLE, CONTESTED, DISPUTED)
 # the instant by which each list is ordered, newest first
 ORDERED_BY: dict[str, InstrumentedAttribute[datetime | None]] = {
     COUNTED: Resolution.billable_at,
     BILLABLE: Resolution.billable_at,
     CONTESTED: Resolution.billable_at,
+    DISPUTED: Resolution.billable_at,
     REVERSED: Resolution.taken_back_at,
     PENDING: Resolution.matures_at,
     NOT_BILLABLE: Resolution.answered_at,
 }
+# of a contest that is not decided
+OPEN = "open"
 LAST_CHARACTER = "\U0010ffff"
 
 
@@ -118,7 +121,7 @@ def _listed(wanted: Filter) -> list[ColumnElement[bool]]:
     """What an index finds: the list of the period, or of one of its days."""
     at = ORDERED_BY[wanted.state]
     found: list[ColumnElement[bool]] = []
-    if wanted.state in (COUNTED, BILLABLE, CONTESTED):
+    if wanted.state in (COUNTED, BILLABLE, CONTESTED, DISPUTED):
         found.append(Resolution.period_start == (wanted.period.starts_at if wanted.period else None))
     elif wanted.state == PENDING:
         found.append(_in_state(PENDING))
@@ -126,7 +129,7 @@ def _listed(wanted: Filter) -> list[ColumnElement[bool]]:
         found += [at.is_not(None), *([] if wanted.state == REVERSED else [_in_state(wanted.state)])]
         if wanted.period:
             found += [at >= wanted.period.starts_at, at < wanted.period.ends_at]
-    if wanted.state == CONTESTED:
+    if wanted.state in (CONTESTED, DISPUTED):
         found.append(Resolution.contest.is_not(None))
     if wanted.day is not None:
         midnight = datetime.combine(wanted.day, time(), UTC)
@@ -148,6 +151,8 @@ def _fits(unit: Any, wanted: Filter) -> list[ColumnElement[bool]]:
         found.append(unit.channel == wanted.channel)
     if wanted.state == CONTESTED:
         found.append(unit.contest.is_not(None))
+    elif wanted.state == DISPUTED:
+        found.append(unit.contest == OPEN)
     elif wanted.state == REVERSED:
         found.append(unit.taken_back_at.is_not(None))
     elif wanted.state != COUNTED:

@@ -11,7 +11,7 @@ from portal.pricing import outcomes
 from portal.pricing.forecast import Range
 from portal.services import credit_covers
 from portal.services.credit_covers import Cover, Pack, Share
-from portal.services.resolutions import CONTESTED, COUNTED
+from portal.services.resolutions import CONTESTED, COUNTED, DISPUTED
 from portal.services.units import ACCEPTED
 from portal.services.usage import Metered, Period
 from portal.web.explanations import explain, units
@@ -39,6 +39,7 @@ LISTS: Words = {
     outcomes.PENDING: _("Pending"),
     outcomes.NOT_BILLABLE: _("Not billable"),
     CONTESTED: _("Contested"),
+    DISPUTED: _("Contested and not decided"),
 }
 KINDS: Words = {outcomes.CONFIRMED: _("Confirmed"), outcomes.ASSUMED: _("Assumed")}
 CONTESTS: Words = {

@@ -79,6 +79,7 @@ def test_the_list_is_of_what_was_counted_in_the_period_newest_first(busy: Worksp
         ("pending", ["waiting"]),
         ("not_billable", ["helped"]),
         ("contested", []),
+        ("disputed", []),
     ],
 )
 def test_each_state_has_its_list(busy: Workspace, state: str, names: list[str]) -> None:
@@ -163,6 +164,15 @@ def test_a_contest_that_is_accepted_after_its_month_stands_in_the_list_that_coun
     assert taken_back(acme, month.ends_at) == (1, ["c1"])
 
 
+def test_what_was_decided_is_disputed_no_more(busy: Workspace) -> None:
+    with unit_of_work(busy.workspace_id) as session:
+        refused = update(Resolution).where(Resolution.conversation_id == "assumed").values(contest="refused")
+        session.execute(refused)
+
+    assert listed(busy, state="contested") == ["assumed"]
+    assert listed(busy, state="disputed") == []
+
+
 def test_the_contested_have_their_list(busy: Workspace) -> None:
     with unit_of_work(busy.workspace_id) as session:
         session.execute(
@@ -170,6 +180,7 @@ def test_the_contested_have_their_list(busy: Workspace) -> None:
         )
 
     assert listed(busy, state="contested") == ["assumed"]
+    assert listed(busy, state="disputed") == ["assumed"]
     with unit_of_work(busy.workspace_id) as session:
         found = usage.read(session, busy.gateways.clock.now())
     assert found is not None

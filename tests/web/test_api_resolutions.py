@@ -78,7 +78,7 @@ def test_each_state_has_a_list_of_its_own(company: Workspace, clock: HandClock, 
     )
     lists = {
         state: set(conversations(tool.get(f"/resolutions?state={state}")))
-        for state in ("counted", "billable", "reversed", "pending", "not_billable", "contested")
+        for state in ("counted", "billable", "reversed", "pending", "not_billable", "contested", "disputed")
     }
 
     assert lists == {
@@ -88,6 +88,7 @@ def test_each_state_has_a_list_of_its_own(company: Workspace, clock: HandClock, 
         "pending": {"pending"},
         "not_billable": {"person"},
         "contested": set(),
+        "disputed": set(),
     }
 
 

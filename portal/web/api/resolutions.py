@@ -31,12 +31,14 @@ FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9998, 12, 31)
 class Wanted(Paged):
     """Which resolutions are wanted."""
 
-    state: Literal["counted", "billable", "reversed", "pending", "not_billable", "contested"] = Field(
-        default=COUNTED,
-        description=N_(
-            "Counted: all that became billable in the period, also what was reversed since. Reversed: what"
-            " was taken back in the period."
-        ),
+    state: Literal["counted", "billable", "reversed", "pending", "not_billable", "contested", "disputed"] = (
+        Field(
+            default=COUNTED,
+            description=N_(
+                "Counted: all that became billable in the period, also what was reversed since. Reversed: what"
+                " was taken back in the period. Disputed: what was contested and is not decided."
+            ),
+        )
     )
     period: AwareDatetime | None = Field(
         default=None,
