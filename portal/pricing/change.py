@@ -300,19 +300,20 @@ def still_planned(
 
     What was planned as that change had made it is as before; what was given up beside it stays given up. None
     of it is more than there is now: a higher tier, a seat or an add-on that was never paid does not come with
-    the renewal. ``tiers``: lowest first.
+    the renewal, nor do add-ons for more seats than stay. ``tiers``: lowest first.
     """
     planned, made, before = plain(planned), plain(made), plain(before)
+    seats = _less(planned.seats, made.seats, before.seats)
     ranks = {tier: rank for rank, tier in enumerate(tiers)}
     given_up = planned.tier != made.tier and ranks.get(planned.tier, len(tiers)) < ranks[before.tier]
     add_ons = {
-        key: _less(planned.add_ons.get(key, 0), made.add_ons.get(key, 0), count)
+        key: min(_less(planned.add_ons.get(key, 0), made.add_ons.get(key, 0), count), seats)
         for key, count in before.add_ons.items()
     }
     return plain(
         Selection(
             tier=planned.tier if given_up else before.tier,
-            seats=_less(planned.seats, made.seats, before.seats),
+            seats=seats,
             interval=before.interval if planned.interval == made.interval else planned.interval,
             add_ons=add_ons,
         )

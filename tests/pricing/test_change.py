@@ -259,6 +259,15 @@ def test_what_was_planned_on_a_change_that_is_taken_back_keeps_only_what_was_giv
     assert still_planned(planned, MADE, HAD, tiers=TIERS) == left
 
 
+def test_add_ons_that_come_back_are_never_for_more_seats_than_stay() -> None:
+    had = replace(HAD, seats=15, add_ons={"copilot": 14})
+    made = replace(HAD, seats=13, add_ons={"copilot": 5})
+
+    assert still_planned(replace(made, seats=11), made, had, tiers=TIERS) == replace(
+        HAD, seats=11, add_ons={"copilot": 11}
+    )
+
+
 def test_an_interval_is_what_it_was_unless_it_was_given_up_as_well() -> None:
     year, month = replace(HAD, interval="year"), HAD
 
