@@ -35,8 +35,8 @@ class Wanted(Paged):
         Field(
             default=COUNTED,
             description=N_(
-                "Counted: all that became billable in the period, also what was reversed since. Reversed: what"
-                " was taken back in the period. Disputed: what was contested and is not decided."
+                "Counted: all that became billable in the period, also what was reversed since. Reversed:"
+                " what was taken back in the period. Disputed: what was contested and is not decided."
             ),
         )
     )
