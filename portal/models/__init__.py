@@ -7,7 +7,7 @@ from portal.models.base import Base, Counted, Isolated, WorkspaceOwned
 from portal.models.billing import AuditEntry, CatalogPrice, Invoice, QuoteMatch, Subscription
 from portal.models.changes import NegotiatedDiscount, PlannedChange
 from portal.models.contests import Contest
-from portal.models.credit_lots import CreditEntry, CreditGrant, CreditLot
+from portal.models.credit_lots import CreditEntry, CreditGrant, CreditLot, CreditSum
 from portal.models.credit_purchases import CreditPurchase, CreditRefund, CreditTopUp
 from portal.models.factors import PasskeyChallenge, RecoveryCode
 from portal.models.inbox import InboxEvent, Incident, Mail, PollCursor, RateLimit
@@ -46,6 +46,7 @@ __all__ = [
     "CreditLot",
     "CreditPurchase",
     "CreditRefund",
+    "CreditSum",
     "CreditTopUp",
     "DeletionRequest",
     "DetailsRequest",

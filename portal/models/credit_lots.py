@@ -68,6 +68,22 @@ class CreditEntry(WorkspaceOwned, Base):
     created_at: Mapped[datetime] = now_column()
 
 
+class CreditSum(WorkspaceOwned, Base):
+    """What a lot's entries of a kind and month add up to; the database writes it with each entry.
+
+    ``of_unit`` are those of billed units that came back. An entry of no month stands under the epoch.
+    """
+
+    __tablename__ = "credit_sum"
+
+    lot_id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    of_unit: Mapped[bool] = mapped_column(primary_key=True)
+    period_start: Mapped[datetime] = mapped_column(primary_key=True)
+    quantity: Mapped[int] = mapped_column(BigInteger)
+    entries: Mapped[int] = mapped_column(BigInteger)
+
+
 class CreditGrant(WorkspaceOwned, Base):
     """A grant at Stripe for a lot beside its first one, as it is wanted and as it was made.
 

@@ -12,8 +12,8 @@ from itertools import accumulate
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from portal.models import CreditEntry, CreditLot, CreditPurchase, Resolution, UsageDay
-from portal.services.credit_lots import DRAWN, GIVEN_BACK, OF_UNIT, ORDER
+from portal.models import CreditLot, CreditPurchase, CreditSum, Resolution, UsageDay
+from portal.services.credit_lots import DRAWN, GIVEN_BACK, ORDER
 from portal.services.units import SOURCE_TIMES
 from portal.services.usage_prices import RESOLUTION
 
@@ -113,13 +113,13 @@ def shares(session: Session, months: Collection[datetime]) -> dict[datetime, lis
     What a month's invoice took stays taken, also of a unit that came back to its pack later.
     """
     sums = (
-        select(CreditEntry.period_start, CreditEntry.lot_id, func.sum(-CreditEntry.quantity).label("units"))
+        select(CreditSum.period_start, CreditSum.lot_id, func.sum(-CreditSum.quantity).label("units"))
         .where(
-            CreditEntry.period_start.in_(months),
-            CreditEntry.kind.in_((DRAWN, GIVEN_BACK)),
-            ~CreditEntry.source.startswith(OF_UNIT),
+            CreditSum.period_start.in_(months),
+            CreditSum.kind.in_((DRAWN, GIVEN_BACK)),
+            ~CreditSum.of_unit,
         )
-        .group_by(CreditEntry.period_start, CreditEntry.lot_id)
+        .group_by(CreditSum.period_start, CreditSum.lot_id)
         # once, whatever the planner thinks of the number of lots
         .cte("paid")
         .prefix_with("MATERIALIZED", dialect="postgresql")

@@ -15,7 +15,15 @@ from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
-from portal.models import CreditEntry, CreditLot, MeterEvent, UsageCredit, UsageDay, UsagePeriod
+from portal.models import (
+    CreditEntry,
+    CreditLot,
+    CreditSum,
+    MeterEvent,
+    UsageCredit,
+    UsageDay,
+    UsagePeriod,
+)
 from portal.pricing import credits as rules
 from portal.services import credit_lots, usage_periods
 from portal.services.credit_lots import DISPUTED, DRAWN, GIVEN_BACK, LAPSED, OF_UNIT, ORDER, RETURNED
@@ -92,16 +100,15 @@ def any_lot(session: Session) -> bool:
 
 def _held(session: Session, months: Sequence[datetime]) -> _Held:
     lots = session.scalars(select(CreditLot).order_by(*ORDER).with_for_update(of=CreditLot)).all()
-    of_month = CreditEntry.kind.in_(_OF_A_MONTH) & CreditEntry.period_start.in_(months)
-    month = CreditEntry.period_start
-    sums = select(CreditEntry.lot_id, month, func.sum(CreditEntry.quantity)).where(of_month)
+    of_month = CreditSum.kind.in_(_OF_A_MONTH) & CreditSum.period_start.in_(months)
+    month = CreditSum.period_start
+    sums = select(CreditSum.lot_id, month, func.sum(CreditSum.quantity)).where(of_month)
     drawn = {
         (lot, start): -int(total)
-        for lot, start, total in session.execute(sums.group_by(CreditEntry.lot_id, month))
-        if start is not None
+        for lot, start, total in session.execute(sums.group_by(CreditSum.lot_id, month))
     }
-    others = select(CreditEntry.lot_id, func.sum(CreditEntry.quantity)).where(~of_month)
-    free = {lot: int(total) for lot, total in session.execute(others.group_by(CreditEntry.lot_id))}
+    others = select(CreditSum.lot_id, func.sum(CreditSum.quantity)).where(~of_month)
+    free = {lot: int(total) for lot, total in session.execute(others.group_by(CreditSum.lot_id))}
     return _Held(lots, drawn, {lot.id: max(free.get(lot.id, 0), 0) for lot in lots})
 
 
@@ -140,9 +147,9 @@ def _seconds(at: datetime) -> int:
 
 def _enter(session: Session, lot: CreditLot, month: datetime, units: int, at: datetime) -> None:
     """Note that a lot covers so many units more of a month; less for a negative number."""
-    of_month = (CreditEntry.lot_id == lot.id, CreditEntry.period_start == month)
+    of_month = (CreditSum.lot_id == lot.id, CreditSum.period_start == month)
     # the lot is locked, so the number is this entry's alone
-    number = session.scalar(select(func.count()).where(*of_month)) or 0
+    number = int(session.scalar(select(func.sum(CreditSum.entries)).where(*of_month)) or 0)
     session.add(
         CreditEntry(
             lot_id=lot.id,
@@ -249,8 +256,7 @@ def _end(workspace_id: int, lot_id: str, now: datetime) -> bool:
 
 
 def _lapse(session: Session, lot: CreditLot, at: datetime, source: str) -> None:
-    total = select(func.coalesce(func.sum(CreditEntry.quantity), 0)).where(CreditEntry.lot_id == lot.id)
-    left = int(session.scalar(total) or 0)
+    left = credit_lots.left(session, lot)
     if left > 0:
         _add(session, lot, LAPSED, -left, at, source, None)
 

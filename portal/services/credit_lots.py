@@ -14,6 +14,7 @@ from portal.models import (
     CreditGrant,
     CreditLot,
     CreditPurchase,
+    CreditSum,
     UsagePeriod,
 )
 from portal.pricing import periods as calendar
@@ -94,7 +95,7 @@ def span(anchor: int, at: datetime) -> tuple[datetime, datetime]:
 
 def left(session: Session, lot: CreditLot) -> int:
     """How many of its units nothing has become of yet."""
-    total = select(func.coalesce(func.sum(CreditEntry.quantity), 0)).where(CreditEntry.lot_id == lot.id)
+    total = select(func.coalesce(func.sum(CreditSum.quantity), 0)).where(CreditSum.lot_id == lot.id)
     return int(session.scalar(total) or 0)
 
 
@@ -103,10 +104,10 @@ def unbilled(session: Session, lot: CreditLot, since: datetime | None = None) ->
     still_open = select(UsagePeriod.starts_at).where(UsagePeriod.state == usage_periods.OPEN)
     if since is not None:
         still_open = still_open.where(UsagePeriod.starts_at >= since)
-    drawn = select(func.coalesce(func.sum(-CreditEntry.quantity), 0)).where(
-        CreditEntry.lot_id == lot.id,
-        CreditEntry.kind.in_((DRAWN, GIVEN_BACK)),
-        CreditEntry.period_start.in_(still_open),
+    drawn = select(func.coalesce(func.sum(-CreditSum.quantity), 0)).where(
+        CreditSum.lot_id == lot.id,
+        CreditSum.kind.in_((DRAWN, GIVEN_BACK)),
+        CreditSum.period_start.in_(still_open),
     )
     return int(session.scalar(drawn) or 0)
 
@@ -142,10 +143,10 @@ def covering(session: Session, month: datetime | None) -> int:
     """How many units of the month that starts then credits pay at most, with those that they have paid."""
     if month is None:
         return 0
-    of_month = CreditEntry.kind.in_((DRAWN, GIVEN_BACK)) & (CreditEntry.period_start == month)
+    of_month = CreditSum.kind.in_((DRAWN, GIVEN_BACK)) & (CreditSum.period_start == month)
     total = (
-        select(func.coalesce(func.sum(CreditEntry.quantity), 0))
-        .join(CreditLot, CreditLot.id == CreditEntry.lot_id)
+        select(func.coalesce(func.sum(CreditSum.quantity), 0))
+        .join(CreditLot, CreditLot.id == CreditSum.lot_id)
         .where(CreditLot.starts_at <= month, CreditLot.expires_at > month, ~of_month)
     )
     return max(int(session.scalar(total) or 0), 0)

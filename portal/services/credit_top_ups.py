@@ -14,7 +14,7 @@ from portal import pricing
 from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
-from portal.models import CreditEntry, CreditLot, CreditPurchase, CreditTopUp, Quote, UsagePeriod
+from portal.models import CreditLot, CreditPurchase, CreditSum, CreditTopUp, Quote, UsagePeriod
 from portal.services import audit, credit_buying, credit_caps, credit_notices, credit_purchases, turns
 from portal.services import credit_purchase_states as states
 from portal.services.credit_purchase_kinds import TOP_UP
@@ -121,10 +121,10 @@ def _facts(row: CreditTopUp) -> dict[str, object]:
 def left(session: Session, now: datetime) -> int:
     """How many units the workspace has left that still count."""
     total = (
-        select(func.coalesce(func.sum(CreditEntry.quantity), 0))
+        select(func.coalesce(func.sum(CreditSum.quantity), 0))
         .join(
             CreditLot,
-            (CreditLot.workspace_id == CreditEntry.workspace_id) & (CreditLot.id == CreditEntry.lot_id),
+            (CreditLot.workspace_id == CreditSum.workspace_id) & (CreditLot.id == CreditSum.lot_id),
         )
         .where(CreditLot.expires_at > now)
     )

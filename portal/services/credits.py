@@ -8,7 +8,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.models import CreditEntry, CreditLot, CreditPurchase, UsagePeriod
+from portal.models import CreditEntry, CreditLot, CreditPurchase, CreditSum, UsagePeriod
 from portal.pricing.money import round_half_up
 from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED, OF_UNIT, ORDER, RETURNED
 from portal.services.credit_purchase_kinds import SWAP
@@ -112,11 +112,11 @@ def read(session: Session, now: datetime) -> Balance:
 def _sums(session: Session) -> dict[str, dict[str, int]]:
     """Of each lot: kind → sum of its entries; ``open`` is what unbilled months have of it."""
     months = select(UsagePeriod.starts_at).where(UsagePeriod.state == OPEN)
-    unbilled = CreditEntry.kind.in_((DRAWN, GIVEN_BACK)) & CreditEntry.period_start.in_(months)
-    kind = case((unbilled, OPEN), else_=CreditEntry.kind)
+    unbilled = CreditSum.kind.in_((DRAWN, GIVEN_BACK)) & CreditSum.period_start.in_(months)
+    kind = case((unbilled, OPEN), else_=CreditSum.kind)
     found: dict[str, dict[str, int]] = {}
-    statement = select(CreditEntry.lot_id, kind, func.sum(CreditEntry.quantity))
-    for lot_id, name, total in session.execute(statement.group_by(CreditEntry.lot_id, kind)):
+    statement = select(CreditSum.lot_id, kind, func.sum(CreditSum.quantity))
+    for lot_id, name, total in session.execute(statement.group_by(CreditSum.lot_id, kind)):
         found.setdefault(lot_id, {})[name] = int(total)
     return found
 

@@ -68,6 +68,7 @@ DECIDED = {
     "credit_lot": "kept: what an invoice was paid with",
     "credit_purchase": "kept where it was confirmed: belongs to an invoice",
     "credit_refund": "kept: belongs to an invoice",
+    "credit_sum": "kept: sums of the ledger",
     "credit_top_up": "removed",
     "deletion_request": "kept: the proof that the wish was carried out",
     "details_request": "removed",

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from portal.db import unit_of_work
-from portal.models import CreditEntry, CreditLot
+from portal.models import CreditEntry, CreditLot, CreditSum
 from portal.services import allowances, credit_ledger, credit_lots, limits
 from tests.services.lots import buy, covered, covered_by_the_rules, end_month, entries, left
 from tests.services.using import HandClock, Workspace, happened
@@ -176,6 +176,26 @@ def test_a_cap_in_money_counts_only_what_credits_do_not_pay(acme: Workspace) -> 
     assert {entry.charge for entry in acme.entries()} == {"meter"}
 
 
+def kept_sums(acme: Workspace) -> dict[tuple[str, str, datetime], tuple[int, int]]:
+    """Quantity and number of entries, by lot, kind and month, as the database has kept them."""
+    with unit_of_work(acme.workspace_id) as session:
+        return {
+            (row.lot_id, row.kind, row.period_start): (row.quantity, row.entries)
+            for row in session.scalars(select(CreditSum))
+        }
+
+
+def added_up(acme: Workspace) -> dict[tuple[str, str, datetime], tuple[int, int]]:
+    """The same from the entries."""
+    found: dict[tuple[str, str, datetime], tuple[int, int]] = {}
+    with unit_of_work(acme.workspace_id) as session:
+        for row in session.scalars(select(CreditEntry)):
+            assert row.period_start is not None
+            quantity, number = found.get((row.lot_id, row.kind, row.period_start), (0, 0))
+            found[row.lot_id, row.kind, row.period_start] = (quantity + row.quantity, number + 1)
+    return found
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_happens_the_ledger_draws_as_the_rules_do(
     acme: Workspace, clock: HandClock, seed: int
@@ -198,4 +218,5 @@ def test_whatever_happens_the_ledger_draws_as_the_rules_do(
     kinds = {"bought", "drawn", "given_back"}
     assert {kind for kind, _quantity in entries(acme)} <= kinds
     assert sum(left(acme)) == sum(quantity for _kind, quantity in entries(acme))
+    assert kept_sums(acme) == added_up(acme)
     assert min(left(acme), default=0) >= 0
