@@ -56,7 +56,7 @@ LEFT_OUT = {
     *("attempt", "correction", "deletion_request", "details_request", "negotiated_discount"),
     *("payment_action", "planned_change"),
     # what Stripe was told of the ledger, sums of it, and where they differ for a night
-    *("allowance", "meter_event", "usage_day", "usage_difference"),
+    *("allowance", "credit_sum", "meter_event", "usage_day", "usage_difference"),
     # forgotten after a month; what was answered is in the resolutions
     "reservation",
 }
