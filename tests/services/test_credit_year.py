@@ -7,13 +7,12 @@ from flask import Flask
 
 from portal import pricing
 from portal.services import credit_ledger, credit_reconcile, credit_refunds, meter_countering, swaps
-from tests.browsing import Browser
 from tests.credit_books import Books, Reader
-from tests.programs import program
 from tests.services.buying import Customer
 from tests.services.changing import Changer
 from tests.services.crediting import CreditBuyer
 from tests.services.metering import Metered
+from tests.services.reading_books import reader_of
 from tests.services.test_usage_matches import matches
 from tests.shop import Shop
 
@@ -33,17 +32,7 @@ def acme(shop: Shop, customer: Customer) -> Metered:
 @pytest.fixture
 def reader(app: Flask, acme: Metered) -> Reader:
     """A browser that is signed in, a program with a key, and Stripe's own SDK."""
-    customer = acme.customer
-    browser, tool = app.test_client(), program(app, customer.account)
-    assert isinstance(browser, Browser)
-    browser.sign_in(customer.account.email, customer.account.password)
-    return Reader(
-        api=lambda path: tool.get(path).json,
-        page=lambda path: browser.get(path).text,
-        stripe=customer.shop.client,
-        customer=acme.stripe_customer,
-        now=lambda: int(acme.gateways.clock.now().timestamp()),
-    )
+    return reader_of(app, acme)
 
 
 def go_to(acme: Metered, year: int, month: int, day: int = 1, *, seconds: float = 0) -> None:

@@ -19,6 +19,7 @@ from tests.services.test_change_payments import UPDATE, debit_payer, failing_acc
 from tests.services.test_credit_grants import forget_keys, grant
 from tests.services.test_swaps import (
     TWELVE,
+    assert_swapped_once,
     balance,
     changer,
     grants,
@@ -27,7 +28,6 @@ from tests.services.test_swaps import (
     prepare,
     purchases,
     simulated,
-    swapped_once,
 )
 from tests.shop import BERLIN, Shop
 
@@ -166,7 +166,7 @@ def test_killed_after_the_update_it_is_gone_on_with(changer: Changer, path: str,
         changer.confirm(quote_id)
     finish(changer)
 
-    swapped_once(changer, quote_id)
+    assert_swapped_once(changer, quote_id)
     assert [each.state for each in purchases(changer)] == ["granted"]
     assert changer.customer.incidents() == []
 
@@ -183,7 +183,7 @@ def test_killed_at_the_grant_it_is_made_once(changer: Changer, kind: str) -> Non
     changer.customer.shop.advance(days=2)
     finish(changer)
 
-    swapped_once(changer, quote_id)
+    assert_swapped_once(changer, quote_id)
 
 
 def test_a_key_that_stripe_has_forgotten_changes_nothing_twice(changer: Changer) -> None:
@@ -195,7 +195,7 @@ def test_a_key_that_stripe_has_forgotten_changes_nothing_twice(changer: Changer)
     changer.customer.shop.advance(days=2)
     finish(changer)
 
-    swapped_once(changer, quote_id)
+    assert_swapped_once(changer, quote_id)
 
 
 # --- limits ------------------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def test_an_answer_that_is_lost_is_settled_and_nothing_is_done_twice(changer: Ch
         changer.confirm(quote_id)
     settle_attempts(changer)
 
-    swapped_once(changer, quote_id)
+    assert_swapped_once(changer, quote_id)
 
 
 @pytest.mark.parametrize("kind", ["kill_before", "kill_after"])
@@ -188,7 +188,7 @@ def test_killed_at_the_update_it_is_taken_up_again(changer: Changer, kind: str) 
     let_claims_run_out(changer.customer)
     settle_attempts(changer)
 
-    swapped_once(changer, quote_id)
+    assert_swapped_once(changer, quote_id)
 
 
 def test_a_definite_refusal_leaves_everything_as_it_was(changer: Changer) -> None:
@@ -204,7 +204,7 @@ def test_a_definite_refusal_leaves_everything_as_it_was(changer: Changer) -> Non
     # the next click does it
     changer.confirm(quote_id)
     changer.customer.settle()
-    swapped_once(changer, quote_id)
+    assert_swapped_once(changer, quote_id)
 
 
 def settle_attempts(changer: Changer) -> None:
@@ -213,7 +213,8 @@ def settle_attempts(changer: Changer) -> None:
     changer.customer.settle()
 
 
-def swapped_once(changer: Changer, quote_id: str) -> None:
+def assert_swapped_once(changer: Changer, quote_id: str) -> None:
+    """The seats went, the pack came with one grant, and the invoice is the one that was quoted."""
     assert changer.state(quote_id) == "done"
     assert changer.at_stripe() == {"2026-11:seat:advanced:month": 8}
     assert lots(changer) == [600]

@@ -12,15 +12,14 @@ import pytest
 from flask import Flask
 
 from portal import pricing
-from tests.browsing import Browser
 from tests.credit_books import Books, Reader
 from tests.database import TestDatabase
-from tests.programs import program
 from tests.services.buying import Customer
 from tests.services.changing import Changer
 from tests.services.conftest import open_shop  # noqa: F401
 from tests.services.credit_walking import CreditWalk
 from tests.services.metering import Metered
+from tests.services.reading_books import reader_of
 from tests.services.test_killed import stripe_address  # noqa: F401
 
 KILLS = int(os.environ.get("SOAK_KILLS", "60"))
@@ -40,18 +39,7 @@ def acme(open_shop: tuple[Flask, Customer]) -> Metered:  # noqa: F811
 
 @pytest.fixture
 def reader(open_shop: tuple[Flask, Customer], acme: Metered) -> Reader:  # noqa: F811
-    app, customer = open_shop
-    app.test_client_class = Browser
-    browser, tool = app.test_client(), program(app, customer.account)
-    assert isinstance(browser, Browser)
-    browser.sign_in(customer.account.email, customer.account.password)
-    return Reader(
-        api=lambda path: tool.get(path).json,
-        page=lambda path: browser.get(path).text,
-        stripe=customer.shop.client,
-        customer=acme.stripe_customer,
-        now=lambda: int(acme.gateways.clock.now().timestamp()),
-    )
+    return reader_of(open_shop[0], acme)
 
 
 def test_whenever_a_process_dies_each_pack_is_paid_granted_and_drawn_once(
