@@ -1,4 +1,4 @@
-"""A resolution is contested, and taken back at once by its own events, or by support."""
+"""A resolution is contested: at once by its own events, or by support, and what was paid comes back."""
 
 import re
 
@@ -54,7 +54,7 @@ def listed(customer: Customer) -> list[str]:
     return customer.stack.command("support", "contest", "list").splitlines()
 
 
-def test_what_support_agrees_to_is_taken_back_and_told_by_mail(inspector: Inspector) -> None:
+def test_what_support_agrees_to_comes_back_by_a_credit_note_on_its_invoice(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
     with_usage(customer)
     customer.stack.advance(32 * DAY)
@@ -79,8 +79,14 @@ def test_what_support_agrees_to_is_taken_back_and_told_by_mail(inspector: Inspec
     expect(page.get_by_role("heading", name="Contested, and taken back")).to_be_visible()
     expect(page.get_by_text(ANSWER)).to_be_visible()
     expect(page.get_by_text("It was contested, and is taken back.").first).to_be_visible()
+    # credit notes are looked for once a minute
+    customer.await_words("$0.99 with tax, by a credit note on", seconds=150)
     inspector.look("accepted")
     pictures(customer, "contest-accepted")
+    page.get_by_role("link", name="its invoice").click()
+    expect(page.get_by_text("-$0.99").or_(page.get_by_text("\u2212$0.99")).first).to_be_visible()
+    inspector.look("the invoice with what came back")
+    pictures(customer, "contest-invoice")
     customer.visit(customer.mailed_link("is taken back"))
     expect(page.get_by_role("heading", name="Contested, and taken back")).to_be_visible()
     assert inspector.found == {}
