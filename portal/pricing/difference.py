@@ -9,9 +9,9 @@ from portal.pricing.checks import whole
 from portal.pricing.money import MAX_AMOUNT, line_amount
 
 SEATS, ADD_ONS, PRICES, USAGE, ONE_OFFS = "seats", "add_ons", "prices", "usage", "one_offs"
-DISCOUNTS, TAX, BALANCE, REST = "discounts", "tax", "balance", "rest"
+DISCOUNTS, CREDITS, TAX, BALANCE, REST = "discounts", "credits", "tax", "balance", "rest"
 # the order in which the parts are told
-PARTS = (SEATS, ADD_ONS, PRICES, USAGE, ONE_OFFS, DISCOUNTS, TAX, BALANCE, REST)
+PARTS = (SEATS, ADD_ONS, PRICES, USAGE, ONE_OFFS, DISCOUNTS, CREDITS, TAX, BALANCE, REST)
 LICENSED, METERED, ONCE = "licensed", "metered", "once"
 
 
@@ -33,7 +33,8 @@ class BillLine:
 class Bill:
     """A bill as it asks for money: lines, what is off (``discount`` ≥ 0), tax, and what is due in the end.
 
-    ``due`` differs from lines − discount + tax by what came from or went to the balance. All minor units.
+    ``credits`` ≥ 0 were paid before by packs. ``due`` differs from lines − discount − credits + tax by what
+    came from or went to the balance. All minor units.
     Raises PricingError (param of the amount) for what is no amount.
     """
 
@@ -42,9 +43,10 @@ class Bill:
     tax: int
     total: int
     due: int
+    credits: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("discount", "tax", "total", "due"):
+        for name in ("discount", "tax", "total", "due", "credits"):
             whole(getattr(self, name), name, minimum=-MAX_AMOUNT, maximum=MAX_AMOUNT)
 
 
@@ -80,13 +82,14 @@ def difference(before: Bill, after: Bill) -> Difference:
     """Return why ``after`` asks for another amount than ``before``.
 
     Another quantity is reckoned at the price before; whatever else changed on such a line is its price.
-    What lines, discounts and taxes leave unexplained of a bill's total is told as a rest, never hidden.
+    What lines, discounts, credits and taxes leave unexplained of a bill's total is told as a rest.
     """
     parts = _of_quantities_and_prices(_licensed(before), _licensed(after))
     changes = (
         (USAGE, lambda bill: _sum(bill, METERED)),
         (ONE_OFFS, lambda bill: _sum(bill, ONCE)),
         (DISCOUNTS, lambda bill: -bill.discount),
+        (CREDITS, lambda bill: -bill.credits),
         (TAX, lambda bill: bill.tax),
         (BALANCE, lambda bill: bill.due - bill.total),
         (REST, _rest),
@@ -105,7 +108,7 @@ def _sum(bill: Bill, kind: str) -> int:
 
 
 def _rest(bill: Bill) -> int:
-    return bill.total - (sum(line.amount for line in bill.lines) - bill.discount + bill.tax)
+    return bill.total - (sum(line.amount for line in bill.lines) - bill.discount - bill.credits + bill.tax)
 
 
 def _licensed(bill: Bill) -> dict[str, BillLine]:

@@ -78,6 +78,7 @@ def bill(invoice: Invoice) -> Bill:
         tax=invoice.tax,
         total=invoice.total,
         due=invoice.amount_due,
+        credits=invoice.credits,
     )
 
 

@@ -7,7 +7,17 @@ from typing import Any
 from flask_babel import gettext
 
 from portal import pricing
-from portal.pricing.difference import BALANCE, DISCOUNTS, ONE_OFFS, REST, TAX, USAGE, Difference, Part
+from portal.pricing.difference import (
+    BALANCE,
+    CREDITS,
+    DISCOUNTS,
+    ONE_OFFS,
+    REST,
+    TAX,
+    USAGE,
+    Difference,
+    Part,
+)
 from portal.services.comparisons import Comparison
 from portal.web.explanations import units
 
@@ -93,6 +103,7 @@ def _plain() -> dict[str, str]:
         USAGE: gettext("Usage"),
         ONE_OFFS: gettext("Parts of periods, and lines that came once"),
         DISCOUNTS: gettext("Discounts"),
+        CREDITS: gettext("Annual credits"),
         TAX: gettext("Tax"),
         BALANCE: gettext("From or to the balance of your account"),
         REST: gettext("Rounding at Stripe"),

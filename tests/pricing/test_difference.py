@@ -25,6 +25,7 @@ BILLS = st.builds(
     tax=AMOUNTS,
     total=AMOUNTS,
     due=AMOUNTS,
+    credits=AMOUNTS,
 )
 
 
@@ -32,9 +33,9 @@ def seats(quantity: int, unit_amount: int, key: str = "seat") -> BillLine:
     return BillLine(key, LICENSED, quantity * unit_amount, quantity, Decimal(unit_amount))
 
 
-def bill(*lines: BillLine, discount: int = 0, tax: int = 0, balance: int = 0) -> Bill:
-    total = sum(line.amount for line in lines) - discount + tax
-    return Bill(lines, discount, tax, total, total + balance)
+def bill(*lines: BillLine, discount: int = 0, credits: int = 0, tax: int = 0, balance: int = 0) -> Bill:
+    total = sum(line.amount for line in lines) - discount - credits + tax
+    return Bill(lines, discount, tax, total, total + balance, credits)
 
 
 @given(BILLS, BILLS)
@@ -67,6 +68,7 @@ def test_every_cause_has_its_part_in_a_fixed_order() -> None:
         BillLine("resolution", METERED, 4_950),
         BillLine("seat", ONCE, -1_300),
         discount=390,
+        credits=990,
         tax=50,
         balance=-500,
     )
@@ -77,6 +79,7 @@ def test_every_cause_has_its_part_in_a_fixed_order() -> None:
         Part("usage", -4_950),
         Part("one_offs", -1_300),
         Part("discounts", -390),
+        Part("credits", -990),
         Part("tax", -50),
         Part("balance", -500),
     )
