@@ -226,7 +226,7 @@ timed(
 timed("credits.top_up", "* * * * * */20", credit_top_ups.sweep)
 timed("credits.renew", "* * * * *", credit_renewals.sweep)
 timed("credits.lapse", "*/10 * * * *", credit_ledger.sweep)
-timed("credits.announce", "23 * * * *", credit_endings.sweep)
+timed("credits.announce", "* * * * * */20", credit_endings.sweep)
 timed("credits.reconcile", "27 4 * * *", credit_reconcile.run)
 
 timed("outcomes.mature", "* * * * * */5", outcomes.mature)
