@@ -48,7 +48,8 @@ class CreditLot(WorkspaceOwned, Base):
 class CreditEntry(WorkspaceOwned, Base):
     """One movement of a lot's units. Rows are only added.
 
-    Kinds: ``bought`` (+), ``drawn`` (−), ``given_back`` (+), ``lapsed`` (−), ``returned`` (−, its price was).
+    Kinds: ``bought`` (+), ``drawn`` (−), ``given_back`` (+; − where a voided invoice gives a unit back that
+    had come back before), ``lapsed`` (−), ``returned`` (−, its price was).
     """
 
     __tablename__ = "credit_entry"
@@ -88,8 +89,9 @@ class CreditGrant(WorkspaceOwned, Base):
     """A grant at Stripe for a lot beside its first one, as it is wanted and as it was made.
 
     Kinds: ``returned`` (billed units that came back), ``repriced`` (all that is left, at another price; the
-    grants before it end), ``restored`` (what a chargeback took, after the dispute was won). States: ``open``
-    → ``made`` → ``done``; or ``dropped``: nothing is left for it to pay.
+    grants before it end), ``replaced`` (the same at the same price, after an invoice was voided),
+    ``restored`` (what a chargeback took, after the dispute was won). States: ``open`` → ``made`` → ``done``;
+    or ``dropped``: nothing is left for it to pay.
     """
 
     __tablename__ = "credit_grant"
@@ -108,7 +110,7 @@ class CreditGrant(WorkspaceOwned, Base):
     units: Mapped[int] = mapped_column(BigInteger)
     price_id: Mapped[str]  # Stripe's, that the grant pays for
     unit_amount: Mapped[Decimal] = mapped_column(Numeric)  # of it, in minor units
-    since: Mapped[datetime | None]  # repriced: the first month that is billed at this price
+    since: Mapped[datetime | None]  # repriced, replaced: the first month that this grant pays
     value: Mapped[int | None] = mapped_column(BigInteger)  # what was asked for, in minor units
     stripe_credit_grant_id: Mapped[str | None]
     tried_at: Mapped[datetime | None]  # since when Stripe was asked to make it

@@ -4,8 +4,10 @@ A row says what is wanted; the first try commits what it comes to. The key is ``
 try Stripe is asked for a grant with the row's metadata, and after a definite refusal the key is another.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from itertools import takewhile
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -30,7 +32,9 @@ from portal.services.ids import new_id
 from portal.services.meter_events import CANCELLING, SENDING, WAITING
 from portal.services.usage_periods import OPEN as PERIOD_OPEN
 
-RETURNED, REPRICED, RESTORED = "returned", "repriced", "restored"
+RETURNED, REPRICED, RESTORED, REPLACED = "returned", "repriced", "restored", "replaced"
+# those before it end once it is made
+REPLACING = (REPRICED, REPLACED)
 # no grant: those that there are end with the lot, which ends later than it did
 EXTENDED = "extended"
 OPEN, MADE, DONE, DROPPED = "open", "made", "done", "dropped"
@@ -40,6 +44,7 @@ NAMES = {
     RETURNED: "{units:,} resolutions, taken back after they were billed",
     REPRICED: "{units:,} resolutions, annual credits at another price",
     RESTORED: "{units:,} resolutions, annual credits after a dispute",
+    REPLACED: "{units:,} resolutions, annual credits after an invoice was voided",
 }
 BATCH = 100
 
@@ -153,11 +158,11 @@ def _waits(session: Session, purchase: CreditPurchase) -> bool:
 
 
 def _is_early(session: Session, lot: CreditLot, row: CreditGrant) -> bool:
-    """Whether the months before a new price are not over with: billed, and all of their usage sent.
+    """Whether the months that those before it pay are not over with: billed, and all of their usage sent.
 
-    An earlier change of the price is finished first.
+    What replaced them earlier is finished first.
     """
-    if row.kind != REPRICED:
+    if row.kind not in REPLACING:
         return False
     before = (UsagePeriod.starts_at < row.since, UsagePeriod.starts_at >= lot.starts_at)
     unbilled = select(UsagePeriod.starts_at).where(*before, UsagePeriod.state == PERIOD_OPEN)
@@ -166,7 +171,7 @@ def _is_early(session: Session, lot: CreditLot, row: CreditGrant) -> bool:
     )
     earlier = select(CreditGrant.id).where(
         CreditGrant.lot_id == lot.id,
-        CreditGrant.kind == REPRICED,
+        CreditGrant.kind.in_(REPLACING),
         CreditGrant.state.in_(UNFINISHED),
         CreditGrant.created_at < row.created_at,
     )
@@ -180,7 +185,7 @@ def _settle(session: Session, gateways: Gateways, lot: CreditLot, row: CreditGra
     # what is left, and what months have of it that are not billed yet
     units = min(row.units, credit_lots.left(session, lot) + credit_lots.unbilled(session, lot, row.since))
     if not units or now >= lot.expires_at:
-        row.units, row.state = 0, MADE if row.kind == REPRICED else DROPPED
+        row.units, row.state = 0, MADE if row.kind in REPLACING else DROPPED
         return False
     row.units, row.price_id, row.unit_amount = units, lot.price_id, lot.unit_amount
     row.value, row.tried_at = credit_grants.worth(row, units), now
@@ -197,7 +202,7 @@ def _taken_back(workspace_id: int, row_id: str) -> bool:
         )
         if session.scalar(later.limit(1)) is None:
             return False
-        row.state = DONE if row.kind == REPRICED else DROPPED
+        row.state = DONE if row.kind in REPLACING else DROPPED
         row.updated_at = attempt_states.database_time(session)
         return True
 
@@ -259,7 +264,7 @@ def _note(workspace_id: int, row_id: str, grant: Grant) -> None:
     with unit_of_work(workspace_id) as session:
         row = _locked(session, row_id)
         row.stripe_credit_grant_id, row.error = grant.id, None
-        row.state = MADE if row.kind == REPRICED else DONE
+        row.state = MADE if row.kind in REPLACING else DONE
         row.updated_at = attempt_states.database_time(session)
         if row.kind != RETURNED:
             credit_lots.granted(session, row.lot_id, grant.id, grant.value)
@@ -301,7 +306,7 @@ def _extend(gateways: Gateways, workspace_id: int, purchase_id: str, row_id: str
 
 
 def _end_others(gateways: Gateways, workspace_id: int, purchase_id: str, row_id: str) -> None:
-    """End the lot's grants at other prices, once nothing is left that they have to pay."""
+    """End the lot's grants that a row's stands for, once nothing is left that they have to pay."""
     with unit_of_work(workspace_id) as session:
         row = _locked(session, row_id)
         lot = session.scalars(select(CreditLot).where(CreditLot.id == row.lot_id)).one()
@@ -310,17 +315,25 @@ def _end_others(gateways: Gateways, workspace_id: int, purchase_id: str, row_id:
             return
         customer_id = str(session.scalars(select(BillingDetails.stripe_customer_id)).one())
     now = int(gateways.clock.now().timestamp())
-    for grant in gateways.stripe.credits.made_for(customer_id, purchase=purchase_id):
-        price_id = grant.metadata.get("price", purchase.price_id)
-        if grant.counts(now) and price_id != row.price_id:
+    for grant in _replaced(
+        row, purchase, gateways.stripe.credits.made_for(customer_id, purchase=purchase_id)
+    ):
+        if grant.counts(now):
             credit_grants.end(gateways, grant, by=row_id)
     with unit_of_work(workspace_id) as session:
         row = _locked(session, row_id)
         row.state, row.updated_at = DONE, attempt_states.database_time(session)
 
 
+def _replaced(row: CreditGrant, purchase: CreditPurchase, grants: Sequence[Grant]) -> list[Grant]:
+    """Of the lot's grants, oldest first: at a new price those at others, else all that were made before."""
+    if row.kind == REPRICED:
+        return [each for each in grants if each.metadata.get("price", purchase.price_id) != row.price_id]
+    return list(takewhile(lambda each: each.id != row.stripe_credit_grant_id, grants))
+
+
 def _has_to_pay(session: Session, lot: CreditLot, row: CreditGrant) -> bool:
-    """Whether a month before the new price has units of the lot and no final invoice."""
+    """Whether a month that they pay has units of the lot and no final invoice."""
     drawn = (
         select(CreditEntry.period_start)
         .where(

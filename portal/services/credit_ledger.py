@@ -163,19 +163,33 @@ def _enter(session: Session, lot: CreditLot, month: datetime, units: int, at: da
     session.flush()
 
 
-def give_back(session: Session, month: datetime, *, source: str, at: datetime) -> None:
-    """Give back what covered a month whose invoice was voided, once per ``source``; what has ended lapses.
+def give_back(session: Session, month: datetime, *, source: str, at: datetime) -> list[CreditLot]:
+    """Give back what the month's voided invoice took, once per ``source``; the lots that it came back to.
 
-    Stripe does the same (docs.stripe.com/billing/subscriptions/usage-based/billing-credits).
+    Stripe does the same (docs.stripe.com/billing/subscriptions/usage-based/billing-credits). A unit that had
+    come back before is among it, and so has come back once too often.
     """
-    held = _held(session, [month])
+    usage_periods.lock_newest(session)
+    held, before = _held(session, [month]), _came_back(session, month)
+    found = []
     for lot in held.lots:
-        units = held.drawn.get((lot.id, month), 0)
-        if units <= 0:
+        units, back = held.drawn.get((lot.id, month), 0), before.get(lot.id, 0)
+        if units + back <= 0:
             continue
-        _add(session, lot, GIVEN_BACK, units, at, source, month)
-        if lot.ended_why == LAPSED:
-            _lapse(session, lot, at, source)
+        _add(session, lot, GIVEN_BACK, units + back, at, source, month)
+        if back:
+            _add(session, lot, GIVEN_BACK, -back, at, f"{OF_UNIT}{source}", month)
+        _count_again(session, lot, units, at, f"{OF_UNIT}{source}")
+        found.append(lot)
+    return found
+
+
+def _came_back(session: Session, month: datetime) -> dict[str, int]:
+    """How many billed units of the month have come back to each lot."""
+    sums = select(CreditSum.lot_id, func.sum(CreditSum.quantity)).where(
+        CreditSum.kind.in_(_OF_A_MONTH), CreditSum.period_start == month, CreditSum.of_unit
+    )
+    return {lot: int(total) for lot, total in session.execute(sums.group_by(CreditSum.lot_id))}
 
 
 def take_back(session: Session, month: datetime, units: int, *, of: str, at: datetime) -> CreditLot | None:
@@ -192,15 +206,20 @@ def take_back(session: Session, month: datetime, units: int, *, of: str, at: dat
     lot = able[-1]
     source = f"{OF_UNIT}{of}"
     _add(session, lot, GIVEN_BACK, units, at, source, month)
+    _count_again(session, lot, units, at, source)
+    return lot
+
+
+def _count_again(session: Session, lot: CreditLot, units: int, at: datetime, source: str) -> None:
+    """Let units that have just come back to a lot count in it, or end with it if it has ended."""
     if lot.ended_why == LAPSED:
         _lapse(session, lot, at, source)
-    elif lot.ended_why == DISPUTED:
+    elif lot.ended_why == DISPUTED and units:
         _add(session, lot, RETURNED, -units, at, source, None)
-    elif lot.ended_at is not None:
+    elif lot.ended_at is not None and units:
         # it was refunded before this came back, so that this is what it has left
         lot.ended_at = lot.ended_why = None
     session.flush()
-    return lot
 
 
 def give_again(session: Session, lot: CreditLot, *, of: str, source: str, at: datetime) -> int:

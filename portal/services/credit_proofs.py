@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal.gateways import Gateways
 from portal.models import CreditEntry, Invoice, UsagePeriod
-from portal.services import credit_ledger, credit_lots, incidents
+from portal.services import credit_ledger, credit_lots, credit_returns, incidents
 from portal.services.credit_lots import DRAWN, GIVEN_BACK, OF_UNIT
 
 
@@ -22,8 +22,7 @@ def follow(session: Session, gateways: Gateways, invoice: Invoice) -> None:
     if not months or not credit_ledger.any_lot(session):
         return
     if invoice.status == "void":
-        for month in months:
-            credit_ledger.give_back(session, month, source=invoice.stripe_id, at=gateways.clock.now())
+        credit_returns.void(session, gateways, months, invoice_id=invoice.stripe_id)
         return
     covered = _covered(session, list(months))
     expected = sum((units * price for units, price in covered), Decimal(0))

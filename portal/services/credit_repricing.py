@@ -18,7 +18,7 @@ from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.models import CreditGrant, CreditLot, CreditPurchase, Subscription, UsageCredit
 from portal.services import audit, credit_further_grants, credit_lots, subscriptions, usage_periods
-from portal.services.credit_further_grants import DROPPED, OPEN, REPRICED, RETURNED
+from portal.services.credit_further_grants import DROPPED, OPEN, REPLACED, REPLACING, REPRICED, RETURNED
 from portal.services.usage_prices import RESOLUTION
 
 log = structlog.get_logger()
@@ -95,12 +95,27 @@ def _reprice(session: Session, gateways: Gateways, lot: CreditLot, price: _Price
     )
 
 
+def replace(session: Session, gateways: Gateways, lot: CreditLot, *, source: str) -> None:
+    """Want one grant at the present price for all that a lot has, once per ``source``; those before it end.
+
+    The lot is locked. A month that waits for its invoice is paid by the grants before.
+    """
+    repricing = (CreditGrant.lot_id == lot.id, CreditGrant.kind == REPRICED, CreditGrant.state == OPEN)
+    subscription = subscriptions.current(session)
+    if subscription is None or session.scalar(select(CreditGrant.id).where(*repricing).limit(1)) is not None:
+        return  # a new price replaces them all
+    since, _end = credit_lots.span(subscriptions.anchor_of(subscription), gateways.clock.now())
+    waiting = _drop_waiting(session, lot)
+    row = credit_further_grants.want(session, gateways, lot, REPLACED, lot.units, source=source, since=since)
+    _point(session, waiting, row)
+
+
 def _drop_waiting(session: Session, lot: CreditLot) -> Sequence[str]:
     """Let what was not asked for yet be part of what is wanted now; the rows' ids."""
     untried = (CreditGrant.lot_id == lot.id, CreditGrant.state == OPEN, CreditGrant.tried_at.is_(None))
     return session.scalars(
         update(CreditGrant)
-        .where(*untried, CreditGrant.kind.in_((RETURNED, REPRICED)))
+        .where(*untried, CreditGrant.kind.in_((RETURNED, *REPLACING)))
         .values(state=DROPPED, updated_at=func.clock_timestamp())
         .returning(CreditGrant.id)
     ).all()

@@ -20,6 +20,9 @@ CREDIT_SENTENCES: dict[str, object] = {
     "credit.unit_returned": _("A billed resolution was taken back and returned to its pack"),
     "credit_grant.returned": _("%(units)s resolutions that returned pay for the next invoices"),
     "credit_grant.repriced": _("%(units)s resolutions of a pack pay for the next invoices at the new price"),
+    "credit_grant.replaced": _(
+        "%(units)s resolutions of a pack pay for the next invoices, since one was voided"
+    ),
     "credit_grant.restored": _("%(units)s resolutions pay for the next invoices after a dispute"),
     "credit_lot.extended": _("A pack ends later, with a month of the new subscription"),
     "credit_lot.repriced": _("A pack follows the new price of a resolution; its units stay"),
