@@ -53,8 +53,8 @@ class CreditPurchase(WorkspaceOwned, Base):
     renews: Mapped[bool] = mapped_column(server_default=text("false"))
     paid_at: Mapped[datetime | None]
     granted_at: Mapped[datetime | None]
-    # the making of the grant: who is at it (the database's time), since when its key counts (the gateway's),
-    # and how often Stripe refused it, each time under another key
+    # the making of the grant: who is at it (the database's time), when Stripe was asked last (the gateway's)
+    # unless it refused, and how often it did, each time under another key
     claimed_until: Mapped[datetime | None]
     tried_at: Mapped[datetime | None]
     refusals: Mapped[int] = mapped_column(server_default=text("0"))

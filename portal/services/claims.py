@@ -3,7 +3,7 @@
 The rows have ``claimed_until`` and ``updated_at``.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Interval, cast, func, or_, update
@@ -20,11 +20,16 @@ def is_free(model: Model) -> ColumnElement[bool]:
 
 def take(workspace_id: int, model: Model, *which: ColumnElement[bool], lasting: timedelta) -> bool:
     """Claim the row that is meant by ``which``, to work on it; False while somebody else does."""
+    return hold(workspace_id, model, *which, lasting=lasting) is not None
+
+
+def hold(workspace_id: int, model: Model, *which: ColumnElement[bool], lasting: timedelta) -> datetime | None:
+    """The same, and until when the row is claimed; None while somebody else works on it."""
     now = func.clock_timestamp()
     until = now + cast(lasting, Interval)
     claim = update(model).where(*which, is_free(model)).values(claimed_until=until, updated_at=now)
     with unit_of_work(workspace_id) as session:
-        return session.execute(claim.returning(model.workspace_id)).first() is not None
+        return session.scalars(claim.returning(model.claimed_until)).first()
 
 
 def let_go(workspace_id: int, model: Model, *which: ColumnElement[bool]) -> None:

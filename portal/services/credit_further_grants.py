@@ -93,7 +93,8 @@ def make(gateways: Gateways, workspace_id: int, purchase_id: str) -> None:
     """
     with unit_of_work(workspace_id) as session:
         waiting = any(row.state in UNFINISHED for row in of_purchase(session, purchase_id))
-    if not waiting or not credit_grants.claim(workspace_id, purchase_id):
+    claimed = credit_grants.claim(workspace_id, purchase_id) if waiting else None
+    if claimed is None:
         return
     try:
         with unit_of_work(workspace_id) as session:
@@ -102,23 +103,28 @@ def make(gateways: Gateways, workspace_id: int, purchase_id: str) -> None:
             if row.kind == EXTENDED:
                 _extend(gateways, workspace_id, purchase_id, row.id)
                 continue
-            _make(gateways, workspace_id, purchase_id, row.id)
+            _make(gateways, workspace_id, purchase_id, row.id, claimed)
             _end_others(gateways, workspace_id, purchase_id, row.id)
     finally:
-        credit_grants.release(workspace_id, purchase_id)
+        credit_grants.release(workspace_id, purchase_id, claimed)
 
 
-def _make(gateways: Gateways, workspace_id: int, purchase_id: str, row_id: str) -> None:
+def _make(gateways: Gateways, workspace_id: int, purchase_id: str, row_id: str, claimed: datetime) -> None:
     wanted, tried = _intend(gateways, workspace_id, purchase_id, row_id)
     if wanted is None:
         return
     credits = gateways.stripe.credits
     found = credits.made_for(wanted.customer_id, purchase=purchase_id, grant=row_id) if tried else []
-    if not found and _taken_back(workspace_id, row_id):
-        return
-    grant = found[0] if found else _create(gateways, workspace_id, row_id, wanted)
-    if grant is not None:
-        _note(workspace_id, row_id, grant)
+    if found or not _is_taken_back(workspace_id, row_id):
+        grant = found[0] if found else _create(gateways, workspace_id, row_id, wanted, claimed)
+        if grant is None:
+            return
+        if not _is_taken_back(workspace_id, row_id):
+            _note(workspace_id, row_id, grant)
+            return
+        # Stripe was so slow that the refund saw none
+        credit_grants.end(gateways, grant, by=row_id)
+    _drop(workspace_id, row_id)
 
 
 # --- what is wanted ------------------------------------------------------------------------------------
@@ -192,7 +198,7 @@ def _settle(session: Session, gateways: Gateways, lot: CreditLot, row: CreditGra
     return True
 
 
-def _taken_back(workspace_id: int, row_id: str) -> bool:
+def _is_taken_back(workspace_id: int, row_id: str) -> bool:
     """Whether what the row is for went with a refund; what was used of it has the refund's own grant."""
     with unit_of_work(workspace_id) as session:
         row = _locked(session, row_id)
@@ -200,11 +206,14 @@ def _taken_back(workspace_id: int, row_id: str) -> bool:
         later = select(CreditRefund.id).where(
             CreditRefund.purchase_id == lot.purchase_id, CreditRefund.created_at > row.created_at
         )
-        if session.scalar(later.limit(1)) is None:
-            return False
+        return session.scalar(later.limit(1)) is not None
+
+
+def _drop(workspace_id: int, row_id: str) -> None:
+    with unit_of_work(workspace_id) as session:
+        row = _locked(session, row_id)
         row.state = DONE if row.kind in REPLACING else DROPPED
         row.updated_at = attempt_states.database_time(session)
-        return True
 
 
 def _grant(purchase: CreditPurchase, row: CreditGrant, customer_id: str, expires_at: int) -> NewGrant:
@@ -228,8 +237,13 @@ def _grant(purchase: CreditPurchase, row: CreditGrant, customer_id: str, expires
 # --- having it made ------------------------------------------------------------------------------------
 
 
-def _create(gateways: Gateways, workspace_id: int, row_id: str, wanted: NewGrant) -> Grant | None:
+def _create(
+    gateways: Gateways, workspace_id: int, row_id: str, wanted: NewGrant, claimed: datetime
+) -> Grant | None:
     with unit_of_work(workspace_id) as session:
+        purchase = states.locked(session, wanted.metadata["purchase"])
+        if not credit_grants.may_create(session, purchase, claimed):
+            return None
         refusals = _locked(session, row_id).refusals
     key = f"{row_id}:grant" + (f":{refusals}" if refusals else "")
     try:

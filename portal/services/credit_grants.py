@@ -6,6 +6,7 @@ its own.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -33,6 +34,12 @@ BATCH = 100
 AFTER_THE_END = timedelta(days=7)
 # a definite refusal is not asked for again at once
 AFTER_A_REFUSAL = timedelta(minutes=10)
+# who works on a purchase's grants is alone for so long, and asks for none in the last part of it: by the end
+# of it the gateway has given up waiting for an answer
+CLAIM = timedelta(minutes=2)
+ANSWERED_WITHIN = timedelta(minutes=1)
+# what Stripe was asked for may come of it for so long, though nobody hears an answer any more
+MAY_COME_WITHIN = timedelta(minutes=10)
 
 
 def make(gateways: Gateways, workspace_id: int, purchase_id: str) -> None:
@@ -40,30 +47,41 @@ def make(gateways: Gateways, workspace_id: int, purchase_id: str) -> None:
 
     Raises StripeUnknownError when it is not known what Stripe did: it is taken up again.
     """
-    if not claim(workspace_id, purchase_id):
+    claimed = claim(workspace_id, purchase_id)
+    if claimed is None:
         return
     try:
         wanted, tried = _intend(gateways, workspace_id, purchase_id)
         if wanted is None:
             return
         found = gateways.stripe.credits.made_for(wanted.customer_id, purchase=purchase_id) if tried else []
-        grant = found[0] if found else _create(gateways, workspace_id, purchase_id, wanted)
+        grant = found[0] if found else _create(gateways, workspace_id, purchase_id, wanted, claimed)
         if grant is not None:
             _note(workspace_id, purchase_id, grant)
     finally:
-        release(workspace_id, purchase_id)
+        release(workspace_id, purchase_id, claimed)
 
 
-def claim(workspace_id: int, purchase_id: str) -> bool:
-    """Take the purchase to work on what Stripe keeps for it; False while somebody else does."""
-    own = CreditPurchase.id == purchase_id
-    return claims.take(workspace_id, CreditPurchase, own, lasting=attempt_states.CLAIM)
+def claim(workspace_id: int, purchase_id: str) -> datetime | None:
+    """Take the purchase to work on what Stripe keeps for it until then; None while somebody else does."""
+    return claims.hold(workspace_id, CreditPurchase, CreditPurchase.id == purchase_id, lasting=CLAIM)
 
 
-def release(workspace_id: int, purchase_id: str) -> None:
-    """Let others work on it."""
+def may_create(session: Session, purchase: CreditPurchase, claimed: datetime) -> bool:
+    """Whether a claim on the purchase, which is locked, lasts until Stripe has answered what is asked now.
+
+    If not, others may see no grant and then there is one, such as a refund that ends them all.
+    """
+    lasts = attempt_states.database_time(session) < claimed - ANSWERED_WITHIN
+    return purchase.claimed_until == claimed and lasts
+
+
+def release(workspace_id: int, purchase_id: str, claimed: datetime) -> None:
+    """Let others work on it, unless the claim ran out and they do already."""
     with unit_of_work(workspace_id) as session:
         purchase = states.locked(session, purchase_id)
+        if purchase.claimed_until != claimed:
+            return
         waits = purchase.error is not None and purchase.state == states.PAID
         pause = attempt_states.database_time(session) + AFTER_A_REFUSAL
         purchase.claimed_until = pause if waits else None
@@ -76,7 +94,7 @@ def _intend(gateways: Gateways, workspace_id: int, purchase_id: str) -> tuple[Ne
         if purchase.state != states.PAID:
             return None, False
         tried = purchase.tried_at is not None
-        purchase.tried_at = purchase.tried_at or gateways.clock.now()
+        purchase.tried_at = gateways.clock.now()
         lot = lot_of(session, purchase_id)
         details = session.scalars(select(BillingDetails)).one()
         return wanted(purchase, str(details.stripe_customer_id), until(session, lot)), tried
@@ -127,12 +145,36 @@ def end(gateways: Gateways, grant: Grant, *, by: str) -> None:
         gateways.stripe.credits.expire(grant.id, key=f"{by}:expire:{grant.id}")
 
 
-def _create(gateways: Gateways, workspace_id: int, purchase_id: str, wanted: NewGrant) -> Grant | None:
+def settle(gateways: Gateways, workspace_id: int, purchase_id: str) -> None:
+    """Have Stripe answer for a grant that it was asked for just now and has not told of, by the same key.
+
+    So it is there to be ended, instead of coming later. Raises StripeUnknownError while nothing is known.
+    """
     with unit_of_work(workspace_id) as session:
-        refusals = states.get(session, purchase_id).refusals
-    key = f"{purchase_id}:grant" + (f":{refusals}" if refusals else "")
+        purchase = states.get(session, purchase_id)
+        tried = purchase.tried_at
+        if tried is None or purchase.granted_at or gateways.clock.now() - tried > MAY_COME_WITHIN:
+            return
+        customer_id = str(session.scalars(select(BillingDetails.stripe_customer_id)).one())
+        asked = wanted(purchase, customer_id, until(session, lot_of(session, purchase_id)))
+    # what is refused will not come
+    with suppress(StripeRefusedError):
+        gateways.stripe.credits.create(asked, key=_key(purchase))
+
+
+def _key(purchase: CreditPurchase) -> str:
+    return f"{purchase.id}:grant" + (f":{purchase.refusals}" if purchase.refusals else "")
+
+
+def _create(
+    gateways: Gateways, workspace_id: int, purchase_id: str, wanted: NewGrant, claimed: datetime
+) -> Grant | None:
+    with unit_of_work(workspace_id) as session:
+        purchase = states.locked(session, purchase_id)
+        if purchase.state != states.PAID or not may_create(session, purchase, claimed):
+            return None  # it went on while Stripe was slow: whoever took it up looks anew
     try:
-        return gateways.stripe.credits.create(wanted, key=key)
+        return gateways.stripe.credits.create(wanted, key=_key(purchase))
     except StripeRefusedError as refusal:
         _refused(gateways, workspace_id, purchase_id, refusal)
         return None
@@ -144,7 +186,7 @@ def _refused(gateways: Gateways, workspace_id: int, purchase_id: str, refusal: S
     with unit_of_work(workspace_id) as session:
         purchase = states.locked(session, purchase_id)
         purchase.refusals += 1
-        purchase.error = dict(error)
+        purchase.tried_at, purchase.error = None, dict(error)
         incidents.report(
             session,
             gateways,

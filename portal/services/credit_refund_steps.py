@@ -103,9 +103,11 @@ def end_grant(work: Work) -> bool:
     """
     if work.refund.kept_units and _is_to_be_billed(work):
         return False
-    if not credit_grants.claim(work.workspace_id, work.purchase.id):
+    claimed = credit_grants.claim(work.workspace_id, work.purchase.id)
+    if claimed is None:
         return False
     try:
+        credit_grants.settle(work.gateways, work.workspace_id, work.purchase.id)
         grants = work.gateways.stripe.credits.made_for(work.customer_id, purchase=work.purchase.id)
         rest = next((each for each in grants if each.metadata.get("refund") == work.refund.id), None)
         rest = rest or _rest(work)
@@ -114,7 +116,7 @@ def end_grant(work: Work) -> bool:
             if grant.counts(now) and grant != rest:
                 credit_grants.end(work.gateways, grant, by=work.refund.id)
     finally:
-        credit_grants.release(work.workspace_id, work.purchase.id)
+        credit_grants.release(work.workspace_id, work.purchase.id, claimed)
     if rest is not None:
         with unit_of_work(work.workspace_id) as session:
             lot = credit_grants.lot_of(session, work.purchase.id)

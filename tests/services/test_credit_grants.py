@@ -12,7 +12,7 @@ from portal.db import unit_of_work
 from portal.gateways.stripe_errors import StripeUnknownError
 from portal.models import CreditPurchase, InboxEvent
 from portal.sandbox import idempotency
-from portal.services import credit_grants, credit_purchase_sweeping, inbox, sweeping
+from portal.services import credit_grants, credit_purchase_sweeping, credit_refunds, inbox, sweeping
 from portal.services.credit_purchases import TooManyGrantsError
 from tests.faults import Killed
 from tests.services.buying import Customer
@@ -39,9 +39,14 @@ def paid(credits: CreditBuyer, units: int = 600) -> str:
 def make(credits: CreditBuyer, quote_id: str) -> None:
     """The worker's turn, whoever was at it before."""
     purchase = credits.purchase(quote_id)
+    run_out(credits)
+    credit_grants.make(credits.gateways, credits.workspace_id, purchase.id)
+
+
+def run_out(credits: CreditBuyer) -> None:
+    """The time in which only one worker may be at it is over."""
     with unit_of_work(credits.workspace_id) as session:
         session.execute(update(CreditPurchase).values(claimed_until=None))
-    credit_grants.make(credits.gateways, credits.workspace_id, purchase.id)
 
 
 def heard(credits: CreditBuyer) -> None:
@@ -165,6 +170,48 @@ def test_a_refusal_is_told_and_tried_again_under_another_key(credits: CreditBuye
     make(credits, quote_id)
     assert credits.purchase(quote_id).state == "granted"
     assert credits.shop.faults.keys(GRANTS)[-1] == f"{credits.purchase(quote_id).id}:grant:1"
+
+
+@pytest.mark.parametrize(("kind", "method"), [("then", "GET"), ("first", "POST")])
+def test_a_pack_that_is_returned_while_stripe_is_slow_keeps_no_grant(
+    credits: CreditBuyer, kind: str, method: str
+) -> None:
+    quote_id = paid(credits)
+    heard(credits)
+    credits.shop.faults.fail("timeout_before", GRANTS, times=3)
+    with pytest.raises(StripeUnknownError):
+        make(credits, quote_id)
+
+    def returned() -> None:
+        """It took so long that the claim ran out, and the customer did not wait."""
+        run_out(credits)
+        credit_refunds.return_unused(
+            credits.gateways, credits.workspace_id, None, credits.purchase(quote_id).id
+        )
+
+    credits.shop.faults.mend()
+    credits.shop.faults.fail(kind, GRANTS, method=method, action=returned)
+    make(credits, quote_id)
+    credits.customer.settle()
+
+    now = int(credits.gateways.clock.now().timestamp())
+    assert (credits.purchase(quote_id).state, credits.left()) == ("refunded", 0)
+    assert [grant for grant in credits.grants() if grant.counts(now)] == []
+
+
+def test_a_worker_whose_claim_ran_out_leaves_the_grant_to_the_next_one(credits: CreditBuyer) -> None:
+    quote_id = paid(credits)
+    heard(credits)
+    credits.shop.faults.fail("timeout_before", GRANTS, times=3)
+    with pytest.raises(StripeUnknownError):
+        make(credits, quote_id)
+    credits.shop.faults.mend()
+    credits.shop.faults.fail("then", GRANTS, method="GET", action=lambda: run_out(credits))
+    make(credits, quote_id)
+    assert (credits.purchase(quote_id).state, credits.grants()) == ("paid", [])
+
+    make(credits, quote_id)
+    assert (credits.purchase(quote_id).state, len(credits.grants())) == ("granted", 1)
 
 
 def test_a_hundred_packs_with_something_left_are_the_most_and_that_is_said_before_paying(

@@ -308,6 +308,27 @@ def test_what_stripe_refuses_is_told_and_tried_again_under_another_key(
     assert (row.state, acme.customer.shop.faults.keys(GRANTS)[-1]) == ("done", f"{row.id}:grant:1")
 
 
+def test_a_grant_that_stripe_makes_after_its_units_were_refunded_ends(
+    acme: Metered, packs: CreditBuyer
+) -> None:
+    purchase = packs.buy(100)
+    [unit, *_others] = billed(acme, 5)
+
+    def refunded() -> None:
+        """It took so long that the claim ran out, and support did not wait."""
+        free(acme)
+        credit_refunds.return_rest(acme.gateways, acme.workspace_id, purchase.id, reason="asked")
+
+    acme.customer.shop.faults.fail("first", GRANTS, action=refunded)
+    come_back(acme, unit)
+    free(acme)
+    credit_further_grants.sweep(acme.gateways)
+    now = int(acme.gateways.clock.now().timestamp())
+
+    assert [grant for grant in packs.grants() if grant.counts(now)] == []
+    assert packs.left() == 0
+
+
 def test_what_is_refunded_before_its_grant_is_made_gets_none(acme: Metered, packs: CreditBuyer) -> None:
     purchase = packs.buy(100)
     [unit, *_others] = billed(acme, 5)
