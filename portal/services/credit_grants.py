@@ -17,7 +17,7 @@ from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.gateways.stripe_credits import Grant, NewGrant
 from portal.gateways.stripe_errors import StripeRefusedError
-from portal.models import BillingDetails, CreditGrant, CreditLot, CreditPurchase
+from portal.models import BillingDetails, CreditGrant, CreditLot, CreditPurchase, UsagePeriod
 from portal.services import (
     attempt_states,
     claims,
@@ -34,6 +34,8 @@ BATCH = 100
 AFTER_THE_END = timedelta(days=7)
 # a definite refusal is not asked for again at once
 AFTER_A_REFUSAL = timedelta(minutes=10)
+# a grant pays an invoice whose month ends in the second in which it is made, by a clock that is not ours
+APART = timedelta(minutes=1)
 # who works on a purchase's grants is alone for so long, and asks for none in the last part of it: by the end
 # of it the gateway has given up waiting for an answer
 CLAIM = timedelta(minutes=2)
@@ -91,13 +93,21 @@ def _intend(gateways: Gateways, workspace_id: int, purchase_id: str) -> tuple[Ne
     """What to ask Stripe for, once that is committed, and whether it was asked for before."""
     with unit_of_work(workspace_id) as session:
         purchase = states.locked(session, purchase_id)
-        if purchase.state != states.PAID:
+        lot, now = credit_lots.of_purchase(session, purchase_id), gateways.clock.now()
+        if purchase.state != states.PAID or lot is None or _pays_too_early(session, lot, now):
             return None, False
         tried = purchase.tried_at is not None
-        purchase.tried_at = gateways.clock.now()
-        lot = lot_of(session, purchase_id)
+        purchase.tried_at = now
         details = session.scalars(select(BillingDetails)).one()
         return wanted(purchase, str(details.stripe_customer_id), until(session, lot)), tried
+
+
+def _pays_too_early(session: Session, lot: CreditLot, now: datetime) -> bool:
+    """Whether a grant that is made now may pay the month before the lot's first one."""
+    before = (UsagePeriod.ends_at == lot.starts_at, UsagePeriod.state == usage_periods.OPEN)
+    if now > lot.starts_at + APART:
+        return False
+    return session.scalar(select(UsagePeriod.starts_at).where(*before)) is not None
 
 
 def lot_of(session: Session, purchase_id: str) -> CreditLot:

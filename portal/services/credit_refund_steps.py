@@ -18,7 +18,15 @@ from portal.gateways.stripe_invoices import Adjustment
 from portal.gateways.stripe_words import Invoice, InvoiceLine
 from portal.models import BillingDetails, CreditPurchase, CreditRefund, UsagePeriod
 from portal.pricing.money import round_half_up
-from portal.services import adjustments, attempt_states, audit, credit_grants, credit_lots, incidents
+from portal.services import (
+    adjustments,
+    attempt_states,
+    audit,
+    credit_grants,
+    credit_lots,
+    incidents,
+    usage_periods,
+)
 from portal.services import credit_purchase_states as states
 from portal.services.credit_purchase_kinds import SWAP
 from portal.services.usage_periods import OPEN as PERIOD_OPEN
@@ -127,10 +135,8 @@ def end_grant(work: Work) -> bool:
 
 
 def _is_to_be_billed(work: Work) -> bool:
-    """Whether a month has ended whose invoice is not final."""
-    over = (UsagePeriod.state == PERIOD_OPEN, UsagePeriod.ends_at <= work.gateways.clock.now())
     with unit_of_work(work.workspace_id) as session:
-        return session.scalar(select(UsagePeriod.starts_at).where(*over).limit(1)) is not None
+        return usage_periods.is_to_be_billed(session, work.gateways.clock.now())
 
 
 def _rest(work: Work) -> Grant | None:

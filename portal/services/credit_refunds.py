@@ -133,13 +133,16 @@ def _charged_for(session: Session, purchase: CreditPurchase) -> int:
 def give_again(session: Session, gateways: Gateways, purchase_id: str, *, dispute_id: str) -> None:
     """What a chargeback took off a pack counts again, with a grant of its own, since the dispute was won.
 
-    Once; not before the taking back is done, which the sweeper looks after.
+    Once; not before the taking back is done, nor while a month waits for its invoice, which a grant that is
+    made now does not pay. The sweeper looks after both.
     """
     purchase, lot, _left = _locked(session, purchase_id)
     taken = _of_kind(session, purchase_id, CHARGEBACK)
     if purchase.state != states.DISPUTED or lot is None or taken is None or taken.state != DONE:
         return
     now = gateways.clock.now()
+    if usage_periods.is_to_be_billed(session, now):
+        return
     units = credit_ledger.give_again(session, lot, of=taken.id, source=dispute_id, at=now)
     states.move(session, purchase, states.GRANTED, actor=audit.STRIPE)
     facts: dict[str, object] = {"purchase": purchase.id, "units": units, "dispute": dispute_id}

@@ -30,6 +30,7 @@ from portal.services import (
     turns,
     usage_credit_plans,
     usage_moves,
+    usage_periods,
 )
 from portal.services.meter_events import CREDITED, CREDITING
 from portal.services.usage_credit_plans import Plan, StuckError
@@ -124,7 +125,11 @@ def carry_out(gateways: Gateways, workspace_id: int, identifier: str) -> None:
         try:
             plan = usage_credit_plans.make(session, row)
             if plan is not None and plan.covered and plan.invoice.status != "void":
-                _return_to_pack(session, gateways, row, plan)
+                # a month that waits for its invoice is not paid by a grant that is made now
+                if usage_periods.is_to_be_billed(session, gateways.clock.now()):
+                    row.claimed_until = attempt_states.database_time(session) + WAIT
+                else:
+                    _return_to_pack(session, gateways, row, plan)
                 return
         except StuckError as why:
             _stick(session, gateways, row, str(why))

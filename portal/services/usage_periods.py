@@ -114,6 +114,12 @@ def lock_newest(session: Session) -> None:
     session.execute(newest.with_for_update())
 
 
+def is_to_be_billed(session: Session, now: datetime) -> bool:
+    """Whether a month of the entered workspace has ended whose invoice is not final."""
+    over = (UsagePeriod.state == OPEN, UsagePeriod.ends_at <= now)
+    return session.scalar(select(UsagePeriod.starts_at).where(*over).limit(1)) is not None
+
+
 def facts(subscription: Subscription) -> tuple[object, ...]:
     """What months of usage, their prices and caps go by; when it is as it was they need not be looked at."""
     at = (subscription.anchor, subscription.trial_end, subscription.cancel_at, subscription.ended_at)

@@ -230,6 +230,25 @@ def test_a_dispute_that_is_won_gives_again_what_it_took(acme: Metered, packs: Cr
     assert packs.customer.mails("credits_restored") == 1
 
 
+def test_one_that_is_won_while_a_month_waits_for_its_invoice_counts_from_the_next_one_on(
+    acme: Metered, packs: CreditBuyer
+) -> None:
+    disputed(packs)
+    acme.use(4)
+    acme.report()
+    left = acme.periods()[-1].ends_at - acme.gateways.clock.now()
+    acme.advance(minutes=40, seconds=left.total_seconds())
+    decide(packs, "winning")
+    credit_disputes.sweep(packs.gateways)
+    assert (purchase(packs).state, packs.left()) == ("disputed", 0)
+
+    acme.advance(hours=2)
+    credit_disputes.sweep(packs.gateways)
+    credit_further_grants.sweep(packs.gateways)
+    assert (purchase(packs).state, packs.left(), paid_by_credits(acme)) == ("granted", 594, [594])
+    assert set(packs.customer.incidents()) == {"dispute"}
+
+
 def test_one_that_is_lost_changes_nothing_more(acme: Metered, packs: CreditBuyer) -> None:
     disputed(packs)
     decide(packs, "losing")

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from portal.services import (
+    credit_grants,
     credit_ledger,
     credit_reconcile,
     credit_renewals,
@@ -103,6 +104,7 @@ def test_a_pack_that_renews_is_followed_by_another_at_the_end_of_its_year(custom
     assert credit_renewals.sweep(acme.gateways) == 1
     customer.settle()
     acme.advance(hours=3)
+    credit_grants.sweep(acme.gateways)
     credit_ledger.sweep(acme.gateways)
 
     old, new = buyer.lots()

@@ -1,8 +1,10 @@
 """Months that annual credits pay: our ledger, the invoice and Stripe's balance say the same, to the unit."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from portal.services import credit_reconcile
+from portal.services import credit_purchase_sweeping, credit_reconcile
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
 from tests.services.metering import Metered
@@ -16,6 +18,19 @@ PER_UNIT = 99
 def acme(customer: Customer) -> Metered:
     """A company that bought seats by the month, a day ago."""
     return Metered.buy(customer)
+
+
+@pytest.fixture
+def still(customer: Customer) -> Metered:
+    """The same while time stands still unless it is turned on."""
+    now = int(datetime(2026, 11, 10, 12, tzinfo=UTC).timestamp())
+    customer.shop.sandbox.clock.source = lambda: now
+    return Metered.buy(customer)
+
+
+@pytest.fixture
+def packs(still: Metered) -> CreditBuyer:
+    return CreditBuyer(still.customer)
 
 
 def at_stripe(acme: Metered, buyer: CreditBuyer) -> list[int]:
@@ -88,3 +103,76 @@ def test_a_grant_that_stripe_makes_only_after_the_month_pays_from_the_next_one_o
     assert acme.customer.incidents() == ["credits_differ"]
     [compared] = credit_reconcile.compare(buyer.gateways, buyer.workspace_id)
     assert (compared.expected, compared.taken, compared.explained) == (0, 0, True)
+
+
+def go_to(acme: Metered, moment: datetime, *, seconds: float = 0) -> None:
+    """Time passes up to so many seconds after a moment; what is due happens."""
+    left = moment + timedelta(seconds=seconds) - acme.gateways.clock.now()
+    acme.advance(seconds=left.total_seconds())
+
+
+def by_credits(acme: Metered) -> list[int]:
+    """What grants paid of each month's invoice, in cents, the newest first."""
+    months = [each for each in acme.invoices() if each.billing_reason == "subscription_cycle"]
+    return [sum(part.amount for part in each.total_pretax_credit_amounts or []) for each in months]
+
+
+def test_a_pack_that_is_paid_in_the_last_second_of_a_month_pays_all_of_it(
+    still: Metered, packs: CreditBuyer
+) -> None:
+    still.use(3)
+    still.report()
+    ends = still.periods()[-1].ends_at
+    go_to(still, ends, seconds=-1)
+    packs.buy(100)
+    go_to(still, ends, seconds=7200)
+
+    assert (by_credits(still), packs.left(), at_stripe(still, packs)) == ([3 * PER_UNIT], 97, [97 * PER_UNIT])
+    assert still.customer.incidents() == []
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 59])
+def test_one_that_is_paid_as_the_next_month_begins_pays_nothing_of_the_one_before(
+    still: Metered, packs: CreditBuyer, seconds: int
+) -> None:
+    still.use(3)
+    still.report()
+    ends = still.periods()[-1].ends_at
+    go_to(still, ends, seconds=seconds)
+    packs.buy(100)
+    go_to(still, ends, seconds=120)
+    credit_purchase_sweeping.sweep(still.gateways)
+    still.use(2)
+    still.report()
+    go_to(still, ends, seconds=7200)
+    [lot] = packs.lots()
+
+    assert (lot.starts_at, packs.left()) == (ends, 98)
+    assert (by_credits(still), at_stripe(still, packs)) == ([0], [100 * PER_UNIT])
+    still.advance(days=31)
+    assert (by_credits(still), at_stripe(still, packs)) == ([2 * PER_UNIT, 0], [98 * PER_UNIT])
+    assert still.customer.incidents() == []
+
+
+def test_a_unit_that_returns_while_a_month_waits_for_its_invoice_pays_from_the_next_one_on(
+    still: Metered, packs: CreditBuyer
+) -> None:
+    packs.buy(100)
+    unit, *_others = still.use(100)
+    still.report()
+    go_to(still, still.periods()[-1].ends_at, seconds=7200)
+    still.use(3)
+    still.report()
+    ends = still.periods()[-1].ends_at
+    go_to(still, ends, seconds=40 * 60)
+    still.returns(unit)
+    still.credit()
+    go_to(still, ends, seconds=7200)
+    still.credit()
+    assert ([row.state for row in still.credits()], packs.left()) == (["done"], 1)
+
+    still.use(2)
+    still.report()
+    still.advance(days=31)
+    assert (by_credits(still), packs.left()) == ([PER_UNIT, 0, 100 * PER_UNIT], 0)
+    assert still.customer.incidents() == []
