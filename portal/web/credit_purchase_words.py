@@ -55,6 +55,7 @@ def rules(quote: Quote) -> list[str]:
             start=date_text(starts_at),
         ),
         gettext("They end on %(end)s. What is not used by then lapses.", end=datetime_text(expires_at)),
+        gettext("The pack is not renewed at its end unless you switch that on, and then it is renewed once."),
         gettext("You can return a pack within 14 days, as long as nothing of it was used."),
         gettext("If your price of a resolution changes, the number of resolutions stays."),
     ]

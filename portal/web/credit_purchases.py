@@ -208,6 +208,6 @@ def renewal(quote_id: str) -> Response:
     except ConflictError as refusal:
         flash(translated(refusal.message), "warning")
         return there
-    done = gettext("The pack is renewed at its end.") if wanted else gettext("The pack is not renewed.")
-    flash(done, "success")
+    once = gettext("The pack is renewed once, at its end.")
+    flash(once if wanted else gettext("The pack is not renewed."), "success")
     return there

@@ -65,7 +65,9 @@ def test_a_pack_that_renews_by_itself_is_told_so(acme: Workspace, clock: HandClo
     clock.at = END - timedelta(days=30)
     credit_endings.sweep(acme.gateways)
 
-    assert "a pack of the same size is bought by itself, as you chose" in mails(acme)[0].text_body
+    body = " ".join(mails(acme)[0].text_body.split())
+    assert "a pack of the same size is bought by itself, as you chose" in body
+    assert "The new pack is not renewed unless you switch that on for it." in body
 
 
 def test_what_will_lapse_at_the_present_pace_is_said(acme: Workspace, clock: HandClock) -> None:

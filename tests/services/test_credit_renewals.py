@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from portal.gateways.mail import FolderMail
 from portal.services import (
     credit_grants,
     credit_ledger,
@@ -71,7 +72,9 @@ def test_a_pack_that_has_ended_is_not_bought_again_by_choosing_its_renewal(credi
     assert len(credits.purchases()) == 1
 
 
-def test_a_renewal_is_paid_from_the_default_method_and_mailed(credits: CreditBuyer) -> None:
+def test_a_renewal_is_paid_from_the_default_method_and_mailed(
+    credits: CreditBuyer, mailbox: FolderMail
+) -> None:
     choose(credits, renews=True)
 
     credits.shop.advance(seconds=60)
@@ -80,7 +83,10 @@ def test_a_renewal_is_paid_from_the_default_method_and_mailed(credits: CreditBuy
     assert (new.kind, new.state, new.units, new.renewal_of) == ("renewal", "granted", 600, old.id)
     assert new.created_by is None
     assert credits.left() == 1200
-    assert credits.customer.mails("credits_bought") == 2
+    told = [mail for _path, mail in mailbox.read() if "are yours" in str(mail["Subject"])]
+    bodies = sorted(" ".join(mail.get_body(("plain",)).get_content().split()) for mail in told)  # type: ignore[union-attr]
+    assert ["renewed" in body for body in bodies] == [False, True]
+    assert "The new pack is not renewed unless you switch that on for it." in bodies[1]
 
 
 def test_a_pack_that_renews_is_followed_by_another_at_the_end_of_its_year(customer: Customer) -> None:

@@ -176,10 +176,24 @@ def test_an_unused_pack_is_returned_with_one_confirmation(buyer: Browser, credit
     assert "600 resolutions · $564.30" in page
 
 
-def test_renewal_is_off_until_it_is_chosen(buyer: Browser, credits: CreditBuyer) -> None:
+def test_renewal_is_off_until_it_is_chosen_and_then_happens_once(
+    buyer: Browser, credits: CreditBuyer
+) -> None:
+    once = "The new pack is not renewed unless you switch that on for it."
+    offered = words(buyer.get(buyer.submit("/credits/buy", {"units": "600"}).location))
+    assert (
+        "The pack is not renewed at its end unless you switch that on, and then it is renewed once."
+        in offered
+    )
     quote_id = credits.buy(600).quote_id
     there = f"/credits/purchases/{quote_id}"
     assert "is not renewed" in words(buyer.get(f"{there}/done"))
+    assert "renewed" not in words(buyer.get("/credits"))
 
     buyer.submit(f"{there}/renewal", {"renews": "yes"}, page="/account")
-    assert "bought by itself" in words(buyer.get(f"{there}/done"))
+    page = words(buyer.get(f"{there}/done"))
+    assert "The pack is renewed once, at its end." in page
+    assert "bought by itself" in page
+    assert once in page
+    held = words(buyer.get("/credits"))
+    assert f"another of this size is bought by itself. {once}" in held
