@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.models import CreditEntry, CreditLot, CreditPurchase, CreditSum, UsagePeriod
 from portal.pricing.money import round_half_up
-from portal.services.credit_lots import DRAWN, GIVEN_BACK, LAPSED, OF_UNIT, ORDER, RETURNED
+from portal.services.credit_lots import BOUGHT, DRAWN, GIVEN_BACK, LAPSED, OF_UNIT, ORDER, RETURNED
 from portal.services.credit_purchase_kinds import SWAP
 from portal.services.usage_periods import OPEN
 
@@ -165,9 +165,17 @@ def every_entry(workspace_id: int, *, size: int = FILE_PAGE) -> Iterator[Sequenc
 
 def left_at(session: Session, moments: Sequence[datetime]) -> list[int]:
     """What was left at the end of each month that ended at one of ``moments``."""
-    # a billed unit that came back was used until then
-    of_month = CreditEntry.kind.in_((DRAWN, GIVEN_BACK)) & ~CreditEntry.source.startswith(OF_UNIT)
-    at = case((of_month, CreditEntry.period_start), else_=CreditEntry.at)
-    sums = select(at, func.sum(CreditEntry.quantity)).group_by(at)
-    known = [(moment, int(total)) for moment, total in session.execute(sums)]
+    months = (CreditSum.kind.in_((DRAWN, GIVEN_BACK)), ~CreditSum.of_unit)
+    used = select(CreditSum.period_start, func.sum(CreditSum.quantity)).where(*months)
+    # few rows beside those of usage; a billed unit that came back was used until then
+    lots = session.scalars(select(CreditLot.id)).all()
+    came_back = (CreditEntry.kind == GIVEN_BACK) & CreditEntry.source.startswith(OF_UNIT)
+    others = select(CreditEntry.at, func.sum(CreditEntry.quantity)).where(
+        CreditEntry.lot_id.in_(lots), CreditEntry.kind.in_((BOUGHT, LAPSED, RETURNED)) | came_back
+    )
+    known = [
+        (at, int(total))
+        for statement in (used.group_by(CreditSum.period_start), others.group_by(CreditEntry.at))
+        for at, total in session.execute(statement)
+    ]
     return [sum(total for at, total in known if at < moment) for moment in moments]

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from portal.db import unit_of_work
-from portal.services import credit_ledger, credit_outlook, credits
+from portal.models import CreditLot, CreditSum
+from portal.services import credit_ledger, credit_lots, credit_outlook, credits
 from portal.services.credit_outlook import Outlook
 from portal.services.credits import Balance
 from tests.services.lots import buy, end_month
@@ -115,6 +117,41 @@ def test_the_day_on_which_a_small_pack_runs_out_is_foreseen(acme: Workspace, clo
     assert clock.now() < found.runs_out < clock.now() + timedelta(days=60)
     assert found.lapsing == []
     assert found.months[-1].left == 0
+
+
+def test_a_months_end_knows_what_was_left_then(acme: Workspace, clock: HandClock) -> None:
+    lot = buy(acme, 100)
+    for _number in range(3):
+        acme.resolve()
+    [month] = acme.periods()
+    clock.advance(days=30)
+    end_month(acme)
+    acme.resolve()
+    with unit_of_work(acme.workspace_id) as session:
+        # a unit of the first month comes back in the second, and ten are refunded
+        credit_ledger.take_back(session, month.starts_at, 1, of="c-1", at=clock.now())
+        refunded = session.get_one(CreditLot, (acme.workspace_id, lot))
+        credit_lots.take_back(session, refunded, 10, source="B-1", why="refunded", at=clock.now())
+    clock.advance(days=30)
+    end_month(acme)
+    buy(acme, 5)
+    ends = [month.ends_at + timedelta(days=days) for days in (-31, 0, 31, 62)]
+    with unit_of_work(acme.workspace_id) as session:
+        left = credits.left_at(session, ends)
+
+    assert left == [0, 97, 87, 92]
+
+
+def test_what_was_left_is_read_from_sums_however_long_the_ledger_is(acme: Workspace) -> None:
+    buy(acme, 100)
+    for _number in range(3):
+        acme.resolve()
+    [month] = acme.periods()
+    with unit_of_work(acme.workspace_id) as session:
+        session.execute(update(CreditSum).where(CreditSum.kind == "drawn").values(quantity=-50))
+        left = credits.left_at(session, [month.ends_at])
+
+    assert left == [50]
 
 
 def test_every_entry_is_listed_once_a_page_at_a_time(acme: Workspace) -> None:
