@@ -76,14 +76,19 @@ class StripeChanges:
             params["add_invoice_items"] = [item.as_params() for item in change.added]
         return self._updated(change.subscription_id, params, key)
 
-    def price_once(self, product_id: str, currency: str, amount: int, *, name: str, key: str) -> str:
-        """The price of something that is sold once, tax on top; made when no price has the name yet."""
+    def price_once(
+        self, description: str, currency: str, amount: int, *, tax_code: str, name: str, key: str
+    ) -> str:
+        """The price of something that is sold once, tax on top; made when no price has the name yet.
+
+        The line that bills it says what its product is called.
+        """
         wanted: Any = {"lookup_keys": [name], "limit": 1}
         known = ask(lambda: self._client.v1.prices.list(wanted)).data
         if known:
             return str(known[0].id)
         params: Any = {
-            "product": product_id,
+            "product_data": {"name": description, "tax_code": tax_code},
             "currency": currency,
             "unit_amount": amount,
             "lookup_key": name,

@@ -16,7 +16,14 @@ from portal.errors import N_, ConflictError
 from portal.gateways import Gateways
 from portal.gateways.stripe_credits import MOST_UNUSED
 from portal.pricing.proration import MAX_ITEM_QUANTITY
-from portal.services import catalogs, change_pricing, changes, credit_purchases, subscriptions
+from portal.services import (
+    catalogs,
+    change_pricing,
+    changes,
+    credit_purchases,
+    credit_quotes,
+    subscriptions,
+)
 from portal.services.change_pricing import SwappedPack
 from portal.services.changes import Leaver, NoSubscriptionError, SubscriptionEndsError, Wanted
 from portal.services.credit_purchases import Buyer, TooManyGrantsError
@@ -188,15 +195,15 @@ def prepare(
     with unit_of_work(workspace_id) as session:
         found = swappable(session)
         swap = simulate(session, found, now, dropped=dropped, units=units)
-        product = catalogs.keys_of_prices(session, [found.buyer.price_id])[found.buyer.price_id]
     if gateways.stripe.credits.unused(found.buyer.customer_id, int(now.timestamp())) >= MOST_UNUSED:
         raise TooManyGrantsError
     pack = swap.offer.pack
     price_id = gateways.stripe.changes.price_once(
-        product.stripe_product_id,
+        credit_quotes.description(pack),
         pack.currency,
         pack.total,
-        name=f"{pack.catalog}:credits:{pack.units}:{pack.total}:{pack.currency}",
+        tax_code=catalogs.TAX_CODE,
+        name=f"{pack.catalog}:pack:{pack.units}:{pack.total}:{pack.currency}",
         key=new_id("P"),
     )
     swapped = SwappedPack(pack, price_id, int(swap.starts_at.timestamp()), int(swap.expires_at.timestamp()))

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from portal import pricing
 from portal.db import unit_of_work
 from portal.models import CreditLot, CreditPurchase, PlannedChange, Subscription
-from portal.services import swap_purchases, swaps, sweeping
+from portal.services import catalogs, swap_purchases, swaps, sweeping
 from portal.services.attempts import PurchaseRefusedError, StillConfirmingError
 from portal.services.credit_quotes import NoPacksError
 from portal.services.swaps import (
@@ -116,6 +116,18 @@ def test_a_swap_with_a_charge_is_one_quote_one_invoice_one_lot_and_one_grant(cha
     assert lots(changer) == [600]
     assert grants(changer) == 1
     assert all(matched for _, matched in changer.proof(quote_id))
+
+
+def test_its_line_says_what_it_is_and_is_taxed_as_resolutions_are(changer: Changer) -> None:
+    changer.confirm(prepare(changer, 4, 1200))
+    changer.customer.settle()
+    client = changer.customer.shop.client
+    [line] = [each for each in client.v1.invoices.list().data[0].lines.data if each.amount == 106_920]
+    assert line.pricing is not None
+    assert line.pricing.price_details is not None
+    product = client.v1.products.retrieve(str(line.pricing.price_details.product))
+
+    assert (line.description, product.tax_code) == ("1,200 resolutions, annual credits", catalogs.TAX_CODE)
 
 
 def test_a_surplus_stays_on_the_balance(changer: Changer) -> None:
