@@ -110,7 +110,7 @@ class CreditGrant(WorkspaceOwned, Base):
     units: Mapped[int] = mapped_column(BigInteger)
     price_id: Mapped[str]  # Stripe's, that the grant pays for
     unit_amount: Mapped[Decimal] = mapped_column(Numeric)  # of it, in minor units
-    since: Mapped[datetime | None]  # repriced, replaced: the first month that this grant pays
+    since: Mapped[datetime | None]  # repriced: the first month that is billed at this price
     value: Mapped[int | None] = mapped_column(BigInteger)  # what was asked for, in minor units
     stripe_credit_grant_id: Mapped[str | None]
     tried_at: Mapped[datetime | None]  # since when Stripe was asked to make it

@@ -31,6 +31,7 @@ from portal.services import credit_purchase_states as states
 from portal.services.ids import new_id
 from portal.services.meter_events import CANCELLING, SENDING, WAITING
 from portal.services.usage_periods import OPEN as PERIOD_OPEN
+from portal.services.usage_periods import is_to_be_billed
 
 RETURNED, REPRICED, RESTORED, REPLACED = "returned", "repriced", "restored", "replaced"
 # those before it end once it is made
@@ -140,7 +141,7 @@ def _intend(
             select(CreditLot).where(CreditLot.purchase_id == purchase_id).with_for_update()
         ).one()
         row = _locked(session, row_id)
-        if row.state != OPEN or _waits(session, purchase) or _is_early(session, lot, row):
+        if row.state != OPEN or _waits(session, purchase) or _is_early(session, gateways, lot, row):
             return None, False
         tried = row.tried_at is not None
         if not tried and not _settle(session, gateways, lot, row):
@@ -163,25 +164,29 @@ def _waits(session: Session, purchase: CreditPurchase) -> bool:
     return purchase.state == states.PAID or session.scalar(refunding.limit(1)) is not None
 
 
-def _is_early(session: Session, lot: CreditLot, row: CreditGrant) -> bool:
+def _is_early(session: Session, gateways: Gateways, lot: CreditLot, row: CreditGrant) -> bool:
     """Whether the months that those before it pay are not over with: billed, and all of their usage sent.
 
     What replaced them earlier is finished first.
     """
     if row.kind not in REPLACING:
         return False
-    before = (UsagePeriod.starts_at < row.since, UsagePeriod.starts_at >= lot.starts_at)
-    unbilled = select(UsagePeriod.starts_at).where(*before, UsagePeriod.state == PERIOD_OPEN)
-    unsent = select(MeterEvent.identifier).where(
-        MeterEvent.state.in_(ON_THEIR_WAY), MeterEvent.period_start < row.since
-    )
     earlier = select(CreditGrant.id).where(
         CreditGrant.lot_id == lot.id,
         CreditGrant.kind.in_(REPLACING),
         CreditGrant.state.in_(UNFINISHED),
         CreditGrant.created_at < row.created_at,
     )
-    return any(session.scalar(each.limit(1)) is not None for each in (unbilled, unsent, earlier))
+    if session.scalar(earlier.limit(1)) is not None:
+        return True
+    if row.since is None:
+        return is_to_be_billed(session, gateways.clock.now())
+    before = (UsagePeriod.starts_at < row.since, UsagePeriod.starts_at >= lot.starts_at)
+    unbilled = select(UsagePeriod.starts_at).where(*before, UsagePeriod.state == PERIOD_OPEN)
+    unsent = select(MeterEvent.identifier).where(
+        MeterEvent.state.in_(ON_THEIR_WAY), MeterEvent.period_start < row.since
+    )
+    return any(session.scalar(each.limit(1)) is not None for each in (unbilled, unsent))
 
 
 def _settle(session: Session, gateways: Gateways, lot: CreditLot, row: CreditGrant) -> bool:
@@ -347,7 +352,9 @@ def _replaced(row: CreditGrant, purchase: CreditPurchase, grants: Sequence[Grant
 
 
 def _has_to_pay(session: Session, lot: CreditLot, row: CreditGrant) -> bool:
-    """Whether a month that they pay has units of the lot and no final invoice."""
+    """Whether a month before a new price has units of the lot and no final invoice."""
+    if row.since is None:
+        return False
     drawn = (
         select(CreditEntry.period_start)
         .where(

@@ -34,8 +34,6 @@ BATCH = 100
 AFTER_THE_END = timedelta(days=7)
 # a definite refusal is not asked for again at once
 AFTER_A_REFUSAL = timedelta(minutes=10)
-# a grant pays an invoice whose month ends in the second in which it is made, by a clock that is not ours
-APART = timedelta(minutes=1)
 # who works on a purchase's grants is alone for so long, and asks for none in the last part of it: by the end
 # of it the gateway has given up waiting for an answer
 CLAIM = timedelta(minutes=2)
@@ -103,9 +101,12 @@ def _intend(gateways: Gateways, workspace_id: int, purchase_id: str) -> tuple[Ne
 
 
 def _pays_too_early(session: Session, lot: CreditLot, now: datetime) -> bool:
-    """Whether a grant that is made now may pay the month before the lot's first one."""
+    """Whether a grant that is made now may pay the month before the lot's first one.
+
+    Stripe has one pay what ends in the very second in which it is made, by a clock that is not ours.
+    """
     before = (UsagePeriod.ends_at == lot.starts_at, UsagePeriod.state == usage_periods.OPEN)
-    if now > lot.starts_at + APART:
+    if now > lot.starts_at + usage_periods.MOMENT:
         return False
     return session.scalar(select(UsagePeriod.starts_at).where(*before)) is not None
 

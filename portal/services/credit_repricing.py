@@ -101,12 +101,10 @@ def replace(session: Session, gateways: Gateways, lot: CreditLot, *, source: str
     The lot is locked. A month that waits for its invoice is paid by the grants before.
     """
     repricing = (CreditGrant.lot_id == lot.id, CreditGrant.kind == REPRICED, CreditGrant.state == OPEN)
-    subscription = subscriptions.current(session)
-    if subscription is None or session.scalar(select(CreditGrant.id).where(*repricing).limit(1)) is not None:
+    if session.scalar(select(CreditGrant.id).where(*repricing).limit(1)) is not None:
         return  # a new price replaces them all
-    since, _end = credit_lots.span(subscriptions.anchor_of(subscription), gateways.clock.now())
     waiting = _drop_waiting(session, lot)
-    row = credit_further_grants.want(session, gateways, lot, REPLACED, lot.units, source=source, since=since)
+    row = credit_further_grants.want(session, gateways, lot, REPLACED, lot.units, source=source)
     _point(session, waiting, row)
 
 

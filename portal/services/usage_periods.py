@@ -24,6 +24,8 @@ LAST_CALL = timedelta(minutes=30)
 # a month without usage may have no invoice at all
 CLOSED_WITHOUT_INVOICE_AFTER = timedelta(days=3)
 SECOND = timedelta(seconds=1)
+# what is asked of Stripe at the end of a month may be before it there, or after it
+MOMENT = timedelta(minutes=1)
 INSTANT = timedelta(microseconds=1)
 BATCH = 500
 
@@ -115,8 +117,8 @@ def lock_newest(session: Session) -> None:
 
 
 def is_to_be_billed(session: Session, now: datetime) -> bool:
-    """Whether a month of the entered workspace has ended whose invoice is not final."""
-    over = (UsagePeriod.state == OPEN, UsagePeriod.ends_at <= now)
+    """Whether a month has ended, or is about to, whose invoice is not final: a grant made now may miss it."""
+    over = (UsagePeriod.state == OPEN, UsagePeriod.ends_at <= now + MOMENT)
     return session.scalar(select(UsagePeriod.starts_at).where(*over).limit(1)) is not None
 
 
