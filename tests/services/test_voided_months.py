@@ -7,6 +7,7 @@ from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
 from tests.services.metering import Metered
 from tests.services.test_credit_by_hand import counting, decide, disputed, paid_by_credits
+from tests.services.test_credit_repricing import month_ends, moves_to
 from tests.services.test_credit_returns import (
     billed,
     come_back,
@@ -22,12 +23,17 @@ from tests.services.test_credit_returns import (
 def acme(customer: Customer) -> Metered:
     """A company with seats by the month, whose invoices wait to be paid by transfer."""
     acme = Metered.buy(customer)
-    shop = customer.shop
+    pay_by_transfer(acme)
+    return acme
+
+
+def pay_by_transfer(acme: Metered) -> None:
+    """Whoever looks after it at Stripe has its invoices sent, which are open until they are paid."""
+    shop = acme.customer.shop
     [subscription] = shop.subscriptions()
     shop.client.v1.subscriptions.update(
         subscription.id, {"collection_method": "send_invoice", "days_until_due": 30}
     )
-    return acme
 
 
 @pytest.fixture
@@ -131,6 +137,22 @@ def test_a_month_that_waits_for_its_invoice_is_paid_by_the_grants_of_its_time(
     credit_further_grants.sweep(acme.gateways)
     assert (paid_by_credits(acme)[0], packs.left()) == (7 * 99, 93)
     assert (left_at_stripe(acme), counting(packs)) == (93 * 99, [93 * 99])
+    settled(acme)
+
+
+def test_what_was_taken_at_an_older_price_comes_back_at_the_present_one(customer: Customer) -> None:
+    acme = Metered.buy(customer)
+    packs = CreditBuyer(customer)
+    packs.buy(100)
+    acme.use(10)
+    moves_to(acme, "2023-05")
+    pay_by_transfer(acme)
+    month_ends(acme)
+    assert (paid_by_credits(acme)[0], packs.left(), counting(packs)) == (990, 90, [90 * 190])
+    void_newest(acme)
+    acme.advance(minutes=1)
+
+    assert (packs.left(), counting(packs)) == (100, [100 * 190])
     settled(acme)
 
 
