@@ -156,3 +156,40 @@ def test_what_was_taken_back_before_revision_20_is_known_by_its_entry(
         ).all()
 
     assert [(name, at and at.day) for name, at in found] == [("a#b", 5), ("again", None)]
+
+
+def test_what_was_counted_before_revision_22_is_known_by_its_last_entry_in_its_month(
+    empty: TestDatabase, owner: Engine
+) -> None:
+    """Counted twice in November; moved into it from October; late, when it was billed."""
+    with owner.begin() as connection:
+        runner.upgrade_on(connection, "0021")
+        connection.execute(text("SELECT set_config('app.workspace_id', '1', true)"))
+        for statement in (
+            "INSERT INTO resolution (workspace_id, conversation_id, episode, state, because, channel, counts,"
+            " period_start) SELECT 1, name, 1, 'billable', 'confirmed', 'chat', true, '2026-11-01Z'"
+            " FROM unnest(ARRAY['twice', 'moved', 'late']) AS name",
+            "INSERT INTO usage_entry (workspace_id, period_start, key, source, kind, basis, quantity, at,"
+            " channel, charge) SELECT 1, month::timestamptz, 'resolution', source, kind, basis, quantity,"
+            " at::timestamptz, 'email', 'meter' FROM (VALUES"
+            " ('2026-11-01Z', 'twice#1', 'billable', 'assumed', 1, '2026-11-04Z'),"
+            " ('2026-11-01Z', 'twice#1', 'correction', 'assumed', -1, '2026-11-04Z'),"
+            " ('2026-11-01Z', 'twice#1~2', 'billable', 'confirmed', 1, '2026-11-03Z'),"
+            " ('2026-10-01Z', 'moved#1', 'billable', 'assumed', 1, '2026-10-05Z'),"
+            " ('2026-10-01Z', 'moved#1~~4-out', 'correction', 'assumed', -1, '2026-10-05Z'),"
+            " ('2026-11-01Z', 'moved#1~~4-in', 'correction', 'assumed', 1, '2026-11-06Z'),"
+            " ('2026-11-01Z', 'late#1', 'billable', 'confirmed', 1, '2026-11-07Z'))"
+            " AS e (month, source, kind, basis, quantity, at)",
+        ):
+            connection.execute(text(statement))
+    runner.upgrade(empty.owner_url)
+    with owner.connect() as connection:
+        found = connection.execute(
+            text("SELECT conversation_id, counted_at, counted_as, counted_on FROM resolution ORDER BY 1")
+        ).all()
+
+    assert [(name, at.day, kind, channel) for name, at, kind, channel in found] == [
+        ("late", 7, "confirmed", "email"),
+        ("moved", 6, "assumed", "email"),
+        ("twice", 3, "confirmed", "email"),
+    ]

@@ -47,9 +47,11 @@ class Resolution(Counted, Base):
     States: ``open`` (no real answer) | ``pending`` (until ``matures_at``) | ``billable`` | ``not_billable`` |
     ``reversed``. ``because`` is a code of ``pricing.outcomes``. What the ledger has of it is in ``counts``
     (it stands there as billable now) and ``times`` (how often it became billable: a late event may take it
-    back and another bring it again); ``period_start`` and ``charge`` say where it stands, or stood last.
-    ``taken_back_at`` is the instant at which the ledger has its reversal, which may be another than
-    ``reversed_at``, when the customer came back: it lies in the month that the reversal is booked in.
+    back and another bring it again); ``period_start`` and ``charge`` say where it stands, or stood last, and
+    ``counted_at``, ``counted_as`` and ``counted_on`` at which instant, as which kind and on which channel:
+    what is derived may become another once that is billed. ``taken_back_at`` is the instant at which the
+    ledger has its reversal, which may be another than ``reversed_at``, when the customer came back: it lies
+    in the month that the reversal is booked in. A unit of a month is one that counts or was taken back.
     """
 
     __tablename__ = "resolution"
@@ -62,11 +64,7 @@ class Resolution(Counted, Base):
         ),
         Index(
             "ix_resolution_period",
-            "workspace_id",
-            "period_start",
-            "billable_at",
-            "conversation_id",
-            "episode",
+            *("workspace_id", "period_start", "counted_at", "conversation_id", "episode"),
             postgresql_where=text("period_start IS NOT NULL"),
         ),
         Index(
@@ -81,7 +79,7 @@ class Resolution(Counted, Base):
         ),
         Index(
             "ix_resolution_contested",
-            *("workspace_id", "period_start", "billable_at", "conversation_id", "episode"),
+            *("workspace_id", "period_start", "counted_at", "conversation_id", "episode"),
             postgresql_where=text("contest IS NOT NULL"),
         ),
     )
@@ -98,6 +96,9 @@ class Resolution(Counted, Base):
     reversed_at: Mapped[datetime | None]
     taken_back_at: Mapped[datetime | None]
     period_start: Mapped[datetime | None]
+    counted_at: Mapped[datetime | None]
+    counted_as: Mapped[Id | None]  # confirmed | assumed
+    counted_on: Mapped[Id | None]
     charge: Mapped[Id | None]  # meter | trial | over_cap; none: it never stood in the ledger
     counts: Mapped[bool] = mapped_column(server_default=text("false"))
     times: Mapped[int] = mapped_column(server_default=text("0"))
@@ -108,9 +109,10 @@ class UsageEntry(Counted, Base):
     """The ledger: one unit, one sending of channel units, or what takes either back. Rows are only added.
 
     ``kind``: ``billable`` (+1) and ``reversal`` (−1) of a resolution, ``usage`` of another key,
-    ``correction`` (±). ``source``: ``<conversation_id>#<episode>``, with ``#n`` at the end from the second
-    time that the unit becomes billable; for other keys the id under which the usage was sent. The key begins
-    with the period, so that a month is read in one piece.
+    ``correction`` (±) of where either stands; ``carried`` (±): what Stripe had billed before it was
+    corrected, and gives back with a later month. ``source``: ``<conversation_id>#<episode>``, with ``~n`` at
+    the end from the second time that the unit becomes billable; for other keys the id under which the usage
+    was sent. The key begins with the period, so that a month is read in one piece.
     """
 
     __tablename__ = "usage_entry"
@@ -140,7 +142,9 @@ class UsageDay(Counted, Base):
     """The rollup that pages read: a key's units of one day (UTC) and channel; written with the ledger.
 
     ``quantity`` = all entries' sum, ``charged`` = the sum of those with charge ``meter``. Of resolutions,
-    ``confirmed`` + ``assumed`` became billable on that day and ``reversed`` (≥ 0) were taken back on it.
+    ``confirmed`` + ``assumed`` became billable on that day, as it stands by now, and ``reversed`` (≥ 0) were
+    taken back on it: each is the length of the list of such units. With what is carried they make the
+    quantity.
     """
 
     __tablename__ = "usage_day"

@@ -1,7 +1,7 @@
 """Which pack pays for which resolution, and what is paid by use: as read by pages, files and the API.
 
 A month's sum decides how much each pack pays of it (``credit_ledger``). Of the month's units, in the order in
-which they became billable, the first are those of the pack that is drawn first, and the last are paid by use.
+which they were counted, the first are those of the pack that is drawn first, and the last are paid by use.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,9 +26,9 @@ Place = tuple[datetime, str, int]
 
 # the units after which another pack pays; one that was taken or booked out of its month stands there no more
 LAST_OF = text(f"""
-SELECT billable_at, conversation_id, episode, number FROM (
-  SELECT r.billable_at, r.conversation_id, r.episode,
-    row_number() OVER (ORDER BY r.billable_at, r.conversation_id, r.episode) AS number
+SELECT counted_at, conversation_id, episode, number FROM (
+  SELECT r.counted_at, r.conversation_id, r.episode,
+    row_number() OVER (ORDER BY r.counted_at, r.conversation_id, r.episode) AS number
   FROM resolution r
   WHERE r.workspace_id = :workspace AND r.period_start = :month AND r.charge = '{METERED}'
     AND (r.counts OR 0 < (
@@ -38,7 +38,7 @@ SELECT billable_at, conversation_id, episode, number FROM (
         AND (e.source = r.conversation_id || '#' || r.episode
           OR e.source >= r.conversation_id || '#' || r.episode || '{SOURCE_TIMES}'
           AND e.source < r.conversation_id || '#' || r.episode || '{3 * SOURCE_TIMES}')))
-  ORDER BY r.billable_at, r.conversation_id, r.episode
+  ORDER BY r.counted_at, r.conversation_id, r.episode
   LIMIT :most
 ) AS unit WHERE number = ANY(:numbers) ORDER BY number
 """)  # noqa: S608 (all of it is ours)
@@ -186,7 +186,7 @@ def stands(unit: Resolution) -> bool:
 
 def place_of(unit: Resolution) -> Place | None:
     """Where it stands in the order of its month."""
-    return (unit.billable_at, unit.conversation_id, unit.episode) if unit.billable_at else None
+    return (unit.counted_at, unit.conversation_id, unit.episode) if unit.counted_at else None
 
 
 def pack_of(unit: Resolution, covers: Mapping[datetime, Cover]) -> Pack | None:

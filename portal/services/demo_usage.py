@@ -42,10 +42,12 @@ WITH drawn AS MATERIALIZED (
   FROM drawn
 ), known AS (
   INSERT INTO resolution (workspace_id, conversation_id, episode, state, kind, because, channel, answered_at,
-    billable_at, reversed_at, taken_back_at, period_start, charge, counts, times)
+    billable_at, reversed_at, taken_back_at, period_start, counted_at, counted_as, counted_on, charge, counts,
+    times)
   SELECT :workspace, conversation_id, 1, CASE WHEN reversed_at IS NULL THEN 'billable' ELSE 'reversed' END,
     kind, CASE WHEN reversed_at IS NULL THEN kind ELSE 'customer_asked_after' END, channel, answered_at,
-    at, reversed_at, reversed_at, :period, CAST(:charge AS text), reversed_at IS NULL, 1 FROM unit
+    at, reversed_at, reversed_at, :period, at, kind, channel, CAST(:charge AS text), reversed_at IS NULL, 1
+  FROM unit
 ), entry AS (
   INSERT INTO usage_entry (workspace_id, period_start, key, source, kind, basis, quantity, at, channel,
     charge)

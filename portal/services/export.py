@@ -204,7 +204,8 @@ USAGE_ENTRY = (
 )
 RESOLUTION = (
     *("conversation_id", "episode", "state", "kind", "because", "channel", "answered_at", "matures_at"),
-    *("billable_at", "reversed_at", "taken_back_at", "period_start", "charge", "contest"),
+    *("billable_at", "reversed_at", "taken_back_at", "period_start", "counted_at", "counted_as"),
+    *("counted_on", "charge", "contest"),
 )
 CONVERSATION_EVENT = ("id", "conversation_id", "type", "occurred_at", "channel", "test", "received_at")
 CONTEST = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, literal, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from portal.models import Resolution
@@ -20,22 +20,32 @@ PER_PAGE = 50
 SCANNED = 2_000
 COUNTED, BILLABLE, REVERSED, PENDING = "counted", outcomes.BILLABLE, outcomes.REVERSED, outcomes.PENDING
 NOT_BILLABLE, CONTESTED, DISPUTED = outcomes.NOT_BILLABLE, "contested", "disputed"
-# what a list may be of: all that was ever counted in the period, what was taken back in it, those of one
-# state, all that was ever contested, or what of that is not decided yet
+# what a list may be of: all that stands in the period's ledger as counted, whether it was taken back since or
+# not; those of it that are charged; what was taken back in the period; those of one state that never counted;
+# all that was ever contested, or what of that is not decided yet
 LISTS = (COUNTED, BILLABLE, REVERSED, PENDING, NOT_BILLABLE, CONTESTED, DISPUTED)
 # the instant by which each list is ordered, newest first
 ORDERED_BY: dict[str, InstrumentedAttribute[datetime | None]] = {
-    COUNTED: Resolution.billable_at,
-    BILLABLE: Resolution.billable_at,
-    CONTESTED: Resolution.billable_at,
-    DISPUTED: Resolution.billable_at,
+    COUNTED: Resolution.counted_at,
+    BILLABLE: Resolution.counted_at,
+    CONTESTED: Resolution.counted_at,
+    DISPUTED: Resolution.counted_at,
     REVERSED: Resolution.taken_back_at,
     PENDING: Resolution.matures_at,
     NOT_BILLABLE: Resolution.answered_at,
 }
+# lists of what was counted: kind and channel are those that it was counted as
+OF_COUNTED = (COUNTED, BILLABLE, CONTESTED, DISPUTED, REVERSED)
 # of a contest that is not decided
 OPEN = "open"
 LAST_CHARACTER = "\U0010ffff"
+
+
+def as_counted(unit: Resolution) -> tuple[str | None, str]:
+    """The kind and the channel of a unit in its month; of one that no month has, as they are known."""
+    if unit.counts or unit.taken_back_at is not None:
+        return unit.counted_as, unit.counted_on or unit.channel
+    return unit.kind, unit.channel
 
 
 @dataclass(frozen=True)
@@ -145,18 +155,25 @@ def _in_state(state: str) -> ColumnElement[bool]:
 def _fits(unit: Any, wanted: Filter) -> list[ColumnElement[bool]]:
     """What each row that is looked at is asked."""
     found: list[ColumnElement[bool]] = []
+    as_counted = wanted.state in OF_COUNTED and not wanted.search
     if wanted.kind:
-        found.append(unit.kind == wanted.kind)
+        found.append((unit.counted_as if as_counted else unit.kind) == wanted.kind)
     if wanted.channel:
-        found.append(unit.channel == wanted.channel)
-    if wanted.state == CONTESTED:
-        found.append(unit.contest.is_not(None))
-    elif wanted.state == DISPUTED:
-        found.append(unit.contest == OPEN)
-    elif wanted.state == REVERSED:
-        found.append(unit.taken_back_at.is_not(None))
-    elif wanted.state != COUNTED:
-        found.append(unit.state == wanted.state)
+        found.append((unit.counted_on if as_counted else unit.channel) == wanted.channel)
+    match wanted.state:
+        case "counted":
+            # what was corrected was never to be counted
+            found += [] if wanted.search else [or_(unit.counts, unit.taken_back_at.is_not(None))]
+        case "billable":
+            found += [unit.state == BILLABLE, unit.counts]
+        case "contested":
+            found.append(unit.contest.is_not(None))
+        case "disputed":
+            found.append(unit.contest == OPEN)
+        case "reversed":
+            found.append(unit.taken_back_at.is_not(None))
+        case _:
+            found.append(unit.state == wanted.state)
     return found
 
 

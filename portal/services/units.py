@@ -44,6 +44,9 @@ class Unit:
     reversed_at: datetime | None
     taken_back_at: datetime | None = None
     period_start: datetime | None = None
+    counted_at: datetime | None = None
+    counted_as: str | None = None
+    counted_on: str | None = None
     charge: str | None = None
     counts: bool = False
     times: int = 0
@@ -68,7 +71,10 @@ _TYPES = {
     "counts": "boolean",
     "times": "int",
     **dict.fromkeys(
-        ("answered_at", "matures_at", "billable_at", "reversed_at", "taken_back_at", "period_start"),
+        (
+            *("answered_at", "matures_at", "billable_at", "reversed_at", "taken_back_at", "period_start"),
+            "counted_at",
+        ),
         "timestamptz",
     ),
 }
@@ -94,6 +100,11 @@ def unit_of(source: str) -> tuple[str, int]:
     """The conversation and the episode that a source of the ledger names."""
     conversation_id, _, rest = source.rpartition("#")
     return conversation_id, int(rest.partition(SOURCE_TIMES)[0])
+
+
+def times_of(source: str) -> int:
+    """The how manieth time of its unit a source names."""
+    return int(source.rpartition("#")[2].partition(SOURCE_TIMES)[2] or 1)
 
 
 def derive(conversation_id: str, events: Sequence[Happened], now: datetime) -> list[Unit]:
@@ -156,6 +167,9 @@ def carry_over(unit: Unit, known: Unit | None) -> Unit:
         unit,
         taken_back_at=known.taken_back_at,
         period_start=known.period_start,
+        counted_at=known.counted_at,
+        counted_as=known.counted_as,
+        counted_on=known.counted_on,
         charge=known.charge,
         counts=known.counts,
         times=known.times,

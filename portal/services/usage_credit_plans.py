@@ -90,7 +90,10 @@ def _billed_as(session: Session, row: UsageCredit) -> UsageEntry | None:
             ),
             UsageEntry.quantity > 0,
             UsageEntry.charge == usage_ledger.METER,
-            or_(UsageEntry.kind != usage_ledger.CORRECTION, UsageEntry.source.endswith("-in")),
+            or_(
+                UsageEntry.kind.in_((usage_ledger.BILLABLE, usage_ledger.USAGE)),
+                UsageEntry.source.endswith("-in"),
+            ),
         )
         .order_by(UsageEntry.id.desc())
         .limit(1)

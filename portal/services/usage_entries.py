@@ -93,15 +93,15 @@ class Entries:
         return self.cover.of((places[unit], *unit)) if unit in places else self.cover.rest
 
     def _places(self, session: Session, entries: Sequence[UsageEntry]) -> dict[Unit, datetime]:
-        """When the units of some entries became billable, of those that stand in this period."""
+        """When the units of some entries were counted, of those that stand in this period."""
         if not self.cover.ends:
             return {}
         wanted = {units.unit_of(entry.source) for entry in entries}
         rows = session.execute(
-            select(Resolution.conversation_id, Resolution.episode, Resolution.billable_at).where(
+            select(Resolution.conversation_id, Resolution.episode, Resolution.counted_at).where(
                 tuple_(Resolution.conversation_id, Resolution.episode).in_(wanted),
                 Resolution.period_start == self.period.starts_at,
-                Resolution.billable_at.is_not(None),
+                Resolution.counted_at.is_not(None),
             )
         )
         return {(conversation, episode): at for conversation, episode, at in rows if at is not None}

@@ -12,8 +12,10 @@ from portal.models import UsageDay, UsagePeriod
 from portal.services import bulk, credit_ledger, meter_events
 from portal.services.usage_periods import RESOLUTION
 
-# kinds: a resolution, its reversal, another key's units, and what was never to be counted in hindsight
+# kinds: a resolution, its reversal, another key's units, and what corrects where one of them stands
 BILLABLE, REVERSAL, USAGE, CORRECTION = "billable", "reversal", "usage", "correction"
+# a correction that Stripe heard of too late: billed with its month, and taken back with a later one
+CARRIED = "carried"
 # charges: by Stripe's meter, not at all, or given back by a credit note, which the meter knows nothing of
 METER, TRIAL, OVER_CAP, CREDITED = "meter", "trial", "over_cap", "credited"
 
@@ -24,13 +26,13 @@ AFTER_END = "after_end"  # the subscription had ended; what is owed for it is cr
 CONTESTED = "contested"
 NOTES = (LATE, LATE_EVENT, AFTER_END, CONTESTED)
 
-# a day's sums, of whatever entries
+# a day's sums, of whatever entries; those by kind are the lengths of the lists of the units that stand there
 DAYS = """
   SELECT workspace_id, period_start, key, channel, (at AT TIME ZONE 'UTC')::date,
     sum(quantity), coalesce(sum(quantity) FILTER (WHERE charge = 'meter'), 0),
-    coalesce(sum(quantity) FILTER (WHERE basis = 'confirmed' AND kind <> 'reversal'), 0),
-    coalesce(sum(quantity) FILTER (WHERE basis = 'assumed' AND kind <> 'reversal'), 0),
-    count(*) FILTER (WHERE kind = 'reversal')
+    coalesce(sum(quantity) FILTER (WHERE basis = 'confirmed' AND kind IN ('billable', 'correction')), 0),
+    coalesce(sum(quantity) FILTER (WHERE basis = 'assumed' AND kind IN ('billable', 'correction')), 0),
+    -coalesce(sum(quantity) FILTER (WHERE kind = 'reversal'), 0)
 """.strip()
 REBUILD = text(f"""
 INSERT INTO usage_day (workspace_id, period_start, key, channel, day,

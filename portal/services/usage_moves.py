@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import false, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -131,7 +131,7 @@ def entry_of(session: Session, row: MeterEvent) -> UsageEntry:
 def move(session: Session, workspace_id: int, entry: UsageEntry, periods: Periods) -> Moved:
     """Book ``entry`` out of its month and, now, into the open one; once, whatever repeats it.
 
-    The caller holds the periods' locks. A unit's own row follows.
+    The caller holds the periods' locks. The unit's own row follows.
     """
     now = periods.now
     current = periods.containing(now)
@@ -142,6 +142,7 @@ def move(session: Session, workspace_id: int, entry: UsageEntry, periods: Period
     if target is None:
         own = replace(own, note=usage_ledger.AFTER_END)
         usage_ledger.write(session, workspace_id, [own], customer_id=periods.customer_id)
+        _follow(session, entry, None)
         if entry.quantity < 0:
             credited = _copy(entry, at=entry.at, quantity=entry.quantity, ending="credit")
             given = replace(credited, charge=usage_ledger.CREDITED, note=usage_ledger.AFTER_END)
@@ -150,8 +151,7 @@ def move(session: Session, workspace_id: int, entry: UsageEntry, periods: Period
     new = replace(_copy(entry, at=now, quantity=entry.quantity, ending="in"), period_start=target.starts_at)
     new = replace(new, charge=_charge_in(session, entry, new, target, now))
     usage_ledger.write(session, workspace_id, [own, new], customer_id=periods.customer_id)
-    if entry.key == RESOLUTION and entry.quantity > 0:
-        _follow_unit(session, entry, target, new.charge)
+    _follow(session, entry, new)
     return Moved(_id_of(session, new), target.starts_at, now, new.charge == usage_ledger.OVER_CAP)
 
 
@@ -184,7 +184,7 @@ def _copy(entry: UsageEntry, *, at: datetime, quantity: int, ending: str) -> Ent
         entry.key,
         # of one entry, which may be moved again
         f"{base(entry.source)}{MOVED}{entry.id}-{ending}",
-        usage_ledger.CORRECTION,
+        _kind(entry),
         quantity,
         at,
         entry.channel,
@@ -194,17 +194,32 @@ def _copy(entry: UsageEntry, *, at: datetime, quantity: int, ending: str) -> Ent
     )
 
 
-def _follow_unit(session: Session, entry: UsageEntry, target: Period, charge: str) -> None:
-    conversation_id, episode = units.unit_of(entry.source)
-    session.execute(
-        update(Resolution)
-        .where(
-            Resolution.conversation_id == conversation_id,
-            Resolution.episode == episode,
-            Resolution.period_start == entry.period_start,
-        )
-        .values(period_start=target.starts_at, charge=charge)
+def _kind(entry: UsageEntry) -> str:
+    """What an entry is in the month that it comes into, and what takes it out of its own."""
+    if entry.kind == usage_ledger.CORRECTION and entry.key == RESOLUTION and entry.quantity < 0:
+        return usage_ledger.CARRIED
+    stays = entry.kind in (usage_ledger.REVERSAL, usage_ledger.CARRIED)
+    return entry.kind if stays else usage_ledger.CORRECTION
+
+
+def _follow(session: Session, entry: UsageEntry, new: Entry | None) -> None:
+    """Let the row of the unit say where it stands, or was taken back, now; ``new`` None: nowhere."""
+    if entry.key != RESOLUTION:
+        return
+    source = base(entry.source)
+    conversation_id, episode = units.unit_of(source)
+    row = update(Resolution).where(
+        Resolution.conversation_id == conversation_id,
+        Resolution.episode == episode,
+        Resolution.times == units.times_of(source),
     )
+    if entry.kind == usage_ledger.REVERSAL and new is not None:
+        session.execute(row.where(Resolution.taken_back_at.is_not(None)).values(taken_back_at=new.at))
+    elif entry.quantity > 0:
+        own = row.where(Resolution.period_start == entry.period_start)
+        place = {"period_start": new.period_start, "counted_at": new.at, "charge": new.charge} if new else {}
+        counts = false() if new is None else Resolution.taken_back_at.is_(None)
+        session.execute(own.values(**place, counts=counts))
 
 
 def _id_of(session: Session, entry: Entry) -> int:

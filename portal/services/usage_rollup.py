@@ -19,7 +19,7 @@ class Count:
 
     ``quantity`` = all that was counted less what was taken back, ``charged`` = that part of it which is
     billed: not what is free in a trial or over the cap. Of resolutions, ``confirmed`` + ``assumed`` became
-    billable and ``reversed`` (≥ 0) were taken back.
+    billable and ``reversed`` (≥ 0) were taken back: each is the length of a list (``services.resolutions``).
     """
 
     quantity: int = 0
@@ -36,6 +36,11 @@ class Count:
             self.assumed + other.assumed,
             self.reversed + other.reversed,
         )
+
+    @property
+    def carried(self) -> int:
+        """Of resolutions: what Stripe had billed before it was corrected, or gives back of such."""
+        return self.quantity - (self.confirmed + self.assumed - self.reversed)
 
     @property
     def free(self) -> int:

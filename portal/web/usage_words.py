@@ -9,11 +9,12 @@ from flask_babel import lazy_gettext as _
 from portal.models import Resolution, UsageEntry
 from portal.pricing import outcomes
 from portal.pricing.forecast import Range
-from portal.services import credit_covers
+from portal.services import credit_covers, resolutions
 from portal.services.credit_covers import Cover, Pack, Share
 from portal.services.resolutions import CONTESTED, COUNTED, DISPUTED
 from portal.services.units import ACCEPTED
 from portal.services.usage import Metered, Period
+from portal.services.usage_prices import RESOLUTION
 from portal.web.explanations import explain, units
 from portal.web.presentation import date_text, money, number, rate
 
@@ -88,6 +89,7 @@ ENTRIES: Words = {
     "billable": _("Counted"),
     "reversal": _("Taken back"),
     "correction": _("Corrected"),
+    "carried": _("Carried over"),
     "usage": _("Counted"),
 }
 NOTES: Words = {
@@ -164,9 +166,33 @@ def why_amount(found: Metered, period: Period, currency: str) -> list[str]:
                 amount=money(found.by_credits, currency),
             )
         )
+    if carried := _carried(found):
+        said.append(carried)
     if found.count.charged < 0:
         said.append(gettext("More was taken back than counted; the rest comes back as a credit note."))
     return said
+
+
+def _carried(found: Metered) -> str | None:
+    """What is in the sum though no list has it."""
+    count = found.count.carried if found.key == RESOLUTION else 0
+    if count > 0:
+        return ngettext(
+            "%(num)s of it was billed before an event that arrived late corrected it. It comes back with a"
+            " later month.",
+            "%(num)s of it were billed before events that arrived late corrected them. They come back with a"
+            " later month.",
+            count,
+        )
+    if count < 0:
+        return ngettext(
+            "%(num)s of a month before is given back: it was billed before an event that arrived late"
+            " corrected it.",
+            "%(num)s of a month before are given back: they were billed before events that arrived late"
+            " corrected them.",
+            -count,
+        )
+    return None
 
 
 def _of_rating(found: Metered, currency: str) -> list[str]:
@@ -290,9 +316,14 @@ def is_given_back(unit: Resolution) -> bool:
     return unit.contest == ACCEPTED and not unit.counts
 
 
+def stays_taken_back(unit: Resolution) -> bool:
+    """Whether it was taken back after its month, and events that arrived later still would count it again."""
+    return unit.state == outcomes.BILLABLE and not unit.counts and unit.taken_back_at is not None
+
+
 def state_of(unit: Resolution) -> tuple[str, str]:
     """The state of a unit as (kind of badge, word)."""
-    if is_given_back(unit):
+    if is_given_back(unit) or stays_taken_back(unit):
         return "positive", gettext("Taken back")
     return BADGES.get(unit.state, ""), word(STATES, unit.state)
 
@@ -319,9 +350,17 @@ def reason_of(unit: Resolution) -> str:
     """Why it is charged, or is not, in a sentence."""
     if is_given_back(unit):
         return gettext("It was contested, and is taken back.")
+    if stays_taken_back(unit):
+        return gettext("It was taken back after its month had been billed, and stays so.")
     return word(BECAUSE, unit.because)
 
 
 def entry_words(entry: UsageEntry) -> str:
     """What the ledger did."""
-    return word(ENTRIES, entry.kind)
+    moved = entry.kind == "reversal" and entry.quantity > 0
+    return word(ENTRIES, "correction" if moved else entry.kind)
+
+
+def listed_channel(unit: Resolution) -> str:
+    """The channel that a list shows of a unit."""
+    return channel(resolutions.as_counted(unit)[1])

@@ -11,6 +11,7 @@ from portal.services import limits
 from portal.services.conversations import ConversationEvent
 from portal.services.limits import Wanted
 from tests.services.buying import Customer
+from tests.services.counting import listed, shown
 from tests.services.metering import Metered
 from tests.services.test_month_ends import carry_out, go_to_end
 from tests.services.test_usage_matches import matches
@@ -89,3 +90,4 @@ def test_each_month_is_billed_what_its_ledger_has(
     assert billed.total() + credited == sum(u.counts and u.charge == "meter" for u in acme.units())
     assert not capped or max(billed.values()) <= CAP
     assert customer.incidents() == []
+    assert listed(acme) == shown(acme)

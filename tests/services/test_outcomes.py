@@ -4,14 +4,25 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
-from portal.models import BillingDetails, Resolution, Subscription
-from portal.services import meter_events, outcomes, usage_periods
+from portal.models import BillingDetails, Resolution
+from portal.services import meter_events, outcomes
 from tests import factories
-from tests.services.using import DAY, HOUR, HandClock, Workspace, happened, ledger, outbox, sent, subscribe
+from tests.services.using import (
+    DAY,
+    HOUR,
+    HandClock,
+    Workspace,
+    end_subscription,
+    happened,
+    ledger,
+    outbox,
+    sent,
+    subscribe,
+)
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 # ten days before, and a month after that
@@ -22,14 +33,6 @@ BEGAN, ENDS = datetime(2026, 11, 10, 12, tzinfo=UTC), datetime(2026, 12, 10, 12,
 def clock() -> HandClock:  # type: ignore[override]
     """A clock turned by hand."""
     return HandClock(START)
-
-
-def end_subscription(workspace: Workspace, at: datetime) -> None:
-    with unit_of_work(workspace.workspace_id) as session:
-        row = session.scalars(select(Subscription)).one()
-        row.status, row.access, row.ended_at = "canceled", "ended", at
-        session.flush()
-        usage_periods.follow(session, row)
 
 
 # --- maturing -----------------------------------------------------------------------------------------------
@@ -165,7 +168,8 @@ def test_after_the_subscription_a_reversal_is_owed_as_a_credit_note(
         ("accepted", None),
         ("rejected", "no_subscription"),
     ]
-    assert ledger(acme)[-1] == ("reversal", -1, clock.now(), BEGAN, "credited", "after_end")
+    last = START + HOUR - timedelta(microseconds=1)
+    assert ledger(acme)[-1] == ("reversal", -1, last, BEGAN, "credited", "after_end")
     assert (outbox(acme), acme.balanced()) == ([("sent", 1), ("crediting", -1)], True)
 
 

@@ -230,6 +230,15 @@ class Workspace:
             return int(session.scalar(total) or 0)
 
 
+def end_subscription(workspace: Workspace, at: datetime) -> None:
+    """The workspace's subscription ended then."""
+    with unit_of_work(workspace.workspace_id) as session:
+        row = session.scalars(select(Subscription)).one()
+        row.status, row.access, row.ended_at = "canceled", "ended", at
+        session.flush()
+        usage_periods.follow(session, row)
+
+
 def ledger(workspace: Workspace) -> list[tuple[Any, ...]]:
     """Kind, quantity, instant, the month's day of start, charge and note of each entry."""
     return [(e.kind, e.quantity, e.at, e.period_start, e.charge, e.note) for e in workspace.entries()]

@@ -84,7 +84,7 @@ def test_a_list_says_of_each_resolution_what_pays_for_it(buyer: Browser, acme: W
     use(acme, 2)
     text = words(buyer.get("/usage/resolutions"))
 
-    assert "2 resolutions counted, 1 paid from packs, $0.99 to pay before tax." in text
+    assert "2 resolutions. 1 is paid from packs, $0.99 is to pay before tax." in text
     assert text.count("Paid from your pack of 1, bought on") == 1
     assert text.count("Paid by use") == 1
 

@@ -35,8 +35,10 @@ class Wanted(Paged):
         Field(
             default=COUNTED,
             description=N_(
-                "Counted: all that became billable in the period, also what was reversed since. Reversed:"
-                " what was taken back in the period. Disputed: what was contested and is not decided."
+                "Counted: all that became billable in the period, also what was reversed since; not what was"
+                " corrected, since it was never to be counted. Billable: those of it that are charged, or"
+                " free by trial or cap. Reversed: what was taken back in the period. Disputed: what was"
+                " contested and is not decided."
             ),
         )
     )
@@ -64,7 +66,7 @@ class Resolution(Given):
     episode: int = Field(description=N_("From 1; another begins when the AI answers anew after a reversal."))
     state: Literal["open", "pending", "billable", "not_billable", "reversed"]
     kind: Literal["confirmed", "assumed"] | None = Field(
-        description=N_("Confirmed by the customer, or assumed after 24 hours.")
+        description=N_("Confirmed by the customer, or assumed after 24 hours; as its period has it.")
     )
     because: str = Field(
         description=N_("The rule that decided, as a code that never changes."), examples=["customer_asked"]
@@ -157,4 +159,5 @@ def _place(key: list[Any] | None) -> Place | None:
 
 def _told(row: Row, pack: Pack | None) -> Resolution:
     shape = {name: getattr(row, name) for name in Resolution.model_fields if name not in ("reason", "lot")}
+    shape["kind"], shape["channel"] = resolutions.as_counted(row)
     return Resolution(**shape, reason=BECAUSE[row.because], lot=pack.lot_id if pack else None)

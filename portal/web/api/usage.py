@@ -15,6 +15,8 @@ from portal.services import channel_usage, usage
 from portal.services.api_keys import READ, WRITE
 from portal.services.credit_covers import Share
 from portal.services.usage import Metered
+from portal.services.usage_prices import RESOLUTION
+from portal.services.usage_rollup import Count
 from portal.web.api.answers import json_answer, readable
 from portal.web.api.bodies import (
     Batch,
@@ -78,18 +80,25 @@ class Period(Given):
     resolutions: int = Field(description=N_("What was counted less what was taken back."))
 
 
-class Day(Given):
+class Counted(Given):
+    """Units. Of resolutions each number is how many GET /resolutions lists, by kind and of those reversed."""
+
+    quantity: int = Field(description=N_("What was counted less what was taken back."))
+    confirmed: int = Field(description=N_("Of resolutions: confirmed by the customer."))
+    assumed: int = Field(description=N_("Of resolutions: assumed after 24 hours."))
+    reversed: int = Field(description=N_("Of resolutions: taken back."))
+
+
+class Day(Counted):
     """The units of one day, in UTC."""
 
     day: date
-    quantity: int
 
 
-class OnChannel(Given):
+class OnChannel(Counted):
     """The units of one channel."""
 
     channel: str
-    quantity: int
 
 
 class FromLot(Given):
@@ -99,16 +108,18 @@ class FromLot(Given):
     units: int
 
 
-class Kind(Given):
+class Kind(Counted):
     """One kind of usage in the period."""
 
     key: str = Field(description=N_("What is counted, by its key in the catalogue."), examples=["resolution"])
-    quantity: int = Field(description=N_("What was counted less what was taken back."))
     charged: int = Field(description=N_("That part of it which is billed: neither trial nor above a cap."))
     included: int = Field(description=N_("Units that cost nothing, before the first that does."))
-    confirmed: int = Field(description=N_("Of resolutions: confirmed by the customer."))
-    assumed: int = Field(description=N_("Of resolutions: assumed after 24 hours."))
-    reversed: int = Field(description=N_("Of resolutions: taken back."))
+    carried: int = Field(
+        description=N_(
+            "Of resolutions: what was billed before a late event corrected it, or less than 0, what is given"
+            " back of such. With it confirmed + assumed − reversed is the quantity."
+        )
+    )
     amount: int = Field(description=N_("What it costs so far, in minor units before tax."))
     by_credits: int = Field(description=N_("That part of it which annual credits pay."))
     lots: list[FromLot] = Field(description=N_("Units that each lot of annual credits pays for."))
@@ -241,13 +252,18 @@ def _kind(metered: Metered, shares: Sequence[Share]) -> Kind:
         confirmed=count.confirmed,
         assumed=count.assumed,
         reversed=count.reversed,
+        carried=count.carried if metered.key == RESOLUTION else 0,
         amount=metered.amount,
         by_credits=metered.by_credits,
         lots=[FromLot(lot=share.pack.lot_id, units=share.units) for share in shares],
         forecast=_range(metered.forecast.units if metered.forecast else None),
-        days=[Day(day=day, quantity=each.quantity) for day, each in metered.days.items()],
-        channels=[OnChannel(channel=name, quantity=each.quantity) for name, each in metered.channels],
+        days=[Day(day=day, **_counted(each)) for day, each in metered.days.items()],
+        channels=[OnChannel(channel=name, **_counted(each)) for name, each in metered.channels],
     )
+
+
+def _counted(count: Count) -> dict[str, int]:
+    return {name: getattr(count, name) for name in Counted.model_fields}
 
 
 def _range(expected: Expected | None) -> Range | None:
