@@ -26,7 +26,7 @@ from portal.models import (
     UsageLimit,
     UsagePeriod,
 )
-from portal.services import credit_lots, subscriptions, usage_periods, usage_prices
+from portal.services import bulk, credit_lots, subscriptions, usage_periods, usage_prices
 from portal.services.usage_prices import RESOLUTION
 
 log = structlog.get_logger()
@@ -205,6 +205,23 @@ def used_in(session: Session, period_start: datetime) -> int:
             )
         ).one()
     return max(int(total or 0), 0)
+
+
+RECOUNT = """
+UPDATE allowance a SET used = s.used
+FROM (SELECT greatest(coalesce(sum(charged), 0), 0) AS used FROM usage_day
+  WHERE workspace_id = %(workspace)s AND period_start = %(period)s AND key = 'resolution') AS s
+WHERE a.workspace_id = %(workspace)s AND a.period_start = %(period)s AND a.used <> s.used
+  AND NOT (SELECT trial FROM usage_period WHERE workspace_id = %(workspace)s AND starts_at = %(period)s)
+"""
+
+
+def recount(session: Session, period_start: datetime) -> None:
+    """Have the row say what the period's ledger has, where that took something back.
+
+    Only with the whole transaction is it known whether that makes the invoice smaller, or is credited.
+    """
+    bulk.run(session, RECOUNT, {"workspace": session.info["workspace_id"], "period": period_start})
 
 
 def held_now() -> ScalarSelect[int]:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal.gateways.jobs import soon
 from portal.models import UsageDay, UsagePeriod
-from portal.services import bulk, credit_ledger, meter_events
+from portal.services import allowances, bulk, credit_ledger, meter_events
 from portal.services.usage_periods import RESOLUTION
 
 # kinds: a resolution, its reversal, another key's units, and what corrects where one of them stands
@@ -106,6 +106,8 @@ def write(session: Session, workspace_id: int, entries: Sequence[Entry], *, cust
         soon(session, meter_events.REPORT)
     values = bulk.columns(entries, ENTRY) | {"workspace": workspace_id, "customer": customer_id}
     [(added, has_credits)] = bulk.run(session, WRITE, values)
+    for month in {each.period_start for each in entries if each.key == RESOLUTION and each.quantity < 0}:
+        allowances.recount(session, month)
     metered = [each for each in entries if each.charge == METER and each.key == RESOLUTION]
     if added and has_credits and metered:
         months = {each.period_start for each in metered}

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -37,10 +37,15 @@ def shown(acme: Workspace) -> Names:
                 found.update(_named(start, each, name))
             for day, each in read.resolutions.days.items():
                 found.update(_named(start, each, day))
-            # all days are shown, so that none is counted elsewhere
-            days = select(UsageDay.day).where(UsageDay.period_start == start, UsageDay.key == "resolution")
-            assert set(session.scalars(days)) <= set(read.resolutions.days)
+            # so that none is counted where nobody sees it
+            assert days_of(session, start) <= set(read.resolutions.days)
     return +found
+
+
+def days_of(session: Session, start: datetime) -> set[date]:
+    """The days on which something was counted in the month that begins then."""
+    days = select(UsageDay.day).where(UsageDay.period_start == start, UsageDay.key == "resolution")
+    return set(session.scalars(days))
 
 
 def _named(*of: object) -> dict[tuple[object, ...], int]:
@@ -64,7 +69,7 @@ def listed(acme: Workspace) -> Names:
                 found[start, name] = length(session, wanted)
                 for channel in ("chat", "email"):
                     found[start, channel, name] = length(session, wanted, channel=channel)
-                for day in period.days:
+                for day in days_of(session, start):
                     found[start, day, name] = length(session, wanted, day=day)
             found[start, "disputed"] = length(session, Filter(period, "disputed"))
             if period.is_current(now):

@@ -15,7 +15,7 @@ from portal.services.limits import LimitError, NotTheApproverError, Problem
 from portal.services.reservations import Held, Refused
 from tests import factories
 from tests.services.limiting import ENDS, Company, november
-from tests.services.using import HandClock
+from tests.services.using import HandClock, Workspace, happened, sent
 
 
 @pytest.fixture
@@ -136,6 +136,23 @@ def test_a_reversal_of_an_older_unit_never_lets_a_period_bill_above_its_cap(
 
     # the period has billed nothing that it could give back: that is a credit note
     assert (state.used, state.left) == (0, 2)
+
+
+def test_what_comes_back_with_what_makes_up_for_it_is_taken_off_what_is_used(
+    company: Company, clock: HandClock
+) -> None:
+    """In one batch of the next month, which bills two and gives one back."""
+    company.answer("a")
+    company.bill("a")
+    acme = Workspace(company.gateways, company.workspace_id)
+    sent(acme, at=clock.now())
+    clock.at = ENDS + timedelta(days=1)
+    before = company.state().used
+    steps = ("ai_answered", "customer_confirmed")
+    resolved = [happened(name, step, clock.now()) for name in ("b", "c") for step in steps]
+    acme.feed(happened("a", "customer_asked", clock.now()), *resolved)
+
+    assert (before, company.state().used, acme.balanced()) == (0, 1, True)
 
 
 def test_a_trial_is_capped_at_50_whatever_was_chosen(new: Company) -> None:

@@ -1,25 +1,21 @@
 """A number of /usage that leads to a list is how many that list has, on pages and in the API."""
 
-import html
-import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 
-from portal.services import contests
+from portal.services import contests, limits
+from portal.services.limits import Wanted
 from tests.browsing import Browser
-from tests.programs import Program, program
+from tests.programs import program
 from tests.services.buying import Customer
 from tests.services.using import HOUR, Workspace, happened
 from tests.shop import TWELVE_BY_THE_MONTH
 from tests.web.reading import words
+from tests.web.usage_books import KINDS, UsageBooks
 
 MINUTE = timedelta(minutes=1)
-LINK = re.compile(r'<a href="(/usage/resolutions\?[^"]*)">(−?[\d,]+)</a>')
-ROW = re.compile(r'<th scope="row" class="identifier"')
-FURTHER = re.compile(r'<a class="button" href="(/usage/resolutions\?[^"]*)">')
 
 
 @pytest.fixture
@@ -31,25 +27,8 @@ def acme(customer: Customer) -> Workspace:
 
 
 @pytest.fixture
-def tool(app: Flask, customer: Customer) -> Program:
-    return program(app, customer.account)
-
-
-def numbers(buyer: Browser, address: str) -> Iterator[tuple[str, int]]:
-    """Where the numbers of a page lead, and each of them."""
-    for href, number in LINK.findall(buyer.get(address).text):
-        yield html.unescape(href), int(number.replace("−", "").replace(",", ""))
-
-
-def rows(buyer: Browser, address: str | None) -> int:
-    """How many units a list has, all its pages."""
-    total = 0
-    while address is not None:
-        text = buyer.get(address).text
-        total += len(ROW.findall(text))
-        further = FURTHER.search(text)
-        address = html.unescape(further[1]) if further else None
-    return total
+def books(app: Flask, buyer: Browser, customer: Customer) -> UsageBooks:
+    return UsageBooks(buyer, program(app, customer.account))
 
 
 def mixed(acme: Workspace, user_id: int) -> None:
@@ -70,42 +49,38 @@ def mixed(acme: Workspace, user_id: int) -> None:
 
 
 def test_each_number_of_the_page_is_how_many_its_list_has(
-    buyer: Browser, customer: Customer, acme: Workspace
+    books: UsageBooks, customer: Customer, acme: Workspace
 ) -> None:
     mixed(acme, customer.account.user_id)
-    found = list(numbers(buyer, "/usage"))
 
-    assert [number for _, number in found[:5]] == [3, 1, 1, 1, 1]
+    assert [number for _, number in books.numbers("/usage")][:5] == [3, 1, 1, 1, 1]
     # of days and channels, too
-    assert len(found) > 10
-    assert [(href, rows(buyer, href)) for href, _ in found] == found
+    assert books.check_links("/usage") > 10
 
 
 def test_the_list_says_how_its_length_comes_to_what_is_billed(
-    buyer: Browser, customer: Customer, acme: Workspace
+    books: UsageBooks, buyer: Browser, customer: Customer, acme: Workspace
 ) -> None:
     mixed(acme, customer.account.user_id)
-    listing = buyer.get("/usage/resolutions")
 
-    assert len(ROW.findall(listing.text)) == 4
-    assert "4 counted and 1 reversed, so 3 resolutions. $2.97 before tax." in words(listing)
+    assert books.rows("/usage/resolutions") == 4
+    said = words(buyer.get("/usage/resolutions"))
+    assert "4 counted and 1 reversed, so 3 resolutions. $2.97 before tax." in said
 
 
-def test_the_api_counts_as_many_as_it_lists(customer: Customer, acme: Workspace, tool: Program) -> None:
+def test_the_api_counts_as_many_as_it_lists(books: UsageBooks, customer: Customer, acme: Workspace) -> None:
     mixed(acme, customer.account.user_id)
-    usage = tool.get("/usage").json
+    usage = books.usage()
     kind = usage["kinds"][0]
 
     assert (usage["pending"], usage["disputed"]) == (1, 1)
     assert (kind["confirmed"], kind["assumed"], kind["reversed"], kind["carried"]) == (3, 1, 1, 0)
-    for name in ("pending", "disputed"):
-        assert len(tool.get(f"/resolutions?state={name}").json["data"]) == usage[name]
-    places = [(f"channel={each['channel']}", each) for each in kind["channels"]]
-    places += [(f"day={each['day']}", each) for each in kind["days"]]
-    for query, count in [("", kind), *places]:
-        for name, which in (("confirmed", "kind"), ("assumed", "kind"), ("reversed", "state")):
-            listed = tool.get(f"/resolutions?{which}={name}&{query}").json["data"]
-            assert (query, name, len(listed)) == (query, name, count[name])
+    assert [books.listed(state=name) for name in ("pending", "disputed")] == [1, 1]
+    for place in (*kind["channels"], *kind["days"]):
+        where = {name: place[name] for name in ("channel", "day") if name in place}
+        lists = {name: books.listed(**where, kind=name) for name in KINDS}
+        assert lists == {name: place[name] for name in KINDS}
+        assert books.listed(**where, state="reversed") == place["reversed"]
 
 
 def test_what_was_taken_back_for_good_says_so(buyer: Browser, customer: Customer, acme: Workspace) -> None:
@@ -120,3 +95,14 @@ def test_what_was_taken_back_for_good_says_so(buyer: Browser, customer: Customer
 
     assert "It was taken back after its month had been billed, and stays so." in listing
     assert "Taken back" in listing
+
+
+def test_what_a_cap_made_free_is_told_from_what_is_billed(
+    books: UsageBooks, buyer: Browser, customer: Customer, acme: Workspace
+) -> None:
+    limits.save(acme.gateways, acme.workspace_id, customer.account.user_id, Wanted(cap_units=2))
+    for _ in range(3):
+        acme.resolve()
+
+    assert "3 resolutions. 1 of them is free. $1.98 before tax." in words(buyer.get("/usage/resolutions"))
+    assert (books.rows("/usage/resolutions"), books.usage()["kinds"][0]["charged"]) == (3, 2)
