@@ -5,8 +5,6 @@ The invoice goes first: Stripe refuses to void it once money has moved, so whoev
 
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from portal.db import unit_of_work
 from portal.errors import N_
 from portal.gateways import Gateways
@@ -19,20 +17,29 @@ from portal.services import (
     change_quotes,
     change_states,
     holdings,
-    incidents,
     notices,
     plan_restoring,
     planned_changes,
     projections,
     quotes,
+    unbilled_periods,
 )
-from portal.services.holdings import Holding
+from portal.services.unbilled_periods import UnbilledPeriod
 from portal.services.undoing import REASONS, PaymentUnderWayError
 
 FAILED_DEBIT = N_("Your bank did not pay. Nothing was charged, and your subscription is as it was before.")
 FAILED_AFTER_RENEWAL = N_(
     "Your bank did not pay for the days before the renewal, and nothing was charged for them. What you chose"
     " holds since the renewal and is on its invoice."
+)
+FAILED_AND_BILLED = N_(
+    "Your bank did not pay for the change, and nothing was charged for it. You have what you had before. Its"
+    " period that has begun meanwhile is billed now, as the renewal would have billed it."
+)
+FAILED_AND_UNBILLED = N_(
+    "Your bank did not pay for the change, and nothing was charged for it. You have what you had before. Its"
+    " period that has begun meanwhile is not billed yet. Support has been told, and writes to you before"
+    " anything is charged for it."
 )
 # in the attempt's error: the renewal has billed what was wanted, and there is nothing to take back
 RENEWED = "renewed"
@@ -81,7 +88,10 @@ def undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
         with unit_of_work(workspace_id) as session:
             stays = None if renewed else holdings.planned_row(session)
             on = stays.effective_at if stays else None
-            notices.about_unpaid_change(session, gateways, attempt_id, renewed=renewed, planned_on=on)
+            unbilled = unbilled_periods.of(attempt)
+            notices.about_unpaid_change(
+                session, gateways, attempt_id, renewed=renewed, planned_on=on, unbilled=unbilled
+            )
     states.close(workspace_id, attempt_id, end, error)
     if renewed:
         # nothing is held back any more
@@ -93,9 +103,15 @@ def _end(attempt: Attempt) -> tuple[str, dict[str, object] | None]:
     if error.get("code") in ("mismatch", "refused"):
         return states.REFUSED, None
     if error.get("code") == change_states.FAILED:
-        message = FAILED_AFTER_RENEWAL if error.get(RENEWED) else FAILED_DEBIT
-        return states.FAILED, error | {"message": message}
+        return states.FAILED, error | {"message": _message(attempt)}
     return states.ABANDONED, None
+
+
+def _message(attempt: Attempt) -> str:
+    period = unbilled_periods.of(attempt)
+    if period is not None:
+        return FAILED_AND_UNBILLED if period.total is None else FAILED_AND_BILLED
+    return FAILED_AFTER_RENEWAL if (attempt.error or {}).get(RENEWED) else FAILED_DEBIT
 
 
 def _load(workspace_id: int, attempt_id: str) -> tuple[Attempt, Quote]:
@@ -152,35 +168,33 @@ def _take_back(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
     wanted = {key: (str(price_id), int(count)) for key, (price_id, count) in terms["undo"]["items"].items()}
     # what is counted is billed with its month, whatever becomes of the change
     items = change_pricing.item_changes(held, wanted, held.rates)
+    back = SubscriptionChange(update.subscription_id, items, None, proration=NONE, waits=False)
+    period = _unbilled(gateways, attempt, quote, back) if items else unbilled_periods.of(attempt)
     if items:
-        gateways.stripe.changes.update(
-            SubscriptionChange(update.subscription_id, items, None, proration=NONE, waits=False),
-            key=f"{attempt.id}:{states.TAKE_BACK}",
-        )
+        change = period.charging(back) if period else back
+        gateways.stripe.changes.update(change, key=f"{attempt.id}:{states.TAKE_BACK}")
     projections.refresh_subscription(gateways, update.subscription_id)
     with unit_of_work(quote.workspace_id) as session:
         held = holdings.holding(session)
         if held is not None:
             plan_restoring.follow(session, quote, held)
-            _tell_of_unbilled(session, gateways, quote, held)
+        if period is not None:
+            unbilled_periods.settle(session, gateways, quote, period)
 
 
-def _tell_of_unbilled(session: Session, gateways: Gateways, quote: Quote, held: Holding) -> None:
-    """A period may have begun while another interval was held: no renewal has billed what is had in it."""
-    terms: Any = quote.terms or {}
-    begun = max((each.period_start for each in held.items.values()), default=0)
-    same = terms["before"]["interval"] == terms["now"]["interval"]
-    if same or begun <= int(terms["update"]["proration_date"] or 0):
-        return
-    incidents.report(
-        session,
-        gateways,
-        "period_unbilled",
-        dedupe_key=f"period_unbilled:{quote.id}:{begun}",
-        workspace_id=quote.workspace_id,
-        summary="A change of interval was taken back after a renewal without its items; bill them by hand",
-        details={"quote": quote.id, "since": begun, "items": terms["recurring"]["before"]},
-    )
+def _unbilled(
+    gateways: Gateways, attempt: Attempt, quote: Quote, back: SubscriptionChange
+) -> UnbilledPeriod | None:
+    """The period that going back bills, decided once: a repeated call to Stripe must be the same one."""
+    decided = unbilled_periods.of(attempt)
+    if decided is not None:
+        return decided
+    found = unbilled_periods.find(gateways, quote, back)
+    if found is not None:
+        with unit_of_work(quote.workspace_id) as session:
+            row = states.locked(session, attempt.id)
+            row.error = (row.error or {}) | {unbilled_periods.PERIOD: found.as_dict()}
+    return found
 
 
 def _resume_collecting(gateways: Gateways, workspace_id: int, attempt: Attempt) -> None:

@@ -10,6 +10,7 @@ from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.models import BillingDetails, Invoice, Mail, Quote, Subscription
 from portal.services import incidents, letters, subscriptions
+from portal.services.unbilled_periods import UnbilledPeriod
 
 TRIAL_REMINDER = timedelta(days=3)
 BATCH = 100
@@ -131,14 +132,22 @@ def _oldest_owed(session: Session, subscription: Subscription) -> Invoice | None
 
 
 def about_unpaid_change(
-    session: Session, gateways: Gateways, attempt_id: str, *, renewed: bool, planned_on: datetime | None
+    session: Session,
+    gateways: Gateways,
+    attempt_id: str,
+    *,
+    renewed: bool,
+    planned_on: datetime | None,
+    unbilled: UnbilledPeriod | None,
 ) -> None:
     """Word of a change whose debit failed days later: it was taken back, or ``renewed`` is on an invoice.
 
-    ``planned_on``: when a change comes that is planned apart from it.
+    ``planned_on``: when a change comes that is planned apart from it; ``unbilled``: what no renewal billed.
     """
     details = session.scalars(select(BillingDetails)).one()
     facts: dict[str, object] = {"renewed": renewed, "planned_on": planned_on}
+    if unbilled is not None:
+        facts |= {"since": unbilled.begun, "billed": unbilled.total, "currency": unbilled.currency}
     letters.tell(session, gateways, details, "change_unpaid", f"change_unpaid:{attempt_id}", facts)
 
 

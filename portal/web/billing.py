@@ -4,7 +4,7 @@ from flask import Blueprint, render_template, request
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.models import Quote, QuoteMatch, Subscription
+from portal.models import BillingDetails, Invoice, Quote, QuoteMatch, Subscription
 from portal.pricing import Catalog, PricingError, catalog
 from portal.services import (
     allowances,
@@ -16,6 +16,7 @@ from portal.services import (
     invoices,
     quotes,
     subscriptions,
+    unbilled_periods,
     usage_prices,
     usage_so_far,
 )
@@ -29,7 +30,7 @@ from portal.web import (
 )
 from portal.web.billing_attention import Notice, attention, may_here
 from portal.web.billing_words import bought_lines, invoice_status, next_charges, payment_method
-from portal.web.holding_words import HeldLines, held_lines, planned_words
+from portal.web.holding_words import HeldLines, PlannedWords, held_lines, planned_words
 from portal.web.rate_words import next_rates
 from portal.web.starting import start
 from portal.web.usage_limits_words import cap_notice
@@ -50,12 +51,10 @@ def _facts(session: Session) -> dict[str, object]:
     details = billing_details.current(session)
     newest = next(iter(invoices.listing(session, limit=1)), None)
     proof = _last(invoices.proof(session, newest.stripe_id)) if newest else None
-    today = gateways().clock.now().date()
-    due = dues.due(session, subscription, grace=settings().grace, today=today)
     sold = _catalog(subscription.catalog) if subscription else None
     holding = changes.holding(session)
     held = held_lines(holding, gateways().clock.now()) if holding else _bought(subscription, sold)
-    planned, missed = planned_words(holding) if holding else None, changes.missed(session)
+    planned = planned_words(holding) if holding else None
     used = usage_so_far.read(session, gateways().clock.now()) if subscription else None
     return {
         "subscription": subscription,
@@ -70,15 +69,27 @@ def _facts(session: Session) -> dict[str, object]:
         "invoice_status": invoice_status(newest) if newest else None,
         "proof": proof,
         "method": payment_method(subscription.default_payment_method) if subscription else None,
-        "attention": [
-            *attention(
-                subscription, details, newest, proof, _unpaid(session), due, planned=planned, missed=missed
-            ),
-            *_cap(session),
-        ],
+        "attention": _attention(session, subscription, details, newest, proof, planned),
         "start": None if subscription else start(session),
         "welcome": _welcome(subscription),
     }
+
+
+def _attention(
+    session: Session,
+    subscription: Subscription | None,
+    details: BillingDetails | None,
+    newest: Invoice | None,
+    proof: QuoteMatch | None,
+    planned: PlannedWords | None,
+) -> list[Notice]:
+    today = gateways().clock.now().date()
+    due = dues.due(session, subscription, grace=settings().grace, today=today)
+    found = attention(
+        subscription, details, newest, proof, _unpaid(session), due,
+        planned=planned, missed=changes.missed(session), unbilled=unbilled_periods.latest(session),
+    )  # fmt: skip
+    return [*found, *_cap(session)]
 
 
 def _cap(session: Session) -> list[Notice]:

@@ -11,6 +11,7 @@ from portal.models import BillingDetails, Invoice, PlannedChange, Quote, QuoteMa
 from portal.services import members
 from portal.services.dues import Due, Owed
 from portal.services.quotes import CHANGE
+from portal.services.unbilled_periods import UnbilledPeriod
 from portal.web import gateways, signed_in
 from portal.web.billing_words import payment_method
 from portal.web.coming_back import way_back
@@ -58,12 +59,13 @@ def attention(
     due: Due = NOTHING_DUE,
     planned: PlannedWords | None = None,
     missed: PlannedChange | None = None,
+    unbilled: UnbilledPeriod | None = None,
 ) -> list[Notice]:
     """The notices for a workspace.
 
     ``invoice`` is its newest, ``proof`` that invoice's comparison with its quote, ``waiting`` a quote that
     was confirmed and not paid, ``due`` what stands in the way of the next payments, ``planned`` a change at
-    the renewal, ``missed`` one that the renewal went by without.
+    the renewal, ``missed`` one that the renewal went by without, ``unbilled`` a period that none has billed.
     """
     found = [
         _unfinished(waiting),
@@ -72,6 +74,7 @@ def attention(
         _ending(subscription),
         _planned(planned),
         missed_notice(missed),
+        _unbilled(unbilled),
         _mismatch(invoice, proof),
         _tax_number(details),
     ]
@@ -244,6 +247,32 @@ def missed_notice(missed: PlannedChange | None) -> Notice | None:
         gettext(
             "Your subscription went on as it was before. Support has been told, and writes to you about what"
             " you paid too much."
+        ),
+    )
+
+
+def _unbilled(period: UnbilledPeriod | None) -> Notice | None:
+    """That a failed debit kept a period from its renewal, and what comes of that, while it is news."""
+    if period is None or gateways().clock.now() > period.begun + MISSED_SHOWN:
+        return None
+    day = date_text(period.begun)
+    if period.total is not None:
+        return Notice(
+            "info",
+            gettext("The period that began on %(date)s is billed now", date=day),
+            gettext(
+                "Your bank did not pay for the year, so you pay by the month again: %(amount)s with tax, as"
+                " its renewal would have billed it.",
+                amount=money(period.total, period.currency),
+            ),
+            [Link(url_for("invoices.listing"), gettext("See your invoices"))],
+        )
+    return Notice(
+        "caution",
+        gettext("The period that began on %(date)s is not billed yet", date=day),
+        gettext(
+            "Your bank did not pay for a change that was made before it. Support has been told, and writes to"
+            " you before anything is charged for this period."
         ),
     )
 

@@ -180,30 +180,6 @@ def test_what_is_given_up_comes_with_the_renewal_that_the_debit_crosses(customer
     assert customer.incidents() == []
 
 
-def test_a_year_that_was_not_paid_leaves_a_month_that_nobody_billed_and_support_hears_of_it(
-    customer: Customer,
-) -> None:
-    """The month ended while the year was held, so that its renewal billed usage alone."""
-    changer = debit_payer(customer)
-    until_the_renewal(changer, days=2)
-    pays_with(changer, failing_account(customer))
-    year = changer.change(interval="year")
-    pays_with(changer, "pm_card_visa")
-    later(customer, days=3)
-    later(customer, days=2)
-    back = (changer.state(year), changer.held().selection.interval, customer.incidents())
-    # nothing was billed for the seats of this month, so nothing of them is credited
-    more = changer.prepare(tier="expert")
-
-    assert back == ("failed", "month", ["period_unbilled"])
-    assert [line[:3] for line in changer.amounts(more)] == [("seat", "debit", 12)]
-    until_the_renewal(changer)
-    later(customer, hours=3)
-    again = changer.change(seats=13)
-    assert changer.proof(again) == [("before_payment", True), ("final", True)]
-    assert customer.incidents() == ["period_unbilled"]
-
-
 def test_a_debit_that_comes_back_after_the_renewal_leaves_what_was_given_up(customer: Customer) -> None:
     changer = debit_payer(customer)
     until_the_renewal(changer, days=2)

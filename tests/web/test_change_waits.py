@@ -1,12 +1,17 @@
 """What the pages say of changes that wait: beside an unpaid invoice, before an end, when one was missed."""
 
+import re
+
 import pytest
 from flask import Flask
 
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
+from tests.services.test_change_payments import debit_payer
+from tests.services.test_change_waits import until_the_renewal
 from tests.services.test_renewals import card_that_stops_working
+from tests.services.test_unbilled_periods import comes_back, to_a_year
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
 from tests.web.reading import words
 from tests.web.test_subscription import FIRST_OF_MARCH, PAGE, ask, confirm
@@ -81,3 +86,37 @@ def test_a_planned_change_that_was_missed_is_said_wherever_it_was_shown(
     assert ["The change of 1 April 2027 did not take effect" in page for page in pages] == [True] * 3
     assert "The renewal went by without the planned change; support has been told" in history
     assert "did not take effect" not in words(subscriber.get("/billing"))
+
+
+def test_a_month_that_a_failed_debit_kept_from_its_renewal_is_told_of_with_what_it_costs(
+    buyer: Browser, customer: Customer
+) -> None:
+    changer = debit_payer(customer)
+    until_the_renewal(changer, days=2)
+    to_a_year(changer)
+    comes_back(changer)
+    page = words(buyer.get("/billing"))
+
+    assert re.search(r"The period that began on \d+ \w+ \d{4} is billed now", page)
+    assert "so you pay by the month again: $1,462.00 with tax, as its renewal would have billed it." in page
+    assert "as its renewal would have billed it: $1,462.00 with tax." in mail(customer)
+
+
+def test_one_that_support_has_to_bill_is_told_of_too(buyer: Browser, customer: Customer) -> None:
+    changer = debit_payer(customer)
+    until_the_renewal(changer, days=2)
+    changer.change(seats=8)
+    to_a_year(changer)
+    comes_back(changer)
+    page = words(buyer.get("/billing"))
+
+    assert re.search(r"The period that began on \d+ \w+ \d{4} is not billed yet", page)
+    assert "Support has been told, and writes to you before anything is charged for this period." in page
+    assert "is not billed yet. We write to you before anything is charged for it." in mail(customer)
+
+
+def mail(customer: Customer) -> str:
+    """The mail about the change that was not paid."""
+    letters = customer.gateways.mail.read()  # type: ignore[attr-defined]
+    [letter] = [mail for _, mail in letters if "for your change" in str(mail["Subject"])]
+    return " ".join(letter.get_body(("plain",)).get_content().split())
