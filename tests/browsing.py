@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.routing import Rule
-from werkzeug.test import TestResponse
+from werkzeug.test import Cookie, TestResponse
 
 TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
@@ -40,6 +40,12 @@ class CompiledRule(Rule):
 
 class Browser(FlaskClient):
     """Flask's test client, with ``submit`` for forms and ``sign_in``."""
+
+    @property
+    def cookies(self) -> dict[tuple[str, str, str], Cookie]:
+        """What the server gave it to keep."""
+        assert self._cookies is not None
+        return self._cookies
 
     def token(self, page: str = "/login") -> str:
         """The CSRF token that ``page`` carries."""

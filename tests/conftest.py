@@ -9,8 +9,8 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import sync_playwright
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.orm import Session
+from werkzeug.test import Cookie
 
-from portal.app import create_app
 from portal.config import Settings
 from portal.db import SessionLocal, connect
 from portal.gateways import Gateways
@@ -19,13 +19,15 @@ from portal.gateways.jobs import BELL, SOON, Jobs
 from portal.gateways.mail import FolderMail, mail_gateway
 from portal.gateways.stripe import StripeGateway, connect_stripe
 from tests import factories
-from tests.browsing import Browser, CompiledRule, CompiledTemplates
+from tests.apps import Apps
+from tests.browsing import Browser, CompiledRule
 from tests.chromium import FLAGS, chromium
 from tests.database import TestDatabase, TestServer, keep_scopes_apart
 from tests.queue import run_jobs as run_queue
+from tests.worlds import World
 
 ROOT = Path(__file__).resolve().parent.parent
-COMPILED = CompiledTemplates()
+APPS = Apps()
 # making an app would mostly be compiling its routes
 Flask.url_rule_class = CompiledRule
 
@@ -115,14 +117,17 @@ def stripe(settings: Settings) -> StripeGateway:
 
 
 @pytest.fixture
-def app(connection: Connection, settings: Settings, stripe: StripeGateway, clock: Clock) -> Flask:
+def apps() -> Apps:
+    """The apps that this test may use; a test that changes its app overrides it with an empty one."""
+    return APPS
+
+
+@pytest.fixture
+def app(connection: Connection, settings: Settings, stripe: StripeGateway, clock: Clock, apps: Apps) -> Flask:
     """The portal on the test's connection."""
     # the letters are the app's own templates; it puts them in itself
     neighbours = Gateways(settings, stripe, clock, mail_gateway(settings), Jobs(), letters=None)  # type: ignore[arg-type]
-    app = create_app(settings, neighbours)
-    app.jinja_env.bytecode_cache = COMPILED
-    app.test_client_class = Browser
-    return app
+    return apps.app(settings, neighbours)
 
 
 @pytest.fixture
@@ -146,6 +151,18 @@ def run_jobs(connection: Connection, gateways: Gateways) -> Callable[[], list[st
 
 
 @pytest.fixture
+def world(
+    request: pytest.FixtureRequest, connection: Connection, settings: Settings, clock: Clock, apps: Apps
+) -> World:
+    """What the test starts from: its steps are taken from tests that took the same."""
+    shop = request.getfixturevalue("shop") if "shop" in request.fixturenames else None
+    world = World(connection, settings, clock, apps, shop)
+    if shop:
+        shop.step = world.step
+    return world
+
+
+@pytest.fixture
 def client(app: Flask) -> Browser:
     """A guest's browser."""
     made = app.test_client()
@@ -154,13 +171,18 @@ def client(app: Flask) -> Browser:
 
 
 @pytest.fixture
-def workspace(app: Flask) -> factories.Account:
+def workspace(app: Flask, world: World) -> factories.Account:
     """A company that has signed up and bought nothing."""
-    return factories.account(app)
+    return world.step("sign up", lambda: factories.account(app))
 
 
 @pytest.fixture
-def signed_in(client: Browser, workspace: factories.Account) -> Browser:
+def signed_in(client: Browser, workspace: factories.Account, world: World) -> Browser:
     """The browser of that company's owner."""
-    client.sign_in(workspace.email, workspace.password)
+
+    def sign_in() -> dict[tuple[str, str, str], Cookie]:
+        client.sign_in(workspace.email, workspace.password)
+        return dict(client.cookies)
+
+    client.cookies.update(world.step("sign in", sign_in))
     return client

@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from portal.development.postgres import EmbeddedPostgres
 from portal.migrations import rows, runner
+from tests.snapshots import SCHEMA
 
 # nothing here has to survive a power cut
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -108,6 +109,8 @@ class TestServer:
         connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)")
         connection.exec_driver_sql(f"CREATE DATABASE {unfinished} OWNER portal_owner")
         runner.upgrade(self._postgres.url("portal_owner", unfinished))
+        with create_engine(self._postgres.url("postgres", unfinished), poolclass=NullPool).begin() as made:
+            made.exec_driver_sql(SCHEMA)
         connection.exec_driver_sql(f"ALTER DATABASE {unfinished} RENAME TO {self.template}")
         # a session in the template would keep it from being copied
         connection.exec_driver_sql(f"ALTER DATABASE {self.template} ALLOW_CONNECTIONS false")
@@ -121,7 +124,7 @@ class TestServer:
 
 def _fingerprint() -> str:
     root = Path(__file__).resolve().parent.parent
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(SCHEMA.encode())
     for folder in MIGRATED_BY:
         for path in sorted((root / folder).rglob("*.py")):
             digest.update(path.read_bytes())

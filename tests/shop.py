@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from copy import copy
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import stripe
 from flask import Flask
@@ -19,6 +20,7 @@ from portal.gateways.stripe import API_VERSION, StripeGateway
 from portal.models import CatalogPrice
 from portal.sandbox.app import create_sandbox, with_routes
 from portal.sandbox.state import Sandbox
+from portal.sandbox.store import Frozen
 from portal.services import catalogs
 from portal.services.billing_details import Details
 from portal.services.event_handlers import EVENT_TYPES, THIN_EVENT_TYPES
@@ -48,8 +50,29 @@ TWELVE_BY_THE_YEAR = pricing.Selection("advanced", 12, "year", {"copilot": 5}, {
 TWELVE_BY_THE_MONTH = pricing.Selection("advanced", 12, "month", {"copilot": 5, "proactive_support": 1})
 
 
+T = TypeVar("T")
+
+
+class Step(Protocol):
+    """How a step is taken that many tests begin with: ``tests.worlds`` takes it once for all of them."""
+
+    def __call__(self, name: Hashable, take: Callable[[], T]) -> T: ...
+
+
 _STOCK: dict[str, list[dict[str, Any]]] = {}
 _ROWS = select(CatalogPrice.__table__)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """The secrets of an account's endpoints, and all its documents."""
+
+    secret: str
+    thin_secret: str
+    documents: Frozen
+
+
+_OPENED: list[_Opened] = []
 
 
 @cache
@@ -86,10 +109,29 @@ class Shop:
         self.faults = Faults(self.application)
         # what a person at Stripe's dashboard or a browser does: without faults
         self.client = stripe_client(self.application)
+        self.step: Step = _each_time
+        opened = self._opened()
+        self.webhook_secret = opened.secret
+        self.gateway = StripeGateway(
+            SECRET_KEY,
+            webhook_secrets=(self.webhook_secret,),
+            thin_webhook_secrets=(opened.thin_secret,),
+            base_address=BASE_ADDRESS,
+            http_client=self.faults,
+        )
+        self.clock = ShopClock(self.sandbox)
+
+    def _opened(self) -> _Opened:
+        """An account with its endpoints: the same in every test, so that what one left fits the next."""
+        if not _OPENED:
+            _OPENED.append(self._open())
+        self.sandbox.store.thaw(_OPENED[0].documents)
+        return _OPENED[0]
+
+    def _open(self) -> _Opened:
         endpoint = self.client.v1.webhook_endpoints.create(
             {"url": WEBHOOK_URL, "enabled_events": list(EVENT_TYPES), "api_version": API_VERSION}
         )
-        self.webhook_secret = str(endpoint.secret)
         destination = self.client.v2.core.event_destinations.create(
             {
                 "name": "Meter errors",
@@ -101,14 +143,8 @@ class Shop:
             }
         )
         assert destination.webhook_endpoint is not None
-        self.gateway = StripeGateway(
-            SECRET_KEY,
-            webhook_secrets=(self.webhook_secret,),
-            thin_webhook_secrets=(str(destination.webhook_endpoint.signing_secret),),
-            base_address=BASE_ADDRESS,
-            http_client=self.faults,
-        )
-        self.clock = ShopClock(self.sandbox)
+        thin_secret = str(destination.webhook_endpoint.signing_secret)
+        return _Opened(str(endpoint.secret), thin_secret, self.sandbox.store.freeze())
 
     def _send(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
         post = self.post_thin if url == THIN_WEBHOOK_URL else self.post
@@ -144,9 +180,18 @@ class Shop:
         """Bring every webhook that waits; how many."""
         return int(self.application.extensions["webhooks"].deliver_pending())
 
+    def stand_at(self, moment: datetime) -> None:
+        """Let time stand there until the clock is turned."""
+        second = int(moment.timestamp())
+        self.step(("stand at", second), lambda: self._stand_at(second))
+
+    def _stand_at(self, second: int) -> None:
+        self.sandbox.clock.source, self.sandbox.clock.offset = lambda: second, 0
+
     def advance(self, **delta: Any) -> None:
         """Turn the clock: ``advance(days=14)``."""
-        self.sandbox.advance(seconds=int(timedelta(**delta).total_seconds()))
+        seconds = int(timedelta(**delta).total_seconds())
+        self.step(("advance", seconds), lambda: self.sandbox.advance(seconds=seconds))
 
     def pay(self, client_secret: str, method: str = "pm_card_visa") -> stripe.PaymentIntent:
         """Confirm the payment intent as the browser does."""
@@ -208,6 +253,10 @@ class Shop:
 
 def _licensed() -> list[pricing.Price]:
     return [price for price in pricing.current_catalog().lookup_keys() if price.usage_type == "licensed"]
+
+
+def _each_time(name: Hashable, take: Callable[[], T]) -> T:
+    return take()
 
 
 def _nobody(body: bytes, headers: dict[str, str]) -> int:

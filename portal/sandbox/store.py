@@ -34,6 +34,14 @@ class Entry:
     body: Document | None
 
 
+@dataclass(frozen=True)
+class Frozen:
+    """Everything that a store held at one moment; equal to another while nothing was written between them."""
+
+    kinds: dict[str, dict[str, Entry]]
+    seq: int
+
+
 class Store:
     """All state of one sandbox. Not thread-safe by itself: `Sandbox.work` holds the lock."""
 
@@ -149,6 +157,18 @@ class Store:
         self._agendas.clear()
         if self._database:
             self._database.execute("DELETE FROM documents")
+
+    def freeze(self) -> Frozen:
+        """What is held now, to `thaw` later. Entries are never changed, only replaced, so it copies none."""
+        return Frozen({kind: dict(entries) for kind, entries in self._kinds.items()}, self._seq)
+
+    def thaw(self, frozen: Frozen) -> None:
+        """Hold exactly what was held then, in memory."""
+        if self._database or self._depth:
+            raise RuntimeError("Only a store in memory can go back, and only between transactions.")
+        self.reset()
+        self._kinds = {kind: dict(entries) for kind, entries in frozen.kinds.items()}
+        self._seq = frozen.seq
 
     def close(self) -> None:
         """Close the file."""

@@ -50,6 +50,10 @@ class Customer:
 
     def buy(self, selection: pricing.Selection = TWELVE_BY_THE_YEAR, **options: Any) -> str:
         """The whole purchase with a card that works; the quote's id."""
+        name = ("buy", repr(selection), *sorted(options.items()), self.gateways.settings.default_catalog)
+        return self.shop.step(name, lambda: self._buy(selection, options))
+
+    def _buy(self, selection: pricing.Selection, options: dict[str, Any]) -> str:
         quote_id = self.prepare(selection, **options)
         confirmation = self.confirm(quote_id)
         if confirmation.collect == "payment":

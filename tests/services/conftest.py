@@ -21,6 +21,7 @@ from tests.database import TestDatabase
 from tests.services.buying import Customer
 from tests.services.using import Workspace, subscribe
 from tests.shop import CALIFORNIA, Shop, ShopClock
+from tests.worlds import World
 
 
 @pytest.fixture
@@ -42,17 +43,20 @@ def clock(shop: Shop) -> ShopClock:
 
 
 @pytest.fixture
-def selling(app: Flask, gateways: Gateways, shop: Shop) -> Gateways:
+def selling(app: Flask, gateways: Gateways, shop: Shop, world: World) -> Gateways:
     """The catalogue is on sale and webhooks arrive."""
-    shop.stock(gateways)
+    world.step("stock", lambda: shop.stock(gateways))
     shop.listen(app)
     return gateways
 
 
 @pytest.fixture
-def buyer(selling: Gateways, workspace: factories.Account) -> factories.Account:
+def buyer(selling: Gateways, workspace: factories.Account, world: World) -> factories.Account:
     """A company that has given its details and may buy, where no tax is collected."""
-    checkout.save_details(selling, workspace.workspace_id, workspace.user_id, CALIFORNIA)
+    world.step(
+        "details",
+        lambda: checkout.save_details(selling, workspace.workspace_id, workspace.user_id, CALIFORNIA),
+    )
     return workspace
 
 

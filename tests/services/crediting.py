@@ -47,12 +47,16 @@ class CreditBuyer:
 
     def buy(self, units: int, **wanted: str) -> CreditPurchase:
         """The whole purchase with a new card that works."""
+        name = ("buy credits", units, *sorted(wanted.items()))
+        return self.purchase(self.shop.step(name, lambda: self._buy(units, wanted)))
+
+    def _buy(self, units: int, wanted: dict[str, str]) -> str:
         quote_id = self.prepare(units, **wanted)
         payment = self.pay(quote_id)
         if payment.name == "collect":
             self.shop.pay(payment.client_secret or "")
         self.customer.settle()
-        return self.purchase(quote_id)
+        return quote_id
 
     def quote(self, quote_id: str) -> Quote:
         """The quote as it is kept."""

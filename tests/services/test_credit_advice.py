@@ -24,7 +24,7 @@ SEASON = (100, 100, 100, 100, 100, 700, 900, 900, 700, 100, 100, 100)
 @pytest.fixture
 def subscribed(shop: Shop, customer: Customer) -> Customer:
     """Twelve seats since the first of November 2026."""
-    shop.sandbox.clock.source = lambda: int(NOVEMBER.timestamp())
+    shop.stand_at(NOVEMBER)
     customer.buy(TWELVE_BY_THE_MONTH)
     return customer
 

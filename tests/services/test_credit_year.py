@@ -23,8 +23,7 @@ FINAL = timedelta(hours=2)
 @pytest.fixture
 def acme(shop: Shop, customer: Customer) -> Metered:
     """Twelve Advanced seats at $99.00 by the calendar's month; a resolution is $0.99."""
-    now = int(NOVEMBER.timestamp())
-    shop.sandbox.clock.source = lambda: now
+    shop.stand_at(NOVEMBER)
     customer.buy(pricing.Selection("advanced", 12, "month"))
     return Metered(customer.gateways, customer.workspace_id, customer)
 

@@ -25,8 +25,7 @@ NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
 @pytest.fixture
 def acme(shop: Shop, customer: Customer) -> Metered:
     """Twelve seats by the calendar's month, with a pack of a hundred and two units of it used."""
-    now = int(NOVEMBER.timestamp())
-    shop.sandbox.clock.source = lambda: now
+    shop.stand_at(NOVEMBER)
     customer.buy(TWELVE)
     shop.advance(days=3)
     acme = Metered(customer.gateways, customer.workspace_id, customer)

@@ -100,8 +100,7 @@ def test_a_swap_whose_debit_comes_back_is_undone_with_seats_and_credits(customer
 def test_tax_is_on_what_the_pack_costs_more_than_the_seats_were_worth(shop: Shop, customer: Customer) -> None:
     checkout.save_details(customer.gateways, customer.workspace_id, customer.account.user_id, BERLIN)
     # the seller's registrations are of today, and June has 30 days
-    now = int(datetime(2027, 6, 1, tzinfo=UTC).timestamp())
-    shop.sandbox.clock.source = lambda: now
+    shop.stand_at(datetime(2027, 6, 1, tzinfo=UTC))
     customer.buy(TWELVE)
     shop.advance(days=15)
     customer.settle()
@@ -123,8 +122,7 @@ def test_tax_is_on_what_the_pack_costs_more_than_the_seats_were_worth(shop: Shop
 
 
 def test_seats_of_a_year_are_worth_what_is_left_of_the_year(shop: Shop, customer: Customer) -> None:
-    now = int(NOVEMBER.timestamp())
-    shop.sandbox.clock.source = lambda: now
+    shop.stand_at(NOVEMBER)
     customer.buy(pricing.Selection("advanced", 12, "year"))
     # the first of May: 184 of 365 days are left
     shop.advance(days=181)

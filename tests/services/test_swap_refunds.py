@@ -38,8 +38,7 @@ def changer(shop: Shop, customer: Customer) -> Changer:
 
 
 def half_a_month(shop: Shop, customer: Customer, since: datetime = NOVEMBER) -> Changer:
-    now = int(since.timestamp())
-    shop.sandbox.clock.source = lambda: now
+    shop.stand_at(since)
     customer.buy(TWELVE)
     shop.advance(days=15)
     customer.settle()

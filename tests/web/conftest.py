@@ -14,6 +14,7 @@ from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.shop import CALIFORNIA, Shop
+from tests.worlds import World
 
 
 @pytest.fixture
@@ -41,17 +42,20 @@ def clock(request: pytest.FixtureRequest) -> Clock:
 
 
 @pytest.fixture
-def selling(app: Flask, gateways: Gateways, shop: Shop) -> Gateways:
+def selling(app: Flask, gateways: Gateways, shop: Shop, world: World) -> Gateways:
     """The catalogue is on sale and webhooks arrive."""
-    shop.stock(gateways)
+    world.step("stock", lambda: shop.stock(gateways))
     shop.listen(app)
     return gateways
 
 
 @pytest.fixture
-def buyer(selling: Gateways, signed_in: Browser, workspace: factories.Account) -> Browser:
+def buyer(selling: Gateways, signed_in: Browser, workspace: factories.Account, world: World) -> Browser:
     """The browser of a company that has given its details and may buy, where no tax is collected."""
-    checkout.save_details(selling, workspace.workspace_id, workspace.user_id, CALIFORNIA)
+    world.step(
+        "details",
+        lambda: checkout.save_details(selling, workspace.workspace_id, workspace.user_id, CALIFORNIA),
+    )
     return signed_in
 
 

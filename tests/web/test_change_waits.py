@@ -20,7 +20,7 @@ from tests.web.test_subscription import FIRST_OF_MARCH, PAGE, ask, confirm
 @pytest.fixture
 def shop(shop: Shop) -> Shop:
     """Time stands at the first of March until a test turns the clock."""
-    shop.sandbox.clock.source = lambda: FIRST_OF_MARCH
+    shop.stand_at(FIRST_OF_MARCH)
     return shop
 
 

@@ -17,7 +17,7 @@ PAGE = "/credits"
 @pytest.fixture
 def subscribed(shop: Shop, customer: Customer) -> Customer:
     """Twelve seats since the first of November 2026."""
-    shop.sandbox.clock.source = lambda: int(NOVEMBER.timestamp())
+    shop.stand_at(NOVEMBER)
     customer.buy(TWELVE_BY_THE_MONTH)
     return customer
 

@@ -10,6 +10,13 @@ from flask_babel import force_locale, gettext
 
 from portal.errors import N_
 from portal.web.language import page_locale, translated
+from tests.apps import Apps
+
+
+@pytest.fixture
+def apps() -> Apps:
+    """An app of its own for each test: its texts are others."""
+    return Apps()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ FORM = {"whole": "1", "interval": "month", "when": "due"}
 @pytest.fixture
 def shop(shop: Shop) -> Shop:
     """Time stands at the first of March until a test turns the clock."""
-    shop.sandbox.clock.source = lambda: FIRST_OF_MARCH
+    shop.stand_at(FIRST_OF_MARCH)
     return shop
 
 

@@ -19,7 +19,7 @@ from tests.shop import TWELVE_BY_THE_MONTH, Shop
 from tests.web.reading import block, words
 
 PAGE = "/billing/subscription"
-FIRST_OF_MARCH = datetime(2027, 3, 1, tzinfo=UTC).timestamp()
+FIRST_OF_MARCH = datetime(2027, 3, 1, tzinfo=UTC)
 FORM = {
     "whole": "1",
     "tier": "advanced",
@@ -34,7 +34,7 @@ FORM = {
 @pytest.fixture
 def shop(shop: Shop) -> Shop:
     """Time stands at the first of March until a test turns the clock."""
-    shop.sandbox.clock.source = lambda: FIRST_OF_MARCH
+    shop.stand_at(FIRST_OF_MARCH)
     return shop
 
 

@@ -16,8 +16,7 @@ PAGE = "/billing/swap"
 @pytest.fixture
 def changer(shop: Shop, customer: Customer) -> Changer:
     """Twelve Advanced seats at $99.00 since the first of November, half of which is over."""
-    now = int(NOVEMBER.timestamp())
-    shop.sandbox.clock.source = lambda: now
+    shop.stand_at(NOVEMBER)
     customer.buy(TWELVE)
     shop.advance(days=15)
     customer.settle()

@@ -23,6 +23,7 @@ from portal.db import unit_of_work
 from portal.pricing import current_catalog
 from portal.services import checkout, members
 from tests import factories
+from tests.apps import Apps
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.services.failing import fall_behind, methods
@@ -87,6 +88,12 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def apps() -> Apps:
+    """An app of their own: its language is another."""
+    return Apps()
+
+
 @pytest.fixture
 def app(app: Flask, texts: Path) -> Flask:
     """The portal in that language."""
@@ -132,9 +139,10 @@ def untranslated(answer: TestResponse) -> list[str]:
 
 
 def test_a_bare_sentence_would_be_found(app: Flask, client: Browser) -> None:
-    app.add_url_rule("/bare", "bare", lambda: "<p>⟦Pay⟧ You were not charged.</p>")
+    page = client.get("/")
+    page.set_data("<p>⟦Pay⟧ You were not charged.</p>")
 
-    assert untranslated(client.get("/bare")) == ["| You were not charged."]
+    assert untranslated(page) == ["| You were not charged."]
 
 
 @pytest.mark.parametrize(

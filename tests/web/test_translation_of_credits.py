@@ -7,9 +7,9 @@ from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
 from tests.services.metering import Metered
 from tests.shop import TWELVE_BY_THE_MONTH
-from tests.web.test_translation import app, texts, untranslated
+from tests.web.test_translation import app, apps, texts, untranslated
 
-__all__ = ["app", "texts"]
+__all__ = ["app", "apps", "texts"]
 
 
 def test_credits_before_and_after_a_pack_is_bought(buyer: Browser, customer: Customer) -> None:
