@@ -1,0 +1,44 @@
+"""What tests start from: a step that was taken before leaves all that it left the first time."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Connection
+
+from tests import snapshots
+from tests.services.buying import Customer
+from tests.services.conftest import buyer, clock, customer, selling, shop, stripe
+from tests.shop import TWELVE_BY_THE_MONTH
+
+__all__ = ["buyer", "clock", "customer", "selling", "shop", "stripe"]
+
+FIRST: list[Any] = []
+
+
+def everything(connection: Connection, customer: Customer) -> Any:
+    """All rows, all of Stripe's documents, its time to the minute, what it was asked, and the mails."""
+    tables = sorted(snapshots.written(connection))
+    mails = sorted(path.name for path in (customer.gateways.settings.data_dir / "mail").iterdir())
+    sandbox, calls = customer.shop.sandbox, customer.shop.faults.calls
+    return snapshots.rows(connection, tables), sandbox.store.freeze(), sandbox.now() // 60, list(calls), mails
+
+
+@pytest.mark.xdist_group("worlds")
+@pytest.mark.parametrize("time", ["the first time", "again"])
+def test_a_purchase_that_is_not_made_again_is_the_same_to_the_last_row(
+    app: Flask, connection: Connection, customer: Customer, time: str
+) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    customer.shop.advance(days=1)
+    FIRST.append(everything(connection, customer))
+
+    assert len(customer.shop.subscriptions()) == 1
+    assert FIRST[0] == FIRST[-1]
+
+
+def test_what_a_test_does_between_steps_is_not_lost(customer: Customer) -> None:
+    customer.shop.client.v1.customers.create({"name": "Somebody else"})
+    customer.buy(TWELVE_BY_THE_MONTH)
+
+    assert "Somebody else" in [each.name for each in customer.shop.client.v1.customers.list()]
