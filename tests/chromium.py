@@ -13,7 +13,9 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 SETTING = "PORTAL_CHROMIUM"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# the shell is the same browser without windows, and takes a third less of the processor
+SHELL = "chromium-headless-shell"
+NAMES = (SHELL, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # as root there is no sandbox; the rest keeps a test browser from calling home
 FLAGS = (
     "--no-sandbox",
@@ -70,9 +72,12 @@ def _downloaded() -> Path | None:
 def _packaged() -> Path | None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return None
-    for step in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
-        subprocess.run(["apt-get", *step], check=False)
-    return _on_the_path()
+    subprocess.run(["apt-get", "update"], check=False)
+    for package in (SHELL, "chromium"):
+        subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", package], check=False)
+        if found := _on_the_path():
+            return found
+    return None
 
 
 def _runs(program: Path) -> bool:

@@ -80,7 +80,7 @@ def _routes() -> Flask:
     return with_routes()
 
 
-def _application() -> Flask:
+def without_state() -> Flask:
     """The sandbox's application, which takes long to put together, without the state of other tests."""
     app = copy(_routes())
     app.extensions = {}
@@ -103,7 +103,7 @@ class Shop:
     def __init__(self) -> None:
         self.post: Callable[[bytes, dict[str, str]], int] = _nobody
         self.post_thin: Callable[[bytes, dict[str, str]], int] = _nobody
-        self.application: Flask = create_sandbox(send=self._send, app=_application())
+        self.application: Flask = create_sandbox(send=self._send, app=without_state())
         self.application.testing = True
         self.sandbox: Sandbox = self.application.extensions["sandbox"]
         self.faults = Faults(self.application)

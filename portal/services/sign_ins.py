@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Interval, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from portal.db import enter_user, unit_of_work
@@ -16,6 +16,28 @@ SEEN_EVERY = timedelta(minutes=1)
 ACTIVE_EVERY = timedelta(hours=1)
 USER_AGENT_LENGTH = 200
 HANDLE_LENGTH = 20
+
+_NOW = func.clock_timestamp()
+# every page asks this, so it is put together once
+_FIND = (
+    select(
+        LoginSession.workspace_id,
+        Member.workspace_id,
+        Workspace.name,
+        Member.role,
+        LoginSession.last_seen_at < _NOW - SEEN_EVERY,
+        func.coalesce(Member.last_active_at < _NOW - ACTIVE_EVERY, True),
+        _NOW - LoginSession.verified_at,
+    )
+    .outerjoin(Member, Member.user_id == LoginSession.user_id)
+    .outerjoin(Workspace, Workspace.id == Member.workspace_id)
+    .where(LoginSession.id == bindparam("identifier"), LoginSession.user_id == bindparam("user_id"))
+    .where(
+        LoginSession.created_at > _NOW - bindparam("absolute", type_=Interval),
+        LoginSession.last_seen_at > _NOW - bindparam("idle", type_=Interval),
+    )
+    .order_by(Member.created_at, Member.workspace_id)
+)
 
 
 @dataclass(frozen=True)
@@ -79,29 +101,16 @@ def find(
     From then on ``session`` may read the login's own memberships.
     """
     enter_user(session, user_id)
-    now = func.clock_timestamp()
-    unseen = LoginSession.last_seen_at < now - SEEN_EVERY
-    quiet = func.coalesce(Member.last_active_at < now - ACTIVE_EVERY, True)
-    rows = session.execute(
-        select(
-            LoginSession.workspace_id,
-            Member.workspace_id,
-            Workspace.name,
-            Member.role,
-            unseen,
-            quiet,
-            now - LoginSession.verified_at,
-        )
-        .outerjoin(Member, Member.user_id == LoginSession.user_id)
-        .outerjoin(Workspace, Workspace.id == Member.workspace_id)
-        .where(LoginSession.id == identifier, LoginSession.user_id == user_id)
-        .where(LoginSession.created_at > now - absolute, LoginSession.last_seen_at > now - idle)
-        .order_by(Member.created_at, Member.workspace_id)
-    ).all()
+    values = {"identifier": identifier, "user_id": user_id, "idle": idle, "absolute": absolute}
+    rows = session.execute(_FIND, values).all()
     if not rows:
         return None
     if rows[0][4]:
-        session.execute(update(LoginSession).where(LoginSession.id == identifier).values(last_seen_at=now))
+        session.execute(
+            update(LoginSession)
+            .where(LoginSession.id == identifier)
+            .values(last_seen_at=func.clock_timestamp())
+        )
     memberships = tuple(Membership(row[1], row[2], row[3], row[5]) for row in rows if row[1] is not None)
     current = next((each for each in memberships if each.workspace_id == rows[0][0]), None)
     current = current or (memberships[0] if memberships else None)

@@ -12,6 +12,7 @@ from portal.sandbox.app import create_sandbox
 from portal.sandbox.clock import Clock
 from portal.sandbox.state import Sandbox
 from tests.sandbox import response_schema
+from tests.shop import without_state
 from tests.transport import stripe_client
 
 START = 1790021300  # 21 September 2026, the day of the recordings
@@ -23,7 +24,7 @@ class BillingWorld:
 
     def __init__(self) -> None:
         self.second = START
-        self.app: Flask = create_sandbox(clock=Clock(lambda: float(self.second)))
+        self.app: Flask = create_sandbox(clock=Clock(lambda: float(self.second)), app=without_state())
         self.app.testing = True
         self.sandbox: Sandbox = self.app.extensions["sandbox"]
         self.client = stripe_client(

@@ -13,13 +13,14 @@ from portal.sandbox.app import create_sandbox
 from portal.sandbox.state import Sandbox
 from tests.sandbox import response_schema
 from tests.sandbox.shop import PATIENCE_MS, Buyer, Running, Shop
+from tests.shop import without_state
 from tests.transport import stripe_client
 
 
 @pytest.fixture
 def app() -> Flask:
     """A sandbox in memory; an exception inside it fails the test."""
-    application = create_sandbox()
+    application = create_sandbox(app=without_state())
     application.testing = True
     return application
 

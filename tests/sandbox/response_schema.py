@@ -181,18 +181,19 @@ def _event_objects(value: Any) -> Iterator[str]:
             yield from violations(inner, _class_of(inner["object"]), f"{event['type']}.data.object")
 
 
-def _only_enum(members: list[Any]) -> bool:
+def _only_enum(members: tuple[Any, ...]) -> bool:
     """Whether a string must be one of the literals (the SDK writes every enum as an open one)."""
     return not any(inspect.isclass(member) and issubclass(member, StripeObject) for member in members)
 
 
-def _members(hint: Any) -> list[Any]:
+@cache
+def _members(hint: Any) -> tuple[Any, ...]:
     origin = get_origin(hint)
     if origin in (te.NotRequired, te.Required):
         return _members(get_args(hint)[0])
     if origin in (Union, types.UnionType):
-        return [member for argument in get_args(hint) for member in _members(argument)]
-    return [hint]
+        return tuple(member for argument in get_args(hint) for member in _members(argument))
+    return (hint,)
 
 
 @cache

@@ -69,9 +69,15 @@ def see_to_the_end(acme: Metered) -> None:
         carry_out(acme)
 
 
+@pytest.fixture(params=[1])
+def seed(request: pytest.FixtureRequest) -> int:
+    """One stream of each kind; ``make soak`` plays more."""
+    number: int = request.param
+    return number
+
+
 @pytest.mark.parametrize("heard", [0.7, 0.04], ids=["heard soon", "heard late"])
 @pytest.mark.parametrize("capped", [False, True], ids=["without a cap", "with a cap"])
-@pytest.mark.parametrize("seed", [1, 2])
 def test_each_month_is_billed_what_its_ledger_has(
     customer: Customer, seed: int, capped: bool, heard: float
 ) -> None:

@@ -7,9 +7,9 @@ from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.services.limiting import Company
 from tests.shop import TWELVE_BY_THE_MONTH
-from tests.web.test_translation import app, texts, untranslated
+from tests.web.test_translation import app, apps, texts, untranslated
 
-__all__ = ["app", "texts"]
+__all__ = ["app", "apps", "texts"]
 
 PATH = "/usage/limits"
 
