@@ -239,6 +239,6 @@ timed(meter_events.REPORT, "* * * * * */5", meter_sending.report, meter_counteri
 timed("meter_events.settle", "* * * * *", meter_settling.settle)
 timed("meter_errors.examine", "* * * * *", meter_errors.examine)
 timed("usage_moves.sweep", "* * * * *", usage_moves.sweep)
-timed("usage_credits.sweep", "* * * * *", usage_credits.sweep)
+timed("usage_credits.sweep", "* * * * * */20", usage_credits.sweep)
 timed("usage_matches.sweep", "* * * * *", usage_matches.sweep)
 timed("usage.reconcile", "11 2 * * *", reconcile.run)

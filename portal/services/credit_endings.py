@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
-from portal.models import CreditLot, Mail
+from portal.models import CreditLot, CreditSum, Mail
 from portal.services import credit_notices, credit_outlook, credits
 from portal.services.credits import Held
 
@@ -36,7 +36,9 @@ def sweep(gateways: Gateways) -> int:
 
 
 def _due(now: datetime, after: int, days: int) -> Select[int, str]:
-    """Lots that end within ``days`` but not within ``after``, of which nobody was told yet."""
+    """Lots with units left that end within ``days`` but not within ``after``, of which nobody was told."""
+    of_lot = (CreditSum.workspace_id == CreditLot.workspace_id, CreditSum.lot_id == CreditLot.id)
+    left = select(func.sum(CreditSum.quantity)).where(*of_lot).scalar_subquery()
     told = select(Mail.id).where(Mail.dedupe_key == func.concat(_prefix(), CreditLot.id, f":{days}"))
     return (
         select(CreditLot.workspace_id, CreditLot.id)
@@ -45,6 +47,7 @@ def _due(now: datetime, after: int, days: int) -> Select[int, str]:
             CreditLot.expires_at > now + timedelta(days=after),
             CreditLot.expires_at <= now + timedelta(days=days),
             ~told.exists(),
+            left > 0,
         )
         .order_by(func.random())
         .limit(BATCH)
