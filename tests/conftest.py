@@ -1,5 +1,6 @@
 """One PostgreSQL for the whole run, a database per process, a transaction per test, closed doors outside."""
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,6 +31,13 @@ ROOT = Path(__file__).resolve().parent.parent
 APPS = Apps()
 # making an app would mostly be compiling its routes
 Flask.url_rule_class = CompiledRule
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage what stays anyway; looking through it took a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.fixture(scope="module")

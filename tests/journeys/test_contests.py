@@ -79,8 +79,8 @@ def test_what_support_agrees_to_comes_back_by_a_credit_note_on_its_invoice(inspe
     expect(page.get_by_role("heading", name="Contested, and taken back")).to_be_visible()
     expect(page.get_by_text(ANSWER)).to_be_visible()
     expect(page.get_by_text("It was contested, and is taken back.").first).to_be_visible()
-    # credit notes are looked for once a minute
-    customer.await_words("$0.99 with tax, by a credit note on", seconds=150)
+    # credit notes are looked for every twenty seconds
+    customer.await_words("$0.99 with tax, by a credit note on", seconds=90)
     inspector.look("accepted")
     pictures(customer, "contest-accepted")
     page.get_by_role("link", name="its invoice").click()
