@@ -161,14 +161,14 @@ def test_what_was_taken_back_before_revision_20_is_known_by_its_entry(
 def test_what_was_counted_before_revision_22_is_known_by_its_last_entry_in_its_month(
     empty: TestDatabase, owner: Engine
 ) -> None:
-    """Counted twice in November; moved into it from October; late, when it was billed."""
+    """Counted twice in November; moved into it from October; late; taken back by a credit note instead."""
     with owner.begin() as connection:
         runner.upgrade_on(connection, "0021")
         connection.execute(text("SELECT set_config('app.workspace_id', '1', true)"))
         for statement in (
             "INSERT INTO resolution (workspace_id, conversation_id, episode, state, because, channel, counts,"
             " period_start) SELECT 1, name, 1, 'billable', 'confirmed', 'chat', true, '2026-11-01Z'"
-            " FROM unnest(ARRAY['twice', 'moved', 'late']) AS name",
+            " FROM unnest(ARRAY['twice', 'moved', 'late', 'credited']) AS name",
             "INSERT INTO usage_entry (workspace_id, period_start, key, source, kind, basis, quantity, at,"
             " channel, charge) SELECT 1, month::timestamptz, 'resolution', source, kind, basis, quantity,"
             " at::timestamptz, 'email', 'meter' FROM (VALUES"
@@ -178,7 +178,11 @@ def test_what_was_counted_before_revision_22_is_known_by_its_last_entry_in_its_m
             " ('2026-10-01Z', 'moved#1', 'billable', 'assumed', 1, '2026-10-05Z'),"
             " ('2026-10-01Z', 'moved#1~~4-out', 'correction', 'assumed', -1, '2026-10-05Z'),"
             " ('2026-11-01Z', 'moved#1~~4-in', 'correction', 'assumed', 1, '2026-11-06Z'),"
-            " ('2026-11-01Z', 'late#1', 'billable', 'confirmed', 1, '2026-11-07Z'))"
+            " ('2026-11-01Z', 'late#1', 'billable', 'confirmed', 1, '2026-11-07Z'),"
+            " ('2026-11-01Z', 'credited#1', 'billable', 'assumed', 1, '2026-11-08Z'),"
+            " ('2026-11-01Z', 'credited#1', 'reversal', 'assumed', -1, '2026-11-09Z'),"
+            " ('2026-11-01Z', 'credited#1~~9-uncharged', 'correction', 'assumed', 1, '2026-11-09Z'),"
+            " ('2026-11-01Z', 'credited#1~~9-credit', 'correction', 'assumed', -1, '2026-11-09Z'))"
             " AS e (month, source, kind, basis, quantity, at)",
         ):
             connection.execute(text(statement))
@@ -189,6 +193,7 @@ def test_what_was_counted_before_revision_22_is_known_by_its_last_entry_in_its_m
         ).all()
 
     assert [(name, at.day, kind, channel) for name, at, kind, channel in found] == [
+        ("credited", 8, "assumed", "email"),
         ("late", 7, "confirmed", "email"),
         ("moved", 6, "assumed", "email"),
         ("twice", 3, "confirmed", "email"),

@@ -113,7 +113,7 @@ class CreditGrant(WorkspaceOwned, Base):
     since: Mapped[datetime | None]  # repriced: the first month that is billed at this price
     value: Mapped[int | None] = mapped_column(BigInteger)  # what was asked for, in minor units
     stripe_credit_grant_id: Mapped[str | None]
-    tried_at: Mapped[datetime | None]  # since when Stripe was asked to make it
+    tried_at: Mapped[datetime | None]  # when Stripe was asked last to make it, unless it refused
     refusals: Mapped[int] = mapped_column(server_default=text("0"))
     error: Mapped[JSON | None]  # {"code", "message"} of the last refusal
     created_at: Mapped[datetime] = now_column()

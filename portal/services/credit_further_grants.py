@@ -116,7 +116,8 @@ def _make(gateways: Gateways, workspace_id: int, purchase_id: str, row_id: str, 
         return
     credits = gateways.stripe.credits
     found = credits.made_for(wanted.customer_id, purchase=purchase_id, grant=row_id) if tried else []
-    if found or not _is_taken_back(workspace_id, row_id):
+    # what Stripe was asked for just now may come yet: by the same key it is there to be ended
+    if found or credit_grants.may_come(gateways, tried) or not _is_taken_back(workspace_id, row_id):
         grant = found[0] if found else _create(gateways, workspace_id, row_id, wanted, claimed)
         if grant is None:
             return
@@ -133,8 +134,8 @@ def _make(gateways: Gateways, workspace_id: int, purchase_id: str, row_id: str, 
 
 def _intend(
     gateways: Gateways, workspace_id: int, purchase_id: str, row_id: str
-) -> tuple[NewGrant | None, bool]:
-    """What to ask Stripe for, once that is committed, and whether it was asked for before."""
+) -> tuple[NewGrant | None, datetime | None]:
+    """What to ask Stripe for, once that is committed, and when it was asked for last."""
     with unit_of_work(workspace_id) as session:
         purchase = states.locked(session, purchase_id)
         lot = session.scalars(
@@ -142,10 +143,11 @@ def _intend(
         ).one()
         row = _locked(session, row_id)
         if row.state != OPEN or _waits(session, purchase) or _is_early(session, gateways, lot, row):
-            return None, False
-        tried = row.tried_at is not None
-        if not tried and not _settle(session, gateways, lot, row):
-            return None, False
+            return None, None
+        tried = row.tried_at
+        if tried is None and not _settle(session, gateways, lot, row):
+            return None, None
+        row.tried_at = gateways.clock.now()
         details = session.scalars(select(BillingDetails)).one()
         return _grant(
             purchase, row, str(details.stripe_customer_id), credit_grants.until(session, lot)
@@ -199,7 +201,7 @@ def _settle(session: Session, gateways: Gateways, lot: CreditLot, row: CreditGra
         row.units, row.state = 0, MADE if row.kind in REPLACING else DROPPED
         return False
     row.units, row.price_id, row.unit_amount = units, lot.price_id, lot.unit_amount
-    row.value, row.tried_at = credit_grants.worth(row, units), now
+    row.value = credit_grants.worth(row, units)
     return True
 
 

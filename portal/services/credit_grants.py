@@ -164,13 +164,18 @@ def settle(gateways: Gateways, workspace_id: int, purchase_id: str) -> None:
     with unit_of_work(workspace_id) as session:
         purchase = states.get(session, purchase_id)
         tried = purchase.tried_at
-        if tried is None or purchase.granted_at or gateways.clock.now() - tried > MAY_COME_WITHIN:
+        if purchase.granted_at or not may_come(gateways, tried):
             return
         customer_id = str(session.scalars(select(BillingDetails.stripe_customer_id)).one())
         asked = wanted(purchase, customer_id, until(session, lot_of(session, purchase_id)))
     # what is refused will not come
     with suppress(StripeRefusedError):
         gateways.stripe.credits.create(asked, key=_key(purchase))
+
+
+def may_come(gateways: Gateways, tried: datetime | None) -> bool:
+    """Whether a grant that Stripe was asked for then, without an answer, may still be made."""
+    return tried is not None and gateways.clock.now() - tried <= MAY_COME_WITHIN
 
 
 def _key(purchase: CreditPurchase) -> str:

@@ -12,6 +12,7 @@ from portal.models import Adjustment, CreditEntry, CreditGrant, CreditLot, Credi
 from portal.sandbox import idempotency
 from portal.services import (
     credit_further_grants,
+    credit_grants,
     credit_ledger,
     credit_reconcile,
     credit_refunds,
@@ -345,3 +346,30 @@ def test_what_is_refunded_before_its_grant_is_made_gets_none(acme: Metered, pack
     assert [row.state for row in further(acme)] == ["dropped"]
     assert [grant for grant in packs.grants() if grant.counts(now)] == []
     assert packs.left() == 0
+
+
+def test_a_grant_that_stripe_makes_after_the_rest_was_returned_does_not_count(
+    acme: Metered, packs: CreditBuyer
+) -> None:
+    packs.buy(100)
+    [unit, *_others] = billed(acme, 5)
+    faults = acme.customer.shop.faults
+    faults.fail("timeout_before", GRANTS, times=300)
+    with contextlib.suppress(StripeUnknownError):
+        come_back(acme, unit)
+    faults.mend()
+    [row], [purchase] = further(acme), packs.purchases()
+    assert (row.state, row.tried_at is not None) == ("open", True)
+    free(acme)
+    credit_refunds.return_rest(acme.gateways, acme.workspace_id, purchase.id, reason="asked")
+    credit_further_grants.make(acme.gateways, acme.workspace_id, purchase.id)
+    # what nobody hears an answer to any more arrives
+    [lot] = packs.lots()
+    with unit_of_work(acme.workspace_id) as session:
+        until = credit_grants.until(session, lot)
+    asked = credit_further_grants._grant(purchase, row, acme.stripe_customer, until)
+    acme.gateways.stripe.credits.create(asked, key=f"{row.id}:grant")
+
+    now = int(acme.gateways.clock.now().timestamp())
+    assert [row.state for row in further(acme)] == ["dropped"]
+    assert [grant.value for grant in packs.grants() if grant.counts(now)] == []

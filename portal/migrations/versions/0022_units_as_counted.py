@@ -9,14 +9,15 @@ branch_labels = None
 depends_on = None
 
 # The last entry by which a unit stands in the month that its row names. A source ends with its episode, how
-# often the unit had become billable, and the entry that was moved.
+# often the unit had become billable, and the entry that was moved; what only takes a reversal out of a month
+# is not where the unit was counted.
 COUNTED = """
 UPDATE resolution r SET counted_at = e.at, counted_as = e.basis, counted_on = e.channel
 FROM (
   SELECT DISTINCT ON (workspace_id, conversation_id, episode, period_start) * FROM (
     SELECT workspace_id, substring(source from '^(.*)#[^#]*$') COLLATE "C" AS conversation_id,
       substring(source from '#([0-9]+)(?:~[^#]*)?$')::integer AS episode, period_start, at, basis, channel, id
-    FROM usage_entry WHERE key = 'resolution' AND quantity > 0
+    FROM usage_entry WHERE key = 'resolution' AND quantity > 0 AND source !~ '~~[0-9]+-(out|uncharged)$'
   ) entry
   ORDER BY workspace_id, conversation_id, episode, period_start, id DESC
 ) e
