@@ -149,10 +149,10 @@ class CreditWalk:
             self.acme.customer.shop.pay(payment.client_secret or "")
 
     def decline(self) -> None:
-        """A pack that nobody pays for."""
+        """A pack that nobody pays for, unless the balance does."""
         payment = self.buyer.pay(self.buyer.prepare(100))
-        assert payment.name == "collect"
-        self.acme.customer.shop.advance(hours=25)
+        if payment.name == "collect":
+            self.acme.customer.shop.advance(hours=25)
 
     def give_back(self) -> None:
         """The newest pack is returned, if nothing of it was used and it is young enough."""
