@@ -130,26 +130,34 @@ def test_the_workspace_leads_every_primary_key_that_it_is_part_of(empty: TestDat
     assert {name for name, key in owned.items() if key[0] != "workspace_id"} == set()
 
 
+def upgraded(empty: TestDatabase, owner: Engine, revision: str, *rows: str) -> None:
+    """Put rows of workspace 1 into the tables of ``revision``, and upgrade from there."""
+    with owner.begin() as connection:
+        runner.upgrade_on(connection, revision)
+        connection.execute(text("SELECT set_config('app.workspace_id', '1', true)"))
+        for statement in rows:
+            connection.execute(text(statement))
+    runner.upgrade(empty.owner_url)
+
+
 def test_what_was_taken_back_before_revision_20_is_known_by_its_entry(
     empty: TestDatabase, owner: Engine
 ) -> None:
     """A unit counted twice and taken back twice goes by its last reversal; one that counts by none."""
-    with owner.begin() as connection:
-        runner.upgrade_on(connection, "0019")
-        connection.execute(text("SELECT set_config('app.workspace_id', '1', true)"))
-        for statement in (
-            "INSERT INTO resolution (workspace_id, conversation_id, episode, state, because, channel, counts)"
-            " VALUES (1, 'a#b', 2, 'reversed', 'reopened', 'chat', false),"
-            " (1, 'again', 1, 'billable', 'confirmed', 'chat', true)",
-            "INSERT INTO usage_entry (workspace_id, period_start, key, source, kind, quantity, at, channel,"
-            " charge) SELECT 1, '2026-11-01Z', 'resolution', source, kind, quantity, at::timestamptz, 'chat',"
-            " 'meter' FROM (VALUES ('a#b#2', 'reversal', -1, '2026-11-03Z'),"
-            " ('a#b#2~2', 'billable', 1, '2026-11-04Z'), ('a#b#2~2', 'reversal', -1, '2026-11-05Z'),"
-            " ('again#1', 'reversal', -1, '2026-11-03Z'), ('again#1~2', 'billable', 1, '2026-11-04Z'))"
-            " AS e (source, kind, quantity, at)",
-        ):
-            connection.execute(text(statement))
-    runner.upgrade(empty.owner_url)
+    upgraded(
+        empty,
+        owner,
+        "0019",
+        "INSERT INTO resolution (workspace_id, conversation_id, episode, state, because, channel, counts)"
+        " VALUES (1, 'a#b', 2, 'reversed', 'reopened', 'chat', false),"
+        " (1, 'again', 1, 'billable', 'confirmed', 'chat', true)",
+        "INSERT INTO usage_entry (workspace_id, period_start, key, source, kind, quantity, at, channel,"
+        " charge) SELECT 1, '2026-11-01Z', 'resolution', source, kind, quantity, at::timestamptz, 'chat',"
+        " 'meter' FROM (VALUES ('a#b#2', 'reversal', -1, '2026-11-03Z'),"
+        " ('a#b#2~2', 'billable', 1, '2026-11-04Z'), ('a#b#2~2', 'reversal', -1, '2026-11-05Z'),"
+        " ('again#1', 'reversal', -1, '2026-11-03Z'), ('again#1~2', 'billable', 1, '2026-11-04Z'))"
+        " AS e (source, kind, quantity, at)",
+    )
     with owner.connect() as connection:
         found = connection.execute(
             text("SELECT conversation_id, taken_back_at FROM resolution ORDER BY conversation_id")
@@ -162,31 +170,29 @@ def test_what_was_counted_before_revision_22_is_known_by_its_last_entry_in_its_m
     empty: TestDatabase, owner: Engine
 ) -> None:
     """Counted twice in November; moved into it from October; late; taken back by a credit note instead."""
-    with owner.begin() as connection:
-        runner.upgrade_on(connection, "0021")
-        connection.execute(text("SELECT set_config('app.workspace_id', '1', true)"))
-        for statement in (
-            "INSERT INTO resolution (workspace_id, conversation_id, episode, state, because, channel, counts,"
-            " period_start) SELECT 1, name, 1, 'billable', 'confirmed', 'chat', true, '2026-11-01Z'"
-            " FROM unnest(ARRAY['twice', 'moved', 'late', 'credited']) AS name",
-            "INSERT INTO usage_entry (workspace_id, period_start, key, source, kind, basis, quantity, at,"
-            " channel, charge) SELECT 1, month::timestamptz, 'resolution', source, kind, basis, quantity,"
-            " at::timestamptz, 'email', 'meter' FROM (VALUES"
-            " ('2026-11-01Z', 'twice#1', 'billable', 'assumed', 1, '2026-11-04Z'),"
-            " ('2026-11-01Z', 'twice#1', 'correction', 'assumed', -1, '2026-11-04Z'),"
-            " ('2026-11-01Z', 'twice#1~2', 'billable', 'confirmed', 1, '2026-11-03Z'),"
-            " ('2026-10-01Z', 'moved#1', 'billable', 'assumed', 1, '2026-10-05Z'),"
-            " ('2026-10-01Z', 'moved#1~~4-out', 'correction', 'assumed', -1, '2026-10-05Z'),"
-            " ('2026-11-01Z', 'moved#1~~4-in', 'correction', 'assumed', 1, '2026-11-06Z'),"
-            " ('2026-11-01Z', 'late#1', 'billable', 'confirmed', 1, '2026-11-07Z'),"
-            " ('2026-11-01Z', 'credited#1', 'billable', 'assumed', 1, '2026-11-08Z'),"
-            " ('2026-11-01Z', 'credited#1', 'reversal', 'assumed', -1, '2026-11-09Z'),"
-            " ('2026-11-01Z', 'credited#1~~9-uncharged', 'correction', 'assumed', 1, '2026-11-09Z'),"
-            " ('2026-11-01Z', 'credited#1~~9-credit', 'correction', 'assumed', -1, '2026-11-09Z'))"
-            " AS e (month, source, kind, basis, quantity, at)",
-        ):
-            connection.execute(text(statement))
-    runner.upgrade(empty.owner_url)
+    upgraded(
+        empty,
+        owner,
+        "0021",
+        "INSERT INTO resolution (workspace_id, conversation_id, episode, state, because, channel, counts,"
+        " period_start) SELECT 1, name, 1, 'billable', 'confirmed', 'chat', true, '2026-11-01Z'"
+        " FROM unnest(ARRAY['twice', 'moved', 'late', 'credited']) AS name",
+        "INSERT INTO usage_entry (workspace_id, period_start, key, source, kind, basis, quantity, at,"
+        " channel, charge) SELECT 1, month::timestamptz, 'resolution', source, kind, basis, quantity,"
+        " at::timestamptz, 'email', 'meter' FROM (VALUES"
+        " ('2026-11-01Z', 'twice#1', 'billable', 'assumed', 1, '2026-11-04Z'),"
+        " ('2026-11-01Z', 'twice#1', 'correction', 'assumed', -1, '2026-11-04Z'),"
+        " ('2026-11-01Z', 'twice#1~2', 'billable', 'confirmed', 1, '2026-11-03Z'),"
+        " ('2026-10-01Z', 'moved#1', 'billable', 'assumed', 1, '2026-10-05Z'),"
+        " ('2026-10-01Z', 'moved#1~~4-out', 'correction', 'assumed', -1, '2026-10-05Z'),"
+        " ('2026-11-01Z', 'moved#1~~4-in', 'correction', 'assumed', 1, '2026-11-06Z'),"
+        " ('2026-11-01Z', 'late#1', 'billable', 'confirmed', 1, '2026-11-07Z'),"
+        " ('2026-11-01Z', 'credited#1', 'billable', 'assumed', 1, '2026-11-08Z'),"
+        " ('2026-11-01Z', 'credited#1', 'reversal', 'assumed', -1, '2026-11-09Z'),"
+        " ('2026-11-01Z', 'credited#1~~9-uncharged', 'correction', 'assumed', 1, '2026-11-09Z'),"
+        " ('2026-11-01Z', 'credited#1~~9-credit', 'correction', 'assumed', -1, '2026-11-09Z'))"
+        " AS e (month, source, kind, basis, quantity, at)",
+    )
     with owner.connect() as connection:
         found = connection.execute(
             text("SELECT conversation_id, counted_at, counted_as, counted_on FROM resolution ORDER BY 1")

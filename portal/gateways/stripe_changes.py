@@ -83,10 +83,9 @@ class StripeChanges:
 
         The line that bills it says what its product is called.
         """
-        wanted: Any = {"lookup_keys": [name], "limit": 1}
-        known = ask(lambda: self._client.v1.prices.list(wanted)).data
-        if known:
-            return str(known[0].id)
+        known = self._named(name)
+        if known is not None:
+            return known
         params: Any = {
             "product_data": {"name": description, "tax_code": tax_code},
             "currency": currency,
@@ -94,7 +93,19 @@ class StripeChanges:
             "lookup_key": name,
             "tax_behavior": "exclusive",
         }
-        return str(ask(lambda: self._client.v1.prices.create(params, {"idempotency_key": key})).id)
+        try:
+            return str(ask(lambda: self._client.v1.prices.create(params, {"idempotency_key": key})).id)
+        except StripeRefusedError:
+            # two who want the first of its kind at once: the other one made it
+            known = self._named(name)
+            if known is None:
+                raise
+            return known
+
+    def _named(self, name: str) -> str | None:
+        wanted: Any = {"lookup_keys": [name], "limit": 1}
+        known = ask(lambda: self._client.v1.prices.list(wanted)).data
+        return str(known[0].id) if known else None
 
     def _updated(self, subscription_id: str, params: Any, key: str) -> Subscription:
         made = ask(

@@ -172,7 +172,9 @@ def _take_back(gateways: Gateways, attempt: Attempt, quote: Quote) -> None:
     period = _unbilled(gateways, attempt, quote, back) if items else unbilled_periods.of(attempt)
     if items:
         change = period.charging(back) if period else back
-        gateways.stripe.changes.update(change, key=f"{attempt.id}:{states.TAKE_BACK}")
+        # what began since an answer was lost makes another call of it
+        since = f":{period.since}" if period else ""
+        gateways.stripe.changes.update(change, key=f"{attempt.id}:{states.TAKE_BACK}{since}")
     projections.refresh_subscription(gateways, update.subscription_id)
     with unit_of_work(quote.workspace_id) as session:
         held = holdings.holding(session)

@@ -103,7 +103,7 @@ def unit_of(source: str) -> tuple[str, int]:
 
 
 def times_of(source: str) -> int:
-    """The how manieth time of its unit a source names."""
+    """Which time a source names at which its unit became billable: 1, 2 …"""
     return int(source.rpartition("#")[2].partition(SOURCE_TIMES)[2] or 1)
 
 

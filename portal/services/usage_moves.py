@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
-from sqlalchemy import false, func, or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -217,9 +217,10 @@ def _follow(session: Session, entry: UsageEntry, new: Entry | None) -> None:
         session.execute(row.where(Resolution.taken_back_at.is_not(None)).values(taken_back_at=new.at))
     elif entry.quantity > 0:
         own = row.where(Resolution.period_start == entry.period_start)
-        place = {"period_start": new.period_start, "counted_at": new.at, "charge": new.charge} if new else {}
-        counts = false() if new is None else Resolution.taken_back_at.is_(None)
-        session.execute(own.values(**place, counts=counts))
+        if new is None:
+            session.execute(own.values(counts=False))
+            return
+        session.execute(own.values(period_start=new.period_start, counted_at=new.at, charge=new.charge))
 
 
 def _id_of(session: Session, entry: Entry) -> int:

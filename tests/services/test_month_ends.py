@@ -1,6 +1,6 @@
 """What happens around a month's end: every unit is on one invoice, and that invoice's sum is the ledger's."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -34,6 +34,21 @@ def carry_out(acme: Metered) -> None:
     usage_moves.sweep(acme.gateways)
     usage_matches.sweep(acme.gateways)
     acme.report()
+
+
+def assumed_and_reported(acme: Metered, conversation_id: str, *, hours: float) -> datetime:
+    """Answered so many hours after the month's end, assumed a day later, and reported; when it was answered.
+
+    Ten minutes of the month are left.
+    """
+    go_to_end(acme, hours=hours)
+    answered = acme.gateways.clock.now()
+    acme.feed(happened(conversation_id, "ai_answered", answered))
+    acme.advance(hours=25)
+    acme.catch_up()
+    acme.report()
+    go_to_end(acme, minutes=-10)
+    return answered
 
 
 def counts(acme: Metered) -> list[tuple[int, int, int, int]]:
@@ -128,13 +143,7 @@ def test_a_return_that_stripe_heard_of_too_late_stands_in_the_month_that_gives_i
 
 def test_a_correction_that_stripe_heard_of_too_late_is_carried_into_the_open_month(acme: Metered) -> None:
     """Assumed and reported; then a person had replied within the day: it was never to be counted."""
-    go_to_end(acme, hours=-74)
-    answered = acme.gateways.clock.now()
-    acme.feed(happened("c1", "ai_answered", answered))
-    acme.advance(hours=25)
-    acme.catch_up()
-    acme.report()
-    go_to_end(acme, minutes=-10)
+    answered = assumed_and_reported(acme, "c1", hours=-74)
     acme.feed(happened("c1", "human_replied", answered + HOUR))
     go_to_end(acme, hours=3)
     acme.use(2)
@@ -148,13 +157,7 @@ def test_a_correction_that_stripe_heard_of_too_late_is_carried_into_the_open_mon
 
 def test_what_is_brought_again_after_a_correction_that_is_carried_is_counted_once(acme: Metered) -> None:
     """The person had replied only after the customer confirmed; Stripe is asked to cancel too late."""
-    go_to_end(acme, hours=-30)
-    answered = acme.gateways.clock.now()
-    acme.feed(happened("c1", "ai_answered", answered))
-    acme.advance(hours=25)
-    acme.catch_up()
-    acme.report()
-    go_to_end(acme, minutes=-10)
+    answered = assumed_and_reported(acme, "c1", hours=-30)
     acme.feed(happened("c1", "human_replied", answered + HOUR))
     acme.feed(happened("c1", "customer_confirmed", answered + HOUR / 2))
     acme.report()

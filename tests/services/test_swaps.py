@@ -144,6 +144,17 @@ def test_a_surplus_stays_on_the_balance(changer: Changer) -> None:
     assert grants(changer) == 1
 
 
+def test_two_who_swap_for_the_same_pack_at_once_share_its_price(changer: Changer) -> None:
+    both: list[str] = []
+    shop = changer.customer.shop
+    shop.faults.fail("first", "/v1/prices", action=lambda: both.append(prepare(changer, 4, 600)))
+    both.append(prepare(changer, 3, 600))
+
+    prices = shop.client.v1.prices.list({"limit": 100}).data
+    assert len([price for price in prices if ":pack:600:" in (price.lookup_key or "")]) == 1
+    assert [changer.quote(each).lines[-1]["amount"] for each in both] == [56_430, 56_430]
+
+
 def test_a_declined_card_changes_neither_seats_nor_credits(changer: Changer) -> None:
     pays_with(changer, "pm_card_chargeCustomerFail")
     quote_id = prepare(changer, 4, 600)

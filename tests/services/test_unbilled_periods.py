@@ -113,6 +113,31 @@ def test_it_is_billed_once_whatever_is_heard_of_that(changer: Changer, kind: str
     assert customer.incidents() == []
 
 
+def test_a_month_that_begins_while_stripe_fails_to_go_back_is_billed_with_it(customer: Customer) -> None:
+    """What failed inside Stripe is kept under the key of the call, which then has more to do."""
+    changer = debit_payer(customer)
+    until_the_renewal(changer, days=7)
+    pays_with(changer, failing_account(customer))
+    year = changer.change(interval="year")
+    pays_with(changer, "pm_card_visa")
+    order = customer.shop.application.extensions["faults"].order
+    customer.shop.faults.fail("first", UPDATE, action=lambda: order(500, "during"))
+    with suppress(StripeUnknownError):
+        later(customer, days=6)
+    assert changer.state(year) != "failed"
+
+    with suppress(StripeUnknownError):
+        later(customer, days=2)
+    for _ in range(2):
+        let_claims_run_out(customer)
+        sweeping.sweep_attempts(customer.gateways, left_behind_after=NOW)
+        customer.settle()
+
+    assert changer.state(year) == "failed"
+    assert billed(changer) == [("subscription_cycle", 0), ("subscription_update", MONTH)]
+    assert customer.incidents() == []
+
+
 def test_where_no_card_pays_for_it_it_is_owed_as_a_renewal_is(changer: Changer) -> None:
     to_a_year(changer)
     pays_with(changer, "pm_card_chargeCustomerFail")

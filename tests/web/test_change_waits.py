@@ -8,6 +8,7 @@ from flask import Flask
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
+from tests.services.changing import Changer
 from tests.services.test_change_payments import debit_payer
 from tests.services.test_change_waits import until_the_renewal
 from tests.services.test_renewals import card_that_stops_working
@@ -91,10 +92,7 @@ def test_a_planned_change_that_was_missed_is_said_wherever_it_was_shown(
 def test_a_month_that_a_failed_debit_kept_from_its_renewal_is_told_of_with_what_it_costs(
     buyer: Browser, customer: Customer
 ) -> None:
-    changer = debit_payer(customer)
-    until_the_renewal(changer, days=2)
-    to_a_year(changer)
-    comes_back(changer)
+    a_month_without_renewal(debit_payer(customer))
     page = words(buyer.get("/billing"))
 
     assert re.search(r"The period that began on \d+ \w+ \d{4} is billed now", page)
@@ -103,16 +101,21 @@ def test_a_month_that_a_failed_debit_kept_from_its_renewal_is_told_of_with_what_
 
 
 def test_one_that_support_has_to_bill_is_told_of_too(buyer: Browser, customer: Customer) -> None:
-    changer = debit_payer(customer)
-    until_the_renewal(changer, days=2)
-    changer.change(seats=8)
-    to_a_year(changer)
-    comes_back(changer)
+    a_month_without_renewal(debit_payer(customer), seats=8)
     page = words(buyer.get("/billing"))
 
     assert re.search(r"The period that began on \d+ \w+ \d{4} is not billed yet", page)
     assert "Support has been told, and writes to you before anything is charged for this period." in page
     assert "is not billed yet. We write to you before anything is charged for it." in mail(customer)
+
+
+def a_month_without_renewal(changer: Changer, **planned: int) -> None:
+    """A debit for a year comes back after the month's renewal, for which something may have been planned."""
+    until_the_renewal(changer, days=2)
+    if planned:
+        changer.change(**planned)
+    to_a_year(changer)
+    comes_back(changer)
 
 
 def mail(customer: Customer) -> str:

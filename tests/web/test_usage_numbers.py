@@ -11,7 +11,7 @@ from tests.browsing import Browser
 from tests.programs import program
 from tests.services.buying import Customer
 from tests.services.metering import Metered
-from tests.services.test_month_ends import carry_out, go_to_end
+from tests.services.test_month_ends import assumed_and_reported, carry_out, go_to_end
 from tests.services.using import HOUR, Workspace, happened
 from tests.shop import TWELVE_BY_THE_MONTH
 from tests.web.reading import words
@@ -113,13 +113,7 @@ def test_what_a_cap_made_free_is_told_from_what_is_billed(
 def test_the_list_says_what_of_another_month_is_in_that_sum(buyer: Browser, customer: Customer) -> None:
     """Billed, though a person had replied within the day: Stripe heard of it after the month's end."""
     acme = Metered.buy(customer)
-    go_to_end(acme, hours=-74)
-    answered = acme.gateways.clock.now()
-    acme.feed(happened("c1", "ai_answered", answered))
-    acme.advance(hours=25)
-    acme.catch_up()
-    acme.report()
-    go_to_end(acme, minutes=-10)
+    answered = assumed_and_reported(acme, "c1", hours=-74)
     acme.feed(happened("c1", "human_replied", answered + HOUR))
     go_to_end(acme, hours=3)
     back, *_others = acme.use(3)
