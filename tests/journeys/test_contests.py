@@ -9,7 +9,7 @@ from tests.journeys.conftest import NewCustomer
 from tests.journeys.customer import ESSENTIAL_MONTH, Customer
 from tests.journeys.pictures import pictures
 from tests.journeys.test_accessibility import Inspector
-from tests.journeys.using import DAY, HOUR, event, make_key, resolve, send
+from tests.journeys.using import DAY, HOUR, await_reported, event, make_key, resolve, send
 
 WHY = "The customer wrote to us by e-mail: the answer was about another product."
 ANSWER = "You are right: the answer was about another product."
@@ -27,8 +27,7 @@ def with_usage(customer: Customer) -> str:
     customer.visit("/developers")
     key = make_key(customer)
     resolve(customer, key, "conv-1", "conv-2", "conv-3")
-    visit(customer, "conv-1")
-    customer.await_words("Reported to Stripe on")
+    await_reported(customer, "conv-1", "conv-2", "conv-3")
     return key
 
 

@@ -11,7 +11,7 @@ from tests.journeys.customer import ESSENTIAL_MONTH, Customer
 from tests.journeys.pictures import pictures
 from tests.journeys.test_accessibility import Inspector
 from tests.journeys.test_credits import expect_bought
-from tests.journeys.using import DAY, HOUR, make_key, resolve
+from tests.journeys.using import DAY, HOUR, await_reported, make_key, resolve
 from tests.stack import Stack
 
 LAPSES = re.compile(r"^About 9\d resolutions lapse on .+, for which you paid \$\d\d\.\d\d$")
@@ -56,8 +56,7 @@ def buy_and_use(customer: Customer) -> None:
     customer.press_pay()
     expect_bought(customer, "100")
     resolve(customer, key, "conv-1", "conv-2", "conv-3")
-    customer.visit("/usage/resolutions/conv-3/1")
-    customer.await_words("Reported to Stripe on")
+    await_reported(customer, "conv-1", "conv-2", "conv-3")
 
 
 def test_a_pack_pays_the_months_invoice_and_what_lapses_is_told_before(customer: Customer) -> None:

@@ -42,3 +42,10 @@ def resolve(customer: Customer, key: str, *conversations: str) -> None:
     for name in conversations:
         answer = event(customer, name, "ai_answered", 600)
         send(customer, key, answer, event(customer, name, "customer_confirmed", 300))
+
+
+def await_reported(customer: Customer, *conversations: str) -> None:
+    """Wait until Stripe has each; what it has not heard when the month ends is billed with the next one."""
+    for name in conversations:
+        customer.visit(f"/usage/resolutions/{name}/1")
+        customer.await_words("Reported to Stripe on")
