@@ -37,42 +37,52 @@ EXPLAINED, UNEXPLAINED = "explained", "unexplained"
 
 SUMS = text("""
 WITH period AS (
-  SELECT workspace_id, starts_at, ends_at, date_trunc('minute', ends_at) AS cut,
-    date_trunc('minute', starts_at + interval '59 seconds 999999 microseconds') AS first
-  FROM usage_period
+  SELECT workspace_id, starts_at, ends_at FROM usage_period
   WHERE ends_at > :since AND (CAST(:workspace AS bigint) IS NULL OR workspace_id = :workspace)
 ), ledger AS (
-  SELECT e.workspace_id, e.period_start, e.key, sum(e.quantity)::bigint AS metered
-  FROM usage_entry e
+  SELECT workspace_id, period_start, key, sum(quantity)::bigint AS metered
+  FROM usage_entry
   -- as wide as the periods that are looked at: each row is not looked up, the few sums are
-  WHERE e.charge = 'meter' AND e.period_start >= (SELECT min(starts_at) FROM period)
+  WHERE charge = 'meter' AND period_start >= (SELECT min(starts_at) FROM period)
+    AND (CAST(:workspace AS bigint) IS NULL OR workspace_id = :workspace)
   GROUP BY 1, 2, 3
 ), kinds AS (
-  SELECT m.workspace_id, m.period_start, m.key, m.state, m.resent_as IS NOT NULL AS resent,
-    m.sent_at IS NOT NULL AS reached, coalesce(m.sent_at > :fresh, false) AS fresh,
-    coalesce(m.error LIKE 'after_end%', false) AS unbilled, m.at < p.first OR m.at >= p.cut AS edge,
-    sum(m.quantity) AS quantity
-  FROM meter_event m JOIN period p ON p.workspace_id = m.workspace_id AND p.starts_at = m.period_start
-  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
-), counted AS (
-  SELECT *, reached AND state NOT IN ('cancelled', 'failed') AS counts FROM kinds
+  -- by few columns, and what is rare in sums of its own: so few groups are foreseen that cores share the work
+  SELECT m.workspace_id, m.period_start, m.key, m.state, sum(m.quantity) AS quantity,
+    sum(m.quantity) FILTER (WHERE m.resent_as IS NOT NULL) AS resent,
+    sum(m.quantity) FILTER (
+      WHERE m.resent_as IS NULL AND (m.error IS NULL OR m.error NOT LIKE 'after_end%')) AS owed,
+    sum(m.quantity) FILTER (WHERE m.sent_at IS NOT NULL) AS reached,
+    sum(m.quantity) FILTER (WHERE m.sent_at > :fresh) AS fresh,
+    sum(m.quantity) FILTER (WHERE m.sent_at IS NOT NULL
+      AND (m.at < m.period_start + interval '1 minute'
+        AND m.at < date_trunc('minute', m.period_start + interval '59 seconds 999999 microseconds')
+        OR m.at >= date_trunc('minute', p.ends_at))) AS edges
+  FROM meter_event m
+  -- when its period ends is looked up of what may be as late as that, and of no other row
+  LEFT JOIN usage_period p ON p.workspace_id = CASE WHEN m.at >= :late THEN m.workspace_id END
+    AND p.starts_at = m.period_start AND p.ends_at > :since
+  WHERE m.period_start >= (SELECT min(starts_at) FROM period)
+    AND (CAST(:workspace AS bigint) IS NULL OR m.workspace_id = :workspace)
+  GROUP BY 1, 2, 3, 4
 ), outbox AS (
   SELECT workspace_id, period_start, key,
-    sum(quantity) FILTER (WHERE NOT resent AND NOT unbilled
-      AND state IN ('waiting', 'sending', 'sent', 'failed'))::bigint AS owed,
-    sum(quantity) FILTER (WHERE counts AND NOT edge)::bigint AS sent,
-    sum(quantity) FILTER (WHERE counts AND edge)::bigint AS edges,
-    sum(quantity) FILTER (WHERE counts AND fresh)::bigint AS fresh,
+    sum(owed) FILTER (WHERE state IN ('waiting', 'sending', 'sent', 'failed'))::bigint AS owed,
+    sum(reached) FILTER (WHERE state NOT IN ('cancelled', 'failed'))::bigint AS reached,
+    sum(edges) FILTER (WHERE state NOT IN ('cancelled', 'failed'))::bigint AS edges,
+    sum(fresh) FILTER (WHERE state NOT IN ('cancelled', 'failed'))::bigint AS fresh,
     sum(quantity) FILTER (WHERE state = 'waiting')::bigint AS waiting,
     sum(quantity) FILTER (WHERE state = 'sending')::bigint AS sending,
     sum(quantity) FILTER (WHERE state = 'cancelling')::bigint AS cancelling,
-    sum(quantity) FILTER (WHERE state = 'failed' AND NOT resent)::bigint AS failed,
-    sum(quantity) FILTER (WHERE state = 'sent' AND resent)::bigint AS late,
-    sum(quantity) FILTER (WHERE reached AND state IN ('crediting', 'credited'))::bigint AS credited
-  FROM counted GROUP BY 1, 2, 3
+    sum(quantity - coalesce(resent, 0)) FILTER (WHERE state = 'failed')::bigint AS failed,
+    sum(resent) FILTER (WHERE state = 'sent')::bigint AS late,
+    sum(reached) FILTER (WHERE state IN ('crediting', 'credited'))::bigint AS credited
+  FROM kinds GROUP BY 1, 2, 3
 ), rollup AS (
-  SELECT d.workspace_id, d.period_start, d.key, sum(d.charged)::bigint AS charged
-  FROM usage_day d JOIN period p ON p.workspace_id = d.workspace_id AND p.starts_at = d.period_start
+  SELECT workspace_id, period_start, key, sum(charged)::bigint AS charged
+  FROM usage_day
+  WHERE period_start >= (SELECT min(starts_at) FROM period)
+    AND (CAST(:workspace AS bigint) IS NULL OR workspace_id = :workspace)
   GROUP BY 1, 2, 3
 ), held AS (
   SELECT * FROM ledger
@@ -80,10 +90,10 @@ WITH period AS (
   FULL JOIN rollup USING (workspace_id, period_start, key)
 )
 SELECT h.workspace_id, h.period_start, p.ends_at, h.key, coalesce(metered, 0) AS metered,
-  coalesce(charged, 0) AS charged, coalesce(owed, 0) AS owed, coalesce(sent, 0) AS sent,
-  coalesce(edges, 0) AS edges, fresh, waiting, sending, cancelling, failed, late, credited,
-  CASE WHEN owed IS NOT NULL OR sent IS NOT NULL OR edges IS NOT NULL
-    THEN b.stripe_customer_id END AS customer
+  coalesce(charged, 0) AS charged, coalesce(owed, 0) AS owed, coalesce(edges, 0) AS edges,
+  coalesce(reached, 0) - coalesce(edges, 0) AS sent,
+  fresh, waiting, sending, cancelling, failed, late, credited,
+  CASE WHEN owed IS NOT NULL OR reached IS NOT NULL THEN b.stripe_customer_id END AS customer
 FROM held h JOIN period p ON p.workspace_id = h.workspace_id AND p.starts_at = h.period_start
 LEFT JOIN billing_details b ON b.workspace_id = h.workspace_id
 ORDER BY 1, 2, 4
@@ -164,7 +174,14 @@ def sums(now: datetime, *, workspace_id: int | None = None) -> list[Sums]:
 
 def read(session: Session, now: datetime, *, workspace_id: int | None = None) -> list[Sums]:
     """The same in the system's ``session``, in one statement."""
-    facts = {"since": now - LOOKED_BACK, "fresh": now - SETTLED_AFTER, "workspace": workspace_id}
+    since = now - LOOKED_BACK
+    facts = {
+        "since": since,
+        # before it no period that is looked at has its last whole minute
+        "late": _minute(since),
+        "fresh": now - SETTLED_AFTER,
+        "workspace": workspace_id,
+    }
     return [_sums(row) for row in session.execute(SUMS, facts)]
 
 
