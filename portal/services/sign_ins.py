@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Interval, bindparam, delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from portal.db import enter_user, unit_of_work
-from portal.models import LoginSession, Member, Workspace
+from portal.models import LoginSession, Member, User, Workspace
 
 ID_BYTES = 32
 SEEN_EVERY = timedelta(minutes=1)
@@ -21,6 +21,7 @@ _NOW = func.clock_timestamp()
 # every page asks this, so it is put together once
 _FIND = (
     select(
+        User,
         LoginSession.workspace_id,
         Member.workspace_id,
         Workspace.name,
@@ -29,14 +30,18 @@ _FIND = (
         func.coalesce(Member.last_active_at < _NOW - ACTIVE_EVERY, True),
         _NOW - LoginSession.verified_at,
     )
+    .join(User, User.id == LoginSession.user_id)
     .outerjoin(Member, Member.user_id == LoginSession.user_id)
     .outerjoin(Workspace, Workspace.id == Member.workspace_id)
     .where(LoginSession.id == bindparam("identifier"), LoginSession.user_id == bindparam("user_id"))
+    .where(User.fs_uniquifier == bindparam("mark"), User.active)
     .where(
         LoginSession.created_at > _NOW - bindparam("absolute", type_=Interval),
         LoginSession.last_seen_at > _NOW - bindparam("idle", type_=Interval),
     )
     .order_by(Member.created_at, Member.workspace_id)
+    # the library looks at them on every page
+    .options(joinedload(User.roles))
 )
 
 
@@ -56,7 +61,7 @@ class SignIn:
     """One signed-in browser: who, and the workspace that it looks at (none if the login has none)."""
 
     id: str
-    user_id: int
+    user: User
     memberships: tuple[Membership, ...]
     current: Membership | None
     # since the person last proved who they are
@@ -94,27 +99,29 @@ def begin(user_id: int, *, ip: str | None, user_agent: str | None, replaces: str
 
 
 def find(
-    session: Session, identifier: str, user_id: int, *, idle: timedelta, absolute: timedelta
+    session: Session, identifier: str, user_id: int, *, mark: str, idle: timedelta, absolute: timedelta
 ) -> SignIn | None:
     """The sign-in if it still stands: not signed out, used within ``idle``, begun within ``absolute``.
 
-    From then on ``session`` may read the login's own memberships.
+    ``mark`` is what the cookie knows the login by; it dies with the mark. From then on ``session`` may read
+    the login's own memberships.
     """
     enter_user(session, user_id)
-    values = {"identifier": identifier, "user_id": user_id, "idle": idle, "absolute": absolute}
-    rows = session.execute(_FIND, values).all()
+    values = {"identifier": identifier, "user_id": user_id, "mark": mark, "idle": idle, "absolute": absolute}
+    rows = session.execute(_FIND, values).unique().all()
     if not rows:
         return None
-    if rows[0][4]:
+    user, looked_at, *_, stale, _quiet, verified_ago = rows[0]
+    if stale:
         session.execute(
             update(LoginSession)
             .where(LoginSession.id == identifier)
             .values(last_seen_at=func.clock_timestamp())
         )
-    memberships = tuple(Membership(row[1], row[2], row[3], row[5]) for row in rows if row[1] is not None)
-    current = next((each for each in memberships if each.workspace_id == rows[0][0]), None)
+    memberships = tuple(Membership(row[2], row[3], row[4], row[6]) for row in rows if row[2] is not None)
+    current = next((each for each in memberships if each.workspace_id == looked_at), None)
     current = current or (memberships[0] if memberships else None)
-    return SignIn(identifier, user_id, memberships, current, verified_ago=rows[0][6], looked_at=rows[0][0])
+    return SignIn(identifier, user, memberships, current, verified_ago=verified_ago, looked_at=looked_at)
 
 
 def note_activity(workspace_id: int, user_id: int) -> None:

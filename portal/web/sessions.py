@@ -12,13 +12,14 @@ from flask import Flask, Response, current_app, g, redirect, request, session, u
 from flask_login import user_logged_in, user_logged_out
 from flask_security import Security, SQLAlchemySessionUserDatastore
 from flask_security.signals import change_email_confirmed, password_changed, password_reset, user_registered
-from flask_security.utils import aware_utcnow
+from flask_security.utils import aware_utcnow, set_request_attr
 from flask_wtf.csrf import CSRFProtect
 from werkzeug import Response as AnyResponse
 
 from portal.config import Settings
 from portal.models import Role, User, WebAuthn
 from portal.services import accounts, factor_changes, sign_ins
+from portal.services.sign_ins import Membership, SignIn
 from portal.web import (
     account_words,
     db_session,
@@ -122,11 +123,10 @@ def install(app: Flask, settings: Settings) -> None:
     manager.request_loader(lambda request: None)
     manager.unauthorized_handler(ask_to_sign_in)
     security.unauthn_handler(lambda mechanisms=None, headers=None: ask_to_sign_in())
-    load = manager._user_callback
 
     @manager.user_loader
-    def load_through_sign_in(token: str) -> Any:
-        return _load(load, token, settings)
+    def load_through_sign_in(mark: str) -> User | None:
+        return _load(mark, settings)
 
     user_logged_in.connect(_began, app)
     user_logged_out.connect(_ended, app)
@@ -160,27 +160,36 @@ def _see_where() -> None:
         signed_in()
 
 
-def _load(load: Any, token: str, settings: Settings) -> Any:
+def _load(mark: str, settings: Settings) -> User | None:
     """The user of this cookie, if its sign-in still stands. Leaves no transaction open."""
     identifier, user_id = session.get(SIGN_IN), session.get(USER)
     if not identifier or not user_id:
         return None
+    idle, absolute = settings.session_idle, settings.session_absolute
     try:
-        user = load(token)
-        if user is None or user.id != user_id:
-            return None
-        idle, absolute = settings.session_idle, settings.session_absolute
-        found = g.sign_in = sign_ins.find(db_session(), identifier, user_id, idle=idle, absolute=absolute)
+        found = sign_ins.find(db_session(), identifier, user_id, mark=mark, idle=idle, absolute=absolute)
     finally:
         db_session.commit()
-    if found is not None and found.moved and found.current is not None:
-        sign_ins.look_at(identifier, found.current.workspace_id)
+    g.sign_in = found
+    if found is None:
+        return None
+    # as the loader of Flask-Security, whose place this takes, says to its views
+    set_request_attr("fs_authn_via", "session")
+    set_request_attr("fs_paa", session.get("fs_paa", 0))
+    if found.current is not None:
+        _note_where(found, found.current)
+    return found.user
+
+
+def _note_where(found: SignIn, current: Membership) -> None:
+    """Keep what this browser looks at, and that its login is here."""
+    if found.moved:
+        sign_ins.look_at(found.id, current.workspace_id)
         if found.looked_at is not None:
             # the workspace that it looked at is not its login's any more
             refuse_open_forms()
-    if found is not None and found.current is not None and found.current.quiet:
-        sign_ins.note_activity(found.current.workspace_id, user_id)
-    return user if found else None
+    if current.quiet:
+        sign_ins.note_activity(current.workspace_id, found.user.id)
 
 
 def _began(app: Flask, user: Any, **_kwargs: Any) -> None:

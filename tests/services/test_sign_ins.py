@@ -7,16 +7,17 @@ from sqlalchemy import func, select, update
 
 from portal.config import Settings
 from portal.db import unit_of_work
-from portal.models import LoginSession, Member, RateLimit
+from portal.models import LoginSession, Member, RateLimit, User
 from portal.services import housekeeping, sign_ins
 from tests import factories
 
 LONG = timedelta(days=1)
 
 
-def found(identifier: str, user_id: int) -> sign_ins.SignIn | None:
+def found(identifier: str, user_id: int, *, mark: str | None = None) -> sign_ins.SignIn | None:
     with unit_of_work() as session:
-        return sign_ins.find(session, identifier, user_id, idle=LONG, absolute=LONG)
+        known = session.get_one(User, user_id).fs_uniquifier
+        return sign_ins.find(session, identifier, user_id, mark=mark or known, idle=LONG, absolute=LONG)
 
 
 def begin(account: factories.Account, replaces: str | None = None) -> str:
@@ -38,6 +39,25 @@ def test_a_sign_in_of_another_login_is_none(app: Flask, workspace: factories.Acc
     stranger = factories.account(app)
 
     assert found(begin(workspace), stranger.user_id) is None
+
+
+def test_a_sign_in_is_found_with_its_login(workspace: factories.Account) -> None:
+    sign_in = found(begin(workspace), workspace.user_id)
+
+    assert sign_in is not None
+    assert sign_in.user.email == workspace.email
+
+
+def test_a_sign_in_of_a_login_that_was_shut_is_none(workspace: factories.Account) -> None:
+    identifier = begin(workspace)
+    with unit_of_work() as session:
+        session.get_one(User, workspace.user_id).active = False
+
+    assert found(identifier, workspace.user_id) is None
+
+
+def test_a_cookie_that_knows_an_old_mark_of_the_login_finds_none(workspace: factories.Account) -> None:
+    assert found(begin(workspace), workspace.user_id, mark="an old one") is None
 
 
 def test_signing_in_again_ends_what_this_browser_had(workspace: factories.Account) -> None:
