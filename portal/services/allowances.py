@@ -85,9 +85,12 @@ def current(gateways: Gateways, workspace_id: int) -> State:
         return state(session, row)
 
 
+_ROW = select(Allowance)
+
+
 def stopped(session: Session, now: datetime) -> State | None:
     """How the allowance stands where a cap keeps the AI from answering; None elsewhere. Only reads."""
-    row = session.scalars(select(Allowance)).first()
+    row = session.scalars(_ROW).first()
     if row is None or row.cap is None or is_over(row, now) or row.used + row.held < row.cap:
         return None
     found = state(session, row)

@@ -7,7 +7,7 @@ crash frees it; every step can be done again, under the key ``<attempt>:<step>``
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from portal import pricing
@@ -81,13 +81,25 @@ def begin(
     return attempt
 
 
+_OF_QUOTE = (
+    select(Attempt)
+    .where(Attempt.quote_id == bindparam("quote_id"))
+    .order_by((Attempt.state == states.REFUSED).asc(), Attempt.created_at.desc())
+    .limit(1)
+)
+_UNPAID = (
+    select(Quote)
+    .join(Attempt, (Attempt.workspace_id == Quote.workspace_id) & (Attempt.quote_id == Quote.id))
+    .where(Attempt.kind.in_((quotes.FIRST_PURCHASE, quotes.CHANGE)))
+    .where(Attempt.state == states.AWAITING_PAYMENT)
+    .order_by(Attempt.kind == quotes.CHANGE)
+    .limit(1)
+)
+
+
 def of_quote(session: Session, quote_id: str) -> Attempt | None:
     """The quote's attempt that counts: the one that was not refused, else the last refusal."""
-    refused = (Attempt.state == states.REFUSED).asc()
-    statement = (
-        select(Attempt).where(Attempt.quote_id == quote_id).order_by(refused, Attempt.created_at.desc())
-    )
-    return session.scalars(statement.limit(1)).first()
+    return session.scalars(_OF_QUOTE, {"quote_id": quote_id}).first()
 
 
 def get(session: Session, attempt_id: str) -> Attempt:
@@ -100,6 +112,11 @@ def live(session: Session, kind: str = quotes.FIRST_PURCHASE) -> Attempt | None:
     return session.scalars(
         select(Attempt).where(Attempt.kind == kind, Attempt.state.in_(states.LIVE))
     ).first()
+
+
+def unpaid(session: Session) -> Quote | None:
+    """The quote of a first purchase, or else of a change, that was confirmed and waits for its payment."""
+    return session.scalars(_UNPAID).first()
 
 
 def carry_out(gateways: Gateways, workspace_id: int, attempt_id: str) -> Confirmation:

@@ -89,9 +89,12 @@ def _catch_up(gateways: Gateways, tax_id: str) -> None:
         log.warning("tax_number_not_read", tax_id=tax_id, reason=str(error))
 
 
+_CURRENT = select(BillingDetails)
+
+
 def current(session: Session) -> BillingDetails | None:
     """The entered workspace's details."""
-    return session.scalars(select(BillingDetails)).first()
+    return session.scalars(_CURRENT).first()
 
 
 def refresh_tax_id(gateways: Gateways, tax_id: str) -> tuple[int, str | None] | None:

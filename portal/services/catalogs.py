@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -194,10 +194,15 @@ def noted(session: Session, version: str) -> dict[str, CatalogPrice]:
     return {row.lookup_key: row for row in rows}
 
 
+_OF_PRICES = select(CatalogPrice).where(
+    CatalogPrice.stripe_price_id.in_(bindparam("price_ids", expanding=True))
+)
+
+
 def keys_of_prices(session: Session, price_ids: Iterable[str | None]) -> dict[str, CatalogPrice]:
     """Stripe's price id → our row, for those that are ours."""
     wanted = {price_id for price_id in price_ids if price_id}
-    rows = session.scalars(select(CatalogPrice).where(CatalogPrice.stripe_price_id.in_(wanted)))
+    rows = session.scalars(_OF_PRICES, {"price_ids": list(wanted)})
     return {row.stripe_price_id: row for row in rows}
 
 

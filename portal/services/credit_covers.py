@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
 
-from sqlalchemy import func, select, text
+from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.orm import Session
 
 from portal.models import CreditLot, CreditPurchase, CreditSum, Resolution, UsageDay
@@ -107,33 +107,38 @@ class Cover:
 NOTHING = Cover((), 0)
 
 
-def shares(session: Session, months: Collection[datetime]) -> dict[datetime, list[Share]]:
-    """What packs pay of the months that start then; those of which none pays anything are left out.
+# what a month's invoice took stays taken, also of a unit that came back to its pack later
+_PAID = (
+    select(CreditSum.period_start, CreditSum.lot_id, func.sum(-CreditSum.quantity).label("units"))
+    .where(
+        CreditSum.period_start.in_(bindparam("months", expanding=True)),
+        CreditSum.kind.in_((DRAWN, GIVEN_BACK)),
+        ~CreditSum.of_unit,
+    )
+    .group_by(CreditSum.period_start, CreditSum.lot_id)
+    # once, whatever the planner thinks of the number of lots
+    .cte("paid")
+    .prefix_with("MATERIALIZED", dialect="postgresql")
+)
+_SHARES = (
+    select(
+        _PAID.c.period_start,
+        CreditLot.id,
+        CreditLot.units,
+        func.coalesce(CreditPurchase.paid_at, CreditLot.created_at),
+        _PAID.c.units,
+    )
+    .join(CreditLot, CreditLot.id == _PAID.c.lot_id)
+    .join(CreditPurchase, CreditPurchase.id == CreditLot.purchase_id)
+    .where(_PAID.c.units > 0)
+    .order_by(*ORDER)
+)
 
-    What a month's invoice took stays taken, also of a unit that came back to its pack later.
-    """
-    sums = (
-        select(CreditSum.period_start, CreditSum.lot_id, func.sum(-CreditSum.quantity).label("units"))
-        .where(
-            CreditSum.period_start.in_(months),
-            CreditSum.kind.in_((DRAWN, GIVEN_BACK)),
-            ~CreditSum.of_unit,
-        )
-        .group_by(CreditSum.period_start, CreditSum.lot_id)
-        # once, whatever the planner thinks of the number of lots
-        .cte("paid")
-        .prefix_with("MATERIALIZED", dialect="postgresql")
-    )
-    bought_at = func.coalesce(CreditPurchase.paid_at, CreditLot.created_at)
-    rows = session.execute(
-        select(sums.c.period_start, CreditLot.id, CreditLot.units, bought_at, sums.c.units)
-        .join(CreditLot, CreditLot.id == sums.c.lot_id)
-        .join(CreditPurchase, CreditPurchase.id == CreditLot.purchase_id)
-        .where(sums.c.units > 0)
-        .order_by(*ORDER)
-    )
+
+def shares(session: Session, months: Collection[datetime]) -> dict[datetime, list[Share]]:
+    """What packs pay of the months that start then; those of which none pays anything are left out."""
     found: dict[datetime, list[Share]] = {}
-    for month, lot_id, size, at, count in rows:
+    for month, lot_id, size, at, count in session.execute(_SHARES, {"months": list(months)}):
         found.setdefault(month, []).append(Share(Pack(lot_id, size, at), int(count)))
     return found
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from portal.errors import N_, ConflictError
@@ -54,17 +54,19 @@ class Due:
     ended: Subscription | None = None
 
 
+_OPEN_RENEWALS = (
+    select(Invoice)
+    .where(Invoice.stripe_subscription_id == bindparam("subscription_id"), Invoice.status == "open")
+    .where(Invoice.billing_reason.not_in(ELSEWHERE))
+    .order_by(Invoice.issued_at, Invoice.stripe_id)
+)
+
+
 def owed(session: Session, row: Subscription | None, *, grace: timedelta) -> list[Owed]:
     """The failed renewals of a live subscription, oldest first; debits that are on their way too."""
     if row is None or row.status not in subscriptions.LIVE:
         return []
-    statement = (
-        select(Invoice)
-        .where(Invoice.stripe_subscription_id == row.stripe_id, Invoice.status == "open")
-        .where(Invoice.billing_reason.not_in(ELSEWHERE))
-        .order_by(Invoice.issued_at, Invoice.stripe_id)
-    )
-    rows = session.scalars(statement).all()
+    rows = session.scalars(_OPEN_RENEWALS, {"subscription_id": row.stripe_id}).all()
     failed = [each.issued_at for each in rows if each.issued_at and subscriptions.collection_failed(each)]
     since = min(failed, default=None)
     retried = actions.last_of_invoice

@@ -16,6 +16,15 @@ from portal.services.subscriptions import moment
 PER_PAGE = 25
 
 
+_NEWEST_FIRST = select(Invoice).order_by(Invoice.issued_at.desc(), Invoice.stripe_id.desc())
+_NEWEST = _NEWEST_FIRST.limit(1)
+
+
+def newest(session: Session) -> Invoice | None:
+    """The workspace's invoice that was issued last."""
+    return session.scalars(_NEWEST).first()
+
+
 def listing(
     session: Session,
     *,
@@ -28,7 +37,7 @@ def listing(
     ``before`` and ``before_id`` are ``issued_at`` and ``stripe_id`` of the last one shown; without the id the
     other invoices of that second are left out.
     """
-    statement = select(Invoice).order_by(Invoice.issued_at.desc(), Invoice.stripe_id.desc()).limit(limit)
+    statement = _NEWEST_FIRST.limit(limit)
     if before is not None:
         after = tuple_(Invoice.issued_at, Invoice.stripe_id) < tuple_(
             literal(before), literal(before_id or "")

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -226,14 +226,16 @@ def settle(
     )
 
 
+_OF_INVOICE = (
+    select(QuoteMatch)
+    .where(QuoteMatch.stripe_invoice_id == bindparam("invoice_id"))
+    .order_by(QuoteMatch.compared_at, QuoteMatch.stage)
+)
+
+
 def of_invoice(session: Session, invoice_id: str) -> list[QuoteMatch]:
     """The comparisons of an invoice with its quote: before payment, and when it was final."""
-    statement = (
-        select(QuoteMatch)
-        .where(QuoteMatch.stripe_invoice_id == invoice_id)
-        .order_by(QuoteMatch.compared_at, QuoteMatch.stage)
-    )
-    return list(session.scalars(statement))
+    return list(session.scalars(_OF_INVOICE, {"invoice_id": invoice_id}))
 
 
 def of_invoices(session: Session, invoice_ids: Sequence[str]) -> dict[str, QuoteMatch]:

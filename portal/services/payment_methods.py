@@ -88,14 +88,19 @@ def last_day(month: int | None, year: int | None) -> date | None:
 # --- reading our rows ----------------------------------------------------------------------------------
 
 
+_OWN = select(Subscription.default_payment_method["id"].astext).where(*_CHARGED_AGAIN).scalar_subquery()
+_KEPT = (
+    select(PaymentMethod, _OWN)
+    .where(PaymentMethod.removed_at.is_(None))
+    .order_by(PaymentMethod.added_at.desc(), PaymentMethod.stripe_id)
+)
+
+
 def listing(session: Session) -> list[Shown]:
     """The workspace's methods, the default first, then the newest; each card and account once."""
-    rows = session.scalars(
-        select(PaymentMethod)
-        .where(PaymentMethod.removed_at.is_(None))
-        .order_by(PaymentMethod.added_at.desc(), PaymentMethod.stripe_id)
-    ).all()
-    default = _default(session, rows)
+    found = session.execute(_KEPT).all()
+    rows = [row for row, _own in found]
+    default = _default(rows, found[0][1]) if found else None
     groups: dict[tuple[object, ...], list[PaymentMethod]] = {}
     for row in rows:
         same = (row.type, row.fingerprint or row.email or row.stripe_id, row.exp_month, row.exp_year)
@@ -132,8 +137,8 @@ def default_id(session: Session) -> str | None:
     return next((method.id for method in listing(session) if method.default), None)
 
 
-def _default(session: Session, rows: Sequence[PaymentMethod]) -> str | None:
-    own = session.scalar(select(Subscription.default_payment_method["id"].astext).where(*_CHARGED_AGAIN))
+def _default(rows: Sequence[PaymentMethod], own: str | None) -> str | None:
+    """The method that the subscription charges, ``own``, if it is kept, else the customer's default."""
     kept = {row.stripe_id: row for row in rows}
     return own if own in kept else next((id for id, row in kept.items() if row.customer_default), None)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
@@ -312,17 +312,26 @@ def _locked(session: Session, row_id: str) -> PlannedChange:
     return session.scalars(select(PlannedChange).where(PlannedChange.id == row_id).with_for_update()).one()
 
 
+_LAST_SETTLED = (
+    select(PlannedChange)
+    .where(PlannedChange.settled_at.is_not(None), PlannedChange.rates_only.is_(False))
+    .order_by(PlannedChange.settled_at.desc())
+    .limit(1)
+)
+_WAITING = aliased(PlannedChange)
+_LAST_AND_NONE_PLANNED = _LAST_SETTLED.where(
+    ~exists().where(_WAITING.state == PLANNED, _WAITING.rates_only.is_(False))
+)
+
+
 def last_settled(session: Session) -> PlannedChange | None:
     """The change for a renewal that was last decided about, whatever became of it."""
-    settled = select(PlannedChange).where(PlannedChange.settled_at.is_not(None))
-    own = settled.where(PlannedChange.rates_only.is_(False))
-    return session.scalars(own.order_by(PlannedChange.settled_at.desc()).limit(1)).first()
+    return session.scalars(_LAST_SETTLED).first()
 
 
 def missed(session: Session) -> PlannedChange | None:
     """The last planned change, if the renewal went by without it and nothing was planned since."""
-    known = plan(session)
-    last = last_settled(session) if known is None or known.rates_only else None
+    last = session.scalars(_LAST_AND_NONE_PLANNED).first()
     return last if last is not None and last.state == MISSED else None
 
 

@@ -22,15 +22,18 @@ OVER = "ended"
 BOUGHT = (ACTIVE, PAYMENT_PENDING, LIMITED)
 
 
+# most pages ask this, so it is put together once
+_CURRENT = (
+    select(Subscription)
+    .where(Subscription.access != NONE)
+    .order_by(Subscription.status.in_(LIVE).desc(), Subscription.started_at.desc())
+    .limit(1)
+)
+
+
 def current(session: Session) -> Subscription | None:
     """The workspace's subscription: the live one, else the last that ever gave access, else none."""
-    statement = (
-        select(Subscription)
-        .where(Subscription.access != NONE)
-        .order_by(Subscription.status.in_(LIVE).desc(), Subscription.started_at.desc())
-        .limit(1)
-    )
-    return session.scalars(statement).first()
+    return session.scalars(_CURRENT).first()
 
 
 def anchor_of(row: Subscription) -> int:

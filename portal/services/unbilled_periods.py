@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, select
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
@@ -61,11 +61,19 @@ def of(attempt: Attempt) -> UnbilledPeriod | None:
     return UnbilledPeriod(**found) if found else None
 
 
+_SINCE = Attempt.error[(PERIOD, "since")].astext.cast(BigInteger)
+_LATEST = (
+    select(Attempt)
+    .where(Attempt.kind == CHANGE, Attempt.state == FAILED, _SINCE.is_not(None))
+    .order_by(_SINCE.desc())
+    .limit(1)
+)
+
+
 def latest(session: Session) -> UnbilledPeriod | None:
     """The one that began last, of changes whose debit failed."""
-    left = Attempt.error[PERIOD].is_not(None)
-    rows = session.scalars(select(Attempt).where(Attempt.kind == CHANGE, Attempt.state == FAILED, left))
-    return max(filter(None, map(of, rows)), key=lambda period: period.since, default=None)
+    attempt = session.scalars(_LATEST).first()
+    return of(attempt) if attempt else None
 
 
 def find(gateways: Gateways, quote: Quote, change: SubscriptionChange) -> UnbilledPeriod | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from portal import pricing
@@ -230,26 +230,24 @@ def within(found: Usage, cap: int | None) -> Usage:
     return replace(found, metered=[_due(capped, found.period), *found.others])
 
 
+_NEWEST_FIRST = select(UsagePeriod).order_by(UsagePeriod.starts_at.desc())
+_BEGUN = _NEWEST_FIRST.where(UsagePeriod.starts_at <= bindparam("now"))
+_LAST_BEGUN = _BEGUN.limit(1)
+_BEGINNING = _NEWEST_FIRST.where(UsagePeriod.starts_at == bindparam("starts_at")).limit(1)
+
+
 def find(session: Session, now: datetime, starts_at: datetime | None = None) -> Period | None:
     """The period that begins at ``starts_at``; without one the present period, else the last that began."""
-    statement = select(UsagePeriod).order_by(UsagePeriod.starts_at.desc()).limit(1)
-    if starts_at is not None:
-        statement = statement.where(UsagePeriod.starts_at == starts_at)
+    if starts_at is None:
+        row = session.scalars(_LAST_BEGUN, {"now": now}).first()
     else:
-        statement = statement.where(UsagePeriod.starts_at <= now)
-    row = session.scalars(statement).first()
+        row = session.scalars(_BEGINNING, {"starts_at": starts_at}).first()
     return period_of(row) if row else None
 
 
 def periods(session: Session, now: datetime, *, limit: int = LISTED_PERIODS) -> list[Period]:
     """The periods that have begun, newest first."""
-    statement = (
-        select(UsagePeriod)
-        .where(UsagePeriod.starts_at <= now)
-        .order_by(UsagePeriod.starts_at.desc())
-        .limit(limit)
-    )
-    return [period_of(row) for row in session.scalars(statement)]
+    return [period_of(row) for row in session.scalars(_BEGUN.limit(limit), {"now": now})]
 
 
 def period_of(row: UsagePeriod) -> Period:
@@ -271,21 +269,27 @@ def price_in(
     return found or usage_prices.of_key(subscription, key)
 
 
+_UNDECIDED = select(
+    Allowance.held - select(func.count()).where(Reservation.state == "held").scalar_subquery()
+)
+
+
 def pending(session: Session) -> int:
     """Resolutions that are still inside their 24 hours, whatever period they will be in."""
-    unanswered = select(func.count()).where(Reservation.state == "held").scalar_subquery()
-    held = session.scalars(select(Allowance.held - unanswered)).first()
+    held = session.scalars(_UNDECIDED).first()
     return max(int(held or 0), 0)
+
+
+_CONTESTED = select(func.count()).where(
+    Resolution.period_start == bindparam("month"),
+    Resolution.contest.is_not(None),
+    Resolution.contest == "open",
+)
 
 
 def disputed(session: Session, period: Period) -> int:
     """Resolutions of the period that were contested and not decided yet."""
-    statement = select(func.count()).where(
-        Resolution.period_start == period.starts_at,
-        Resolution.contest.is_not(None),
-        Resolution.contest == "open",
-    )
-    return session.scalars(statement).one()
+    return session.scalars(_CONTESTED, {"month": period.starts_at}).one()
 
 
 def _keys(subscription: Subscription | None, counted: set[str]) -> list[str]:

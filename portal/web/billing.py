@@ -4,17 +4,15 @@ from flask import Blueprint, render_template, request
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.models import BillingDetails, Invoice, Quote, QuoteMatch, Subscription
+from portal.models import BillingDetails, Invoice, QuoteMatch, Subscription
 from portal.pricing import Catalog, PricingError, catalog
 from portal.services import (
     allowances,
-    attempt_states,
     attempts,
     billing_details,
     changes,
     dues,
     invoices,
-    quotes,
     subscriptions,
     unbilled_periods,
     usage_prices,
@@ -49,13 +47,13 @@ def overview() -> str:
 def _facts(session: Session) -> dict[str, object]:
     subscription = subscriptions.current(session)
     details = billing_details.current(session)
-    newest = next(iter(invoices.listing(session, limit=1)), None)
+    newest = invoices.newest(session)
     proof = _last(invoices.proof(session, newest.stripe_id)) if newest else None
     sold = _catalog(subscription.catalog) if subscription else None
-    holding = changes.holding(session)
+    holding = changes.holding(session, subscription)
     held = held_lines(holding, gateways().clock.now()) if holding else _bought(subscription, sold)
     planned = planned_words(holding) if holding else None
-    used = usage_so_far.read(session, gateways().clock.now()) if subscription else None
+    used = usage_so_far.read(session, gateways().clock.now(), subscription) if subscription else None
     return {
         "subscription": subscription,
         "details": details,
@@ -86,7 +84,7 @@ def _attention(
     today = gateways().clock.now().date()
     due = dues.due(session, subscription, grace=settings().grace, today=today)
     found = attention(
-        subscription, details, newest, proof, _unpaid(session), due,
+        subscription, details, newest, proof, attempts.unpaid(session), due,
         planned=planned, missed=changes.missed(session), unbilled=unbilled_periods.latest(session),
     )  # fmt: skip
     return [*found, *_cap(session)]
@@ -117,15 +115,6 @@ def _bought(subscription: Subscription | None, sold: Catalog | None) -> HeldLine
     lines = bought_lines(subscription, sold) if subscription else []
     interval = str(subscription.interval) if subscription else "month"
     return HeldLines(lines, sum(line["amount"] for line in lines), interval)
-
-
-def _unpaid(session: Session) -> Quote | None:
-    """The quote that was confirmed and not paid, if there is one."""
-    for kind in (quotes.FIRST_PURCHASE, quotes.CHANGE):
-        attempt = attempts.live(session, kind)
-        if attempt is not None and attempt.state == attempt_states.AWAITING_PAYMENT:
-            return quotes.load(session, attempt.quote_id)
-    return None
 
 
 def _last(proof: list[QuoteMatch]) -> QuoteMatch | None:

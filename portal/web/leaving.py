@@ -96,7 +96,7 @@ def _end_page(kind: str, running: Subscription, form: ReasonForm) -> str:
     ends_at = gateways().clock.now() if now else leaving.period_end(running)
     estimate = _estimate(running)
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
-        newest = next(iter(invoices.listing(session, limit=1)), None)
+        newest = invoices.newest(session)
         planned = changes.planned(session) is not None
         held = credits.read(session, gateways().clock.now())
     shown: datetime = ends_at or gateways().clock.now()

@@ -7,7 +7,7 @@ import pytest
 from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.pricing.forecast import Range
-from portal.services import demo_usage, usage, usage_entries, usage_so_far
+from portal.services import demo_usage, subscriptions, usage, usage_entries, usage_so_far
 from portal.services.demo_usage import Shape
 from portal.services.usage import Period, Usage
 from portal.services.usage_rollup import Count
@@ -131,7 +131,7 @@ def test_with_a_hard_cap_the_forecast_keeps_to_it(acme: Workspace, clock: HandCl
 def test_the_present_period_in_a_few_numbers(acme: Workspace) -> None:
     acme.resolve()
     with unit_of_work(acme.workspace_id) as session:
-        found = usage_so_far.read(session, acme.gateways.clock.now())
+        found = usage_so_far.read(session, acme.gateways.clock.now(), subscriptions.current(session))
 
     assert found is not None
     assert (found.resolutions, found.by_packs, found.to_pay) == (1, 0, 99)

@@ -1,0 +1,72 @@
+"""What the pages read of the database: as much after years as on the first day."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, text
+
+from portal.db import unit_of_work
+from tests.browsing import Browser
+from tests.services.buying import Customer
+
+COPIES = "generate_series(CAST(:least AS int), CAST(:most AS int)) n"
+# they stand behind the real one
+INVOICES = text(f"""
+INSERT INTO invoice SELECT (jsonb_populate_record(i, jsonb_build_object('stripe_id', 'in_00' || n))).*
+FROM invoice i, {COPIES}
+""")
+# changes whose bank debit came back after a renewal; the overview names the last of them
+CHANGES = text(f"""
+INSERT INTO attempt SELECT (jsonb_populate_record(a, jsonb_build_object(
+  'id', a.id || n, 'kind', 'change', 'state', 'failed', 'error',
+  jsonb_build_object('period', jsonb_build_object('since', n * 86400, 'total', 4900, 'currency', 'usd'))))).*
+FROM attempt a, {COPIES} WHERE a.kind = 'first_purchase'
+""")
+
+
+@dataclass
+class Reads:
+    """How often the database was asked, and how many rows it gave."""
+
+    statements: int = 0
+    rows: int = 0
+
+
+@contextmanager
+def reading() -> Iterator[Reads]:
+    """What is read meanwhile."""
+    found = Reads()
+
+    def hear(_connection: object, cursor: Any, *_more: object) -> None:
+        found.statements += 1
+        found.rows += max(cursor.rowcount, 0)
+
+    event.listen(Engine, "after_cursor_execute", hear)
+    try:
+        yield found
+    finally:
+        event.remove(Engine, "after_cursor_execute", hear)
+
+
+@pytest.mark.parametrize("path", ["/billing", "/usage", "/credits"])
+def test_a_page_reads_as_much_with_a_long_history_as_with_a_short_one(
+    buyer: Browser, customer: Customer, path: str
+) -> None:
+    customer.buy()
+    with unit_of_work(customer.workspace_id) as session:
+        session.execute(CHANGES, {"least": 1, "most": 1})
+    # what is noted once a minute and once an hour
+    buyer.get(path)
+    with reading() as after_one:
+        buyer.get(path)
+    with unit_of_work(customer.workspace_id) as session:
+        session.execute(INVOICES, {"least": 2, "most": 50})
+        session.execute(CHANGES, {"least": 2, "most": 50})
+    with reading() as after_fifty:
+        page = buyer.get(path)
+
+    assert page.status_code == 200
+    assert after_fifty == after_one
