@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from sqlalchemy import ScalarSelect, Select, func, select, update
+from sqlalchemy import ScalarSelect, Select, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -85,7 +85,7 @@ def current(gateways: Gateways, workspace_id: int) -> State:
         return state(session, row)
 
 
-_ROW = select(Allowance)
+_ROW, _LIMIT = select(Allowance), select(UsageLimit)
 
 
 def stopped(session: Session, now: datetime) -> State | None:
@@ -102,7 +102,7 @@ def state(session: Session, row: Allowance) -> State:
     waiting = select(func.count()).select_from(Reservation).where(Reservation.state == HELD)
     held = session.scalars(waiting).one()
     subscription = subscriptions.current(session)
-    limit = session.scalars(select(UsageLimit)).first()
+    limit = session.scalars(_LIMIT).first()
     trial = is_trial(session, row.period_start)
     most = trial_cap(session, row.period_start, subscription)
     reason = _reason(row, subscription)
@@ -291,10 +291,15 @@ def set_cap(session: Session, row: Allowance) -> None:
     session.flush()
 
 
-def hard_cap(session: Session, period_start: datetime | None) -> int | None:
-    """The units at which the AI stops in the period: the customer's own hard cap, a trial's, or neither."""
-    subscription = subscriptions.current(session)
-    limit = session.scalars(select(UsageLimit)).first()
+def hard_cap(
+    session: Session, period_start: datetime | None, subscription: Subscription | None = None
+) -> int | None:
+    """The units at which the AI stops in the period: the customer's own hard cap, a trial's, or neither.
+
+    ``subscription``: the workspace's, where it has been read already.
+    """
+    subscription = subscription or subscriptions.current(session)
+    limit = session.scalars(_LIMIT).first()
     own = None
     if limit is not None and limit.hard:
         own = own_cap(session, limit, subscription, period_start)
@@ -332,7 +337,9 @@ def trial_cap(
     return catalog.trial.caps.get(RESOLUTION) if catalog.trial else None
 
 
+_TRIAL = select(UsagePeriod.trial).where(UsagePeriod.starts_at == bindparam("starts_at"))
+
+
 def is_trial(session: Session, period_start: datetime | None) -> bool:
     """Whether the period is a trial, whose resolutions are free."""
-    trial = select(UsagePeriod.trial).where(UsagePeriod.starts_at == period_start)
-    return bool(session.scalars(trial).first())
+    return bool(session.scalars(_TRIAL, {"starts_at": period_start}).first())

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from portal.gateways import Gateways
 from portal.models import UsageDay, UsagePeriod
-from portal.pricing import advice, packs
+from portal.pricing import advice
 from portal.pricing import periods as calendar
-from portal.services import credit_purchases, credits
+from portal.services import credit_purchases
+from portal.services.credit_quotes import Buyer
+from portal.services.credits import Balance
 from portal.services.usage_prices import RESOLUTION
 
 # a month that was cut short by the end of its subscription says nothing about a whole one
@@ -34,7 +35,7 @@ class UsedMonth:
 
 @dataclass(frozen=True)
 class Advised:
-    """What the ``months``, the oldest first, say about packs at the price ``unit_amount`` (minor units).
+    """What the ``months``, the oldest first, say about packs at the price that the ``buyer`` has.
 
     ``enough_at``: when so many months are complete that something can be advised, None if they are, or if no
     month is open.
@@ -42,10 +43,19 @@ class Advised:
 
     months: Sequence[UsedMonth]
     found: advice.Advice
-    currency: str
-    unit_amount: Decimal
+    buyer: Buyer
     least: int
     enough_at: datetime | None
+
+    @property
+    def currency(self) -> str:
+        """What packs are paid in."""
+        return self.buyer.currency
+
+    @property
+    def unit_amount(self) -> Decimal:
+        """The workspace's own price of a resolution."""
+        return self.buyer.unit_amount
 
     @property
     def suggested(self) -> int:
@@ -54,54 +64,48 @@ class Advised:
         return best.pack.units if best and best.pack else max(self.least, SUGGESTED_UNITS)
 
 
-def advise(session: Session, gateways: Gateways) -> Advised:
+def advise(session: Session, balance: Balance) -> Advised:
     """What packs would come to for the entered workspace, at its own price and with its own history.
 
     Raises NoSubscriptionForCreditsError, SubscriptionEndsError, NoPacksError.
     """
-    held = credit_purchases.buyer(session)
-    now = gateways.clock.now()
-    months = history(session, now)
+    buyer = credit_purchases.buyer(session)
+    months = history(session, balance.now)
     found = advice.advise(
         [month.units for month in months],
-        catalog=held.catalog,
-        unit_amount=held.unit_amount,
-        held=credits.read(session, now).left,
+        catalog=buyer.catalog,
+        unit_amount=buyer.unit_amount,
+        held=balance.left,
     )
-    sold = held.catalog.credits
-    return Advised(
-        months,
-        found,
-        held.currency,
-        held.unit_amount,
-        sold.minimum if sold else 0,
-        _enough_at(session, now, found.months),
-    )
+    sold = buyer.catalog.credits
+    least = sold.minimum if sold else 0
+    return Advised(months, found, buyer, least, _enough_at(session, balance.now, found.months))
 
 
-def price(session: Session, units: int) -> packs.Offer:
-    """What so many units cost the entered workspace, and a larger pack if that costs no more.
-
-    Raises pricing.PricingError (param ``units``) and what ``advise`` raises.
-    """
-    return credit_purchases.buyer(session).offer(units)
+_OVER = (
+    select(UsagePeriod)
+    .where(UsagePeriod.ends_at <= bindparam("now"), ~UsagePeriod.trial)
+    .order_by(UsagePeriod.starts_at.desc())
+    .limit(advice.RECENT_MONTHS)
+)
+_RUNNING = (
+    select(UsagePeriod.starts_at, UsagePeriod.ends_at)
+    .where(UsagePeriod.ends_at > bindparam("now"), ~UsagePeriod.trial)
+    .order_by(UsagePeriod.starts_at)
+    .limit(1)
+)
 
 
 def history(session: Session, now: datetime) -> list[UsedMonth]:
     """The last whole months that follow each other without a gap, the oldest first; none of a trial."""
-    periods = session.scalars(
-        select(UsagePeriod)
-        .where(UsagePeriod.ends_at <= now, ~UsagePeriod.trial)
-        .order_by(UsagePeriod.starts_at.desc())
-        .limit(advice.RECENT_MONTHS)
-    ).all()
+    periods = session.scalars(_OVER, {"now": now}).all()
     row: list[UsagePeriod] = []
     for period in periods:
         gap = bool(row) and period.ends_at != row[-1].starts_at
         if gap or period.ends_at - period.starts_at < SHORTEST_MONTH:
             break
         row.append(period)
-    used = _charged(session, [period.starts_at for period in row])
+    used = _charged(session, [period.starts_at for period in row]) if row else {}
     # what is taken back later may leave a month with less than nothing
     return [
         UsedMonth(each.starts_at, each.ends_at, max(used.get(each.starts_at, 0), 0)) for each in reversed(row)
@@ -122,11 +126,7 @@ def _enough_at(session: Session, now: datetime, known: int) -> datetime | None:
     missing = advice.MIN_MONTHS - known
     if missing <= 0:
         return None
-    opened = session.execute(
-        select(UsagePeriod.starts_at, UsagePeriod.ends_at)
-        .where(UsagePeriod.ends_at > now, ~UsagePeriod.trial)
-        .order_by(UsagePeriod.starts_at)
-    ).first()
+    opened = session.execute(_RUNNING, {"now": now}).first()
     if opened is None:
         return None
     start = int(opened.starts_at.timestamp())

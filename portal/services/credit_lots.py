@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -139,17 +139,19 @@ def price_in(known: Prices, lot_id: str, month: datetime | None) -> Decimal:
     ][-1]
 
 
+_OF_MONTH = CreditSum.kind.in_((DRAWN, GIVEN_BACK)) & (CreditSum.period_start == bindparam("month"))
+_COVERING = (
+    select(func.coalesce(func.sum(CreditSum.quantity), 0))
+    .join(CreditLot, CreditLot.id == CreditSum.lot_id)
+    .where(CreditLot.starts_at <= bindparam("month"), CreditLot.expires_at > bindparam("month"), ~_OF_MONTH)
+)
+
+
 def covering(session: Session, month: datetime | None) -> int:
     """How many units of the month that starts then credits pay at most, with those that they have paid."""
     if month is None:
         return 0
-    of_month = CreditSum.kind.in_((DRAWN, GIVEN_BACK)) & (CreditSum.period_start == month)
-    total = (
-        select(func.coalesce(func.sum(CreditSum.quantity), 0))
-        .join(CreditLot, CreditLot.id == CreditSum.lot_id)
-        .where(CreditLot.starts_at <= month, CreditLot.expires_at > month, ~of_month)
-    )
-    return max(int(session.scalar(total) or 0), 0)
+    return max(int(session.scalar(_COVERING, {"month": month}) or 0), 0)
 
 
 def changed(session: Session) -> None:

@@ -52,8 +52,8 @@ class Outlook:
 
 def read(session: Session, balance: Balance) -> Outlook | None:
     """What is foreseen for the entered workspace's lots; None where none is usable or nothing is billed."""
-    subscription = subscriptions.current(session)
-    if not balance.usable or subscription is None:
+    subscription = subscriptions.current(session) if balance.usable else None
+    if subscription is None:
         return None
     start = min(each.lot.starts_at for each in balance.usable)
     end = max(each.lot.expires_at for each in balance.usable)

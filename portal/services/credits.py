@@ -97,26 +97,29 @@ class Balance:
         return self.lots[0].currency if self.lots else None
 
 
+_LOTS = (
+    select(CreditLot, CreditPurchase)
+    .join(CreditPurchase, CreditPurchase.id == CreditLot.purchase_id)
+    .order_by(*ORDER)
+)
+_OPEN_MONTHS = select(UsagePeriod.starts_at).where(UsagePeriod.state == OPEN)
+_UNBILLED = CreditSum.kind.in_((DRAWN, GIVEN_BACK)) & CreditSum.period_start.in_(_OPEN_MONTHS)
+_KIND = case((_UNBILLED, OPEN), else_=CreditSum.kind)
+_SUMS = select(CreditSum.lot_id, _KIND, func.sum(CreditSum.quantity)).group_by(CreditSum.lot_id, _KIND)
+
+
 def read(session: Session, now: datetime) -> Balance:
     """The entered workspace's credits; what is left of a lot whose time is over counts as lapsed at once."""
-    sums = _sums(session)
-    rows = session.execute(
-        select(CreditLot, CreditPurchase)
-        .join(CreditPurchase, CreditPurchase.id == CreditLot.purchase_id)
-        .order_by(*ORDER)
-    )
+    rows = session.execute(_LOTS).all()
+    sums = _sums(session) if rows else {}
     held = [_held(lot, purchase, sums.get(lot.id, {}), now) for lot, purchase in rows]
     return Balance(sorted(held, key=lambda each: each.state != USABLE), now)
 
 
 def _sums(session: Session) -> dict[str, dict[str, int]]:
     """Of each lot: kind → sum of its entries; ``open`` is what unbilled months have of it."""
-    months = select(UsagePeriod.starts_at).where(UsagePeriod.state == OPEN)
-    unbilled = CreditSum.kind.in_((DRAWN, GIVEN_BACK)) & CreditSum.period_start.in_(months)
-    kind = case((unbilled, OPEN), else_=CreditSum.kind)
     found: dict[str, dict[str, int]] = {}
-    statement = select(CreditSum.lot_id, kind, func.sum(CreditSum.quantity))
-    for lot_id, name, total in session.execute(statement.group_by(CreditSum.lot_id, kind)):
+    for lot_id, name, total in session.execute(_SUMS):
         found.setdefault(lot_id, {})[name] = int(total)
     return found
 

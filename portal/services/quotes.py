@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import bindparam, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from portal import pricing
@@ -208,16 +208,17 @@ def billing_facts(details: BillingDetails) -> dict[str, object]:
     }
 
 
+_BY_ID = select(Quote).where(Quote.id == bindparam("quote_id"))
+
+
 def load(session: Session, quote_id: str, *, lock: bool = False, kind: str | None = None) -> Quote:
     """The entered workspace's quote, locked until the transaction ends if asked. Raises NotFoundError.
 
     ``kind``: one of another kind does not count.
     """
-    statement = select(Quote).where(Quote.id == quote_id)
-    if kind is not None:
-        statement = statement.where(Quote.kind == kind)
-    quote = session.scalars(statement.with_for_update() if lock else statement).first()
-    if quote is None:
+    statement = _BY_ID.with_for_update() if lock else _BY_ID
+    quote = session.scalars(statement, {"quote_id": quote_id}).first()
+    if quote is None or kind not in (None, quote.kind):
         raise NotFoundError(N_("There is no such quote."))
     return quote
 

@@ -41,10 +41,12 @@ def anchor_of(row: Subscription) -> int:
     return int((row.anchor or row.started_at or row.synced_at).timestamp())
 
 
+_BOUGHT = select(Subscription).where(Subscription.status.in_(LIVE), Subscription.access.in_(BOUGHT))
+
+
 def bought(session: Session) -> Subscription | None:
     """The live subscription that has been paid for (or is being), which stands in the way of a second one."""
-    statement = select(Subscription).where(Subscription.status.in_(LIVE), Subscription.access.in_(BOUGHT))
-    return session.scalars(statement).first()
+    return session.scalars(_BOUGHT).first()
 
 
 def is_bought(row: Subscription) -> bool:

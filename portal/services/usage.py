@@ -168,13 +168,14 @@ def read(
     now: datetime,
     starts_at: datetime | None = None,
     *,
+    period: Period | None = None,
     subscription: Subscription | None = None,
 ) -> Usage | None:
     """The usage of the present period, or of the one that begins at ``starts_at``; None without one.
 
-    ``subscription``: the workspace's, where it has been read already.
+    ``period`` and ``subscription``: that one and the workspace's, where they have been read already.
     """
-    period = find(session, now, starts_at)
+    period = period or find(session, now, starts_at)
     if period is None:
         return None
     subscription = subscription or subscriptions.current(session)

@@ -49,7 +49,7 @@ def read(session: Session, now: datetime, period: Period, subscription: Subscrip
     """How the present ``period`` stands, also before anybody has asked for a unit in it."""
     row = session.execute(SEEN, {"workspace": session.info["workspace_id"], "now": now}).first()
     if row is None or row.period_start != period.starts_at:
-        used, cap = period.used, allowances.hard_cap(session, period.starts_at)
+        used, cap = period.used, allowances.hard_cap(session, period.starts_at, subscription)
     else:
         used, cap = row.used, row.cap
     most = allowances.trial_cap(session, period.starts_at, subscription) if period.trial else None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.orm import Session
 
 from portal.models import UsagePeriod
@@ -32,15 +32,18 @@ class Past:
         return [self.units.get((key, self.since + timedelta(days=n)), 0) for n in range(days)]
 
 
+_STARTS = (
+    select(UsagePeriod.starts_at)
+    .where(UsagePeriod.starts_at <= bindparam("last"), UsagePeriod.ends_at > bindparam("oldest"))
+    .order_by(UsagePeriod.starts_at)
+)
+
+
 def read(session: Session, period_start: datetime, now: datetime) -> Past:
     """The whole days before ``now`` in the period that begins then and in those before it."""
     today = now.astimezone(UTC).date()
     oldest = datetime.combine(today - timedelta(days=RECENT_DAYS), time(), UTC)
-    known = session.scalars(
-        select(UsagePeriod.starts_at)
-        .where(UsagePeriod.starts_at <= period_start, UsagePeriod.ends_at > oldest)
-        .order_by(UsagePeriod.starts_at)
-    ).all()
+    known = session.scalars(_STARTS, {"last": period_start, "oldest": oldest}).all()
     since = min(max(_first_whole_day(known[0]), oldest.date()), today) if known else today
     where = {
         "workspace": session.info["workspace_id"],

@@ -15,8 +15,9 @@ from portal import pricing
 from portal.db import unit_of_work
 from portal.errors import PortalError
 from portal.pricing import Offer, Option
-from portal.services import credit_advice
+from portal.services import credit_advice, credits
 from portal.services.credit_advice import Advised
+from portal.services.credits import Balance
 from portal.web import current_user_id, current_workspace_id, gateways, may, workspace_required
 from portal.web.credit_advice_words import because, expectation_words, row_of
 from portal.web.language import translated
@@ -51,14 +52,14 @@ class Advisor:
     way: tuple[str, str] | None = None
 
 
-def advisor(session: Session, arguments: MultiDict[str, str]) -> Advisor:
+def advisor(session: Session, balance: Balance, arguments: MultiDict[str, str]) -> Advisor:
     """Read the advisor's part for the entered workspace; ``?units=600`` chooses a number."""
     try:
-        advised = credit_advice.advise(session, gateways())
+        advised = credit_advice.advise(session, balance)
     except PortalError as error:
         return Advisor(None, None, None, translated(error.message), _way(error))
     form = _form(arguments, advised)
-    return Advisor(advised, form, _offer(session, form) if form.validate() else None)
+    return Advisor(advised, form, _offer(advised, form) if form.validate() else None)
 
 
 def _way(error: PortalError) -> tuple[str, str] | None:
@@ -80,18 +81,18 @@ def _form(arguments: MultiDict[str, str], advised: Advised) -> UnitsForm:
     return form
 
 
-def _offer(session: Session, form: UnitsForm) -> Offer | None:
+def _offer(advised: Advised, form: UnitsForm) -> Offer | None:
     """The pack that is sold for what was typed; what cannot be priced is said at the field."""
     try:
-        return credit_advice.price(session, int(form.units.data or 0))
+        return advised.buyer.offer(int(form.units.data or 0))
     except pricing.PricingError:
         form.units.errors = [gettext("So many resolutions at once are not sold here. Ask for fewer.")]
         return None
 
 
-def context(session: Session) -> dict[str, Any]:
+def context(session: Session, balance: Balance) -> dict[str, Any]:
     """What ``credits/_advisor.html`` needs, for the page that includes it."""
-    found = advisor(session, request.args)
+    found = advisor(session, balance, request.args)
     advised = found.advised
     return {
         "advisor": found,
@@ -119,4 +120,5 @@ def _row(advised: Advised, option: Option) -> Mapping[str, object]:
 def price() -> str:
     """The changing part of the advisor alone, for the script that updates it as the person types."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
-        return render_template("credits/_advisor.html", **context(session))
+        balance = credits.read(session, gateways().clock.now())
+        return render_template("credits/_advisor.html", **context(session, balance))

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
 from portal.services import credit_outlook, credits, spreadsheets
+from portal.services.credits import Balance
 from portal.web import (
     credit_advice,
     current_user_id,
@@ -33,11 +34,12 @@ COLUMNS = ("id", "lot", "what", "units", "month_from", "at", "booked_at", "sourc
 def show() -> str:
     """The page; ``?units=600`` chooses how many units the advisor prices."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
-        return render_template("credits/page.html", **_held(session), **credit_advice.context(session))
+        balance = credits.read(session, gateways().clock.now())
+        advisor = credit_advice.context(session, balance)
+        return render_template("credits/page.html", **_held(session, balance), **advisor)
 
 
-def _held(session: Session) -> dict[str, Any]:
-    balance = credits.read(session, gateways().clock.now())
+def _held(session: Session, balance: Balance) -> dict[str, Any]:
     outlook = credit_outlook.read(session, balance)
     return {
         "balance": balance,

@@ -93,6 +93,8 @@ def configure(app: Flask, settings: Settings) -> None:
         # only answers that change the session set the cookie; its end is counted on the server
         SESSION_REFRESH_EACH_REQUEST=False,
         WTF_CSRF_TIME_LIMIT=None,
+        # nothing goes by Flask-Login's mark of another network or browser: the sign-in's row counts
+        SESSION_PROTECTION=None,
     )
     security = {
         **SECURITY,

@@ -59,18 +59,19 @@ def page() -> str:
     """The present period, or the one of ``?period=``; ``?unit=`` shows another kind of usage."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
         now, subscription = gateways().clock.now(), subscriptions.current(session)
-        found = usage.read(session, now, read_period(request.args), subscription=subscription)
+        listed, wanted = usage.periods(session, now), read_period(request.args)
+        period = next((each for each in listed if wanted in (None, each.starts_at)), None)
+        found = usage.read(session, now, wanted, period=period, subscription=subscription)
         if found is None:
             known_or_404(request.args)
             return render_template("usage/none.html", subscription=subscription)
         cap = usage_caps.read(session, now, found.period, subscription) if found.is_current else None
-        facts = _facts(session, usage.within(found, cap.cap if cap else None))
+        facts = _facts(session, usage.within(found, cap.cap if cap else None), listed)
         older = subscription is not None and subscription.catalog != pricing.current_catalog().version
         return render_template("usage/page.html", **facts, cap=cap, on_older_prices=older)
 
 
-def _facts(session: Session, found: Usage) -> dict[str, Any]:
-    listed = usage.periods(session, found.now)
+def _facts(session: Session, found: Usage, listed: Sequence[Period]) -> dict[str, Any]:
     shown = _chosen(found)
     return {
         "usage": found,

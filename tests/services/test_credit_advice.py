@@ -10,7 +10,7 @@ from portal import pricing
 from portal.db import unit_of_work
 from portal.models import UsageDay, UsagePeriod
 from portal.pricing import advice
-from portal.services import credit_advice
+from portal.services import credit_advice, credits
 from portal.services.credit_advice import Advised
 from portal.services.credit_quotes import NoPacksError, NoSubscriptionForCreditsError
 from tests.factories import Account
@@ -65,7 +65,8 @@ def _first(moment: datetime, months_back: int) -> datetime:
 
 def advised(customer: Customer) -> Advised:
     with unit_of_work(customer.workspace_id) as session:
-        return credit_advice.advise(session, customer.gateways)
+        balance = credits.read(session, customer.gateways.clock.now())
+        return credit_advice.advise(session, balance)
 
 
 def test_without_a_subscription_there_is_nothing_to_advise_on(customer: Customer) -> None:
@@ -132,8 +133,7 @@ def test_trial_months_do_not_count(subscribed: Customer) -> None:
 
 
 def test_599_become_600_because_they_cost_less(subscribed: Customer) -> None:
-    with unit_of_work(subscribed.workspace_id) as session:
-        offer = credit_advice.price(session, 599)
+    offer = advised(subscribed).buyer.offer(599)
 
     # 599 × $0.99 = $593.01; 600 × $0.99 less 5 % = $564.30
     assert (offer.asked.total, offer.pack.units, offer.pack.total) == (59_301, 600, 56_430)
@@ -141,8 +141,9 @@ def test_599_become_600_because_they_cost_less(subscribed: Customer) -> None:
 
 
 def test_fewer_than_a_hundred_are_not_sold(subscribed: Customer) -> None:
-    with unit_of_work(subscribed.workspace_id) as session, pytest.raises(pricing.PricingError) as refusal:
-        credit_advice.price(session, 99)
+    buyer = advised(subscribed).buyer
+    with pytest.raises(pricing.PricingError) as refusal:
+        buyer.offer(99)
 
     assert refusal.value.param == "units"
 
