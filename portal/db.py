@@ -13,6 +13,7 @@ from select import POLLIN, poll
 from typing import Any
 
 import psycopg
+from psycopg.pq import ExecStatus, TransactionStatus
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.exc import IntegrityError, InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction, sessionmaker
@@ -22,6 +23,12 @@ SYSTEM_ROLE = "portal_system"
 SCOPE = text(
     "SELECT set_config('role', :role, true), set_config('app.workspace_id', :workspace, true),"
     " set_config('app.user_id', :user, true)"
+)
+
+# the same as plain SQL; the parts are our own words and numbers
+BEGIN = (
+    "BEGIN; SELECT set_config('role', '{role}', true), set_config('app.workspace_id', '{workspace}', true),"
+    " set_config('app.user_id', '{user}', true)"
 )
 
 # the same for the entered workspace alone, as the driver takes it
@@ -93,16 +100,33 @@ def _scope(session: Session) -> dict[str, str]:
     info = session.info
     return {
         "role": SYSTEM_ROLE if info.get("system") else "none",
-        "workspace": str(info.get("workspace_id") or ""),
-        "user": str(info.get("user_id") or ""),
+        "workspace": _number(info.get("workspace_id")),
+        "user": _number(info.get("user_id")),
     }
+
+
+def _number(id: int | None) -> str:
+    return str(int(id)) if id else ""
 
 
 @event.listens_for(Session, "after_begin")
 def _enter(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     if not transaction.nested:
-        connection.execute(SCOPE, _scope(session))
+        _begin(connection, _scope(session))
         _open.count = getattr(_open, "count", 0) + 1
+
+
+def _begin(connection: Connection, scope: Mapping[str, str]) -> None:
+    """Enter the scope, in one round trip with the transaction's beginning; the driver alone takes two."""
+    server = connection.connection.driver_connection.pgconn  # type: ignore[union-attr]
+    # whoever bound the sessions to one connection has begun already
+    if server.transaction_status == TransactionStatus.IDLE:
+        if server.exec_(BEGIN.format(**scope).encode()).status == ExecStatus.TUPLES_OK:
+            return
+        # it is said again below, for the error that comes of it
+        if server.transaction_status == TransactionStatus.INERROR:
+            server.exec_(b"ROLLBACK")
+    connection.execute(SCOPE, scope)
 
 
 @event.listens_for(Session, "after_transaction_end")

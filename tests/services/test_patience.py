@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, func, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import create_engine, event, func, select, text
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 from werkzeug.test import TestResponse
 
-from portal.db import PATIENCE, Patience, connect, unit_of_work
+from portal.db import PATIENCE, Patience, SessionLocal, connect, unit_of_work
 from portal.gateways.jobs import BELL
 from portal.models import InboxEvent
 from portal.web import public
@@ -121,12 +121,11 @@ def test_without_a_free_connection_the_answer_is_to_come_back(impatient: tuple[F
     assert get(app, "/works").status_code == 200
 
 
-def test_an_ended_connection_is_replaced(impatient: tuple[Flask, Customer], committing: TestDatabase) -> None:
-    app, _customer = impatient
-    get(app, "/works")
+def end_connections(committing: TestDatabase) -> int:
+    """Have the server end the portal's connections, as its restart does; how many."""
     owner = create_engine(committing.owner_url.replace("portal_owner", "postgres"), poolclass=NullPool)
     with owner.begin() as connection:
-        ended = connection.execute(
+        return connection.execute(
             text(
                 # waits until each of them has ended
                 "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
@@ -134,8 +133,43 @@ def test_an_ended_connection_is_replaced(impatient: tuple[Flask, Customer], comm
             )
         ).scalar_one()
 
-    assert ended
+
+def test_an_ended_connection_is_replaced(impatient: tuple[Flask, Customer], committing: TestDatabase) -> None:
+    app, _customer = impatient
+    get(app, "/works")
+
+    assert end_connections(committing)
     assert get(app, "/works").status_code == 200
+
+
+def test_one_that_ends_as_the_transaction_begins_is_told_and_replaced(
+    impatient: tuple[Flask, Customer], committing: TestDatabase
+) -> None:
+    app, _customer = impatient
+    get(app, "/works")
+    ended: list[int] = []
+    event.listen(
+        SessionLocal.kw["bind"], "begin", lambda _: ended.append(end_connections(committing)), once=True
+    )
+    refused = get(app, "/works")
+
+    assert ended
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "60")
+    assert get(app, "/works").status_code == 200
+
+
+def test_a_scope_that_is_refused_is_told_as_that(committing: TestDatabase) -> None:
+    engine = connect(committing.owner_url, pool_size=1, max_overflow=0)
+    with (
+        pytest.raises(ProgrammingError, match="permission denied to set role"),
+        unit_of_work(system=True) as session,
+    ):
+        session.execute(text("SELECT 1"))
+    with unit_of_work() as session:
+        works = session.scalar(text("SELECT 1"))
+    engine.dispose()
+
+    assert works == 1
 
 
 def test_the_server_itself_keeps_to_the_limits(committing: TestDatabase) -> None:
