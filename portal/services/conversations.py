@@ -61,15 +61,18 @@ REASONS = {
 # the server has room for some 64 in each of its connections.
 _OF_CONVERSATION, _OF_WORKSPACE = 0x636F << 48, 0x6370 << 48
 MOST_LOCKS = 64
+# as many rows as a plan that is made for any array reckons with
+FEW_EVENTS = 10
 _LIVE, _BOUGHT = bulk.array(subscriptions.LIVE), bulk.array(subscriptions.BOUGHT)
 _RETURNS = bulk.array(RETURNS)
 # The workspace's first, in the order of the keys; with the question that has to be asked anyway.
-# Prepared plans outlive the moment: one made while a table was small would read all of it ever after.
+# Prepared plans outlive the moment: one made while a table was small would read all of it ever after. For a
+# few events none is made anew, which takes longer than carrying it out.
 LOCK = """
 SELECT CASE WHEN %(shared)s AND i = 1 THEN pg_advisory_xact_lock_shared(k)::text
   ELSE pg_advisory_xact_lock(k)::text END,
   EXISTS (SELECT FROM subscription WHERE status = ANY(%(live)s::text[]) AND access = ANY(%(bought)s::text[])),
-  set_config('enable_seqscan', 'off', true)
+  set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', %(plans)s, true)
 FROM unnest(%(keys)s::bigint[]) WITH ORDINALITY AS u (k, i)
 """
 KNOWN = "SELECT DISTINCT conversation_id FROM resolution WHERE conversation_id = ANY(%(ids)s::text[])"
@@ -228,6 +231,7 @@ def _lock(session: Session, workspace_id: int, wanted: Mapping[str, Conversation
     values = {
         "shared": few,
         "keys": bulk.array([_OF_WORKSPACE + workspace_id, *(_OF_CONVERSATION + key for key in locked)]),
+        "plans": "force_generic_plan" if len(wanted) <= FEW_EVENTS else "auto",
         "live": _LIVE,
         "bought": _BOUGHT,
     }
