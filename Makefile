@@ -51,7 +51,7 @@ soak: $(VENV)/.installed-dev ## Long runs: processes killed at work, equal timin
 bench: $(VENV)/.installed-dev ## Measure, and print the table that the README keeps
 	$(BIN)/python -m tests.bench
 
-bench-large: $(VENV)/.installed-dev ## Measure what takes long: the pages in Lighthouse, ledgers of 5 and 20 million
+bench-large: $(VENV)/.installed-dev ## Measure what takes long: the pages in Lighthouse, ledgers of up to 20 million
 	$(BIN)/python -m tests.bench 11 6-large 9
 
 contract: $(VENV)/.installed-dev ## The contract suite against Stripe's test mode (STRIPE_SECRET_KEY=sk_test_…)

@@ -1,4 +1,4 @@
-"""Rows 3 and 4: conversation events taken in, a hundred to a request and one by one."""
+"""Rows 3 and 4: conversation events taken in, a hundred to a request and one by one, beside any ledger."""
 
 import json
 import multiprocessing
@@ -8,7 +8,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,8 +24,6 @@ from tests.bench.table import Row
 SECONDS = 5
 ROUNDS = 3
 BATCH = 100
-# more than are sent in a turn, so that none is sent twice
-BATCHES, SINGLES = 6_000, 40_000
 COPIERS, INSERTERS = 2, 8
 # as many companies send at once, each with its own key
 COMPANIES = 8
@@ -48,12 +47,14 @@ WITH bought AS (SELECT workspace_id, stripe_id FROM subscription WHERE access = 
     FROM billing_details b JOIN bought USING (workspace_id), named),
   months AS (INSERT INTO usage_period SELECT
     (jsonb_populate_record(p, jsonb_build_object('workspace_id', id, 'used', 0))).*
-    FROM usage_period p JOIN bought USING (workspace_id), named),
-  keys AS (INSERT INTO api_key (id, workspace_id, name, prefix, hash, scopes, created_at)
-    SELECT 'K-BENCH' || id, id, 'Bench', 'bk_bench', %(hash)s, %(scopes)s, now() FROM named)
+    FROM usage_period p JOIN bought USING (workspace_id), named)
 INSERT INTO subscription SELECT
   (jsonb_populate_record(s, jsonb_build_object('workspace_id', id, 'stripe_id', 'sub_bench' || id))).*
   FROM subscription s JOIN bought USING (workspace_id, stripe_id), named
+"""
+KEY = """
+INSERT INTO api_key (id, workspace_id, name, prefix, hash, scopes, created_at)
+VALUES ('K-BENCH' || %(id)s, %(id)s, 'Bench', 'bk_bench', %(hash)s, %(scopes)s, now())
 """
 # of what was sent nothing is left that the worker would tell Stripe of
 GROWN = (
@@ -69,50 +70,83 @@ MADE = ("api_key", "usage_period", "subscription", "billing_details")
 FIRST_ID = 900_000_000
 
 
+@dataclass(frozen=True)
+class Kind:
+    """A row and its floor; ``requests``: more than are sent in a turn, so that none is sent twice."""
+
+    number: str
+    what: str
+    floor: Callable[[Shop, int], float]
+    requests: int
+    target: str
+
+
 def batches(shop: Shop) -> list[Row]:
     """Row 3: rows per second."""
-    return _measured(shop, "3", f"events taken in, {BATCH} to a request, rows", _copied, BATCHES, BATCH)
+    return _by_companies(shop, BATCH)
 
 
 def singles(shop: Shop) -> list[Row]:
     """Row 4: events per second."""
-    return _measured(shop, "4", "events taken in, one to a request", _inserted, SINGLES, 1)
+    return _by_companies(shop, 1)
 
 
-def _measured(
-    shop: Shop, number: str, what: str, floor: Callable[[Shop, int], float], requests: int, size: int
-) -> list[Row]:
-    """From eight companies at once, and from one, whose events wait for one another."""
-    target = {"3": "≥ 0.40", "4": "≥ 0.18"}[number]
-    rows = []
-    for companies, words in ((COMPANIES, f"{COMPANIES} companies"), (1, "one company")):
-        keys = _prepare(shop, companies)
-        turns = []
-        with shop.worker_asleep():
-            with serve("wsgi:app", {**shop.worker_environment(), **LIMITS}) as url:
-                for turn in range(ROUNDS):
-                    name = f"{size}-{companies}-{turn}"
-                    turns.append((floor(shop, turn), _taken(url, name, requests, size, keys)))
-            _forget(shop)
-        rows.append(_row(number, f"{what}, {words}", turns, target))
+def beside(shop: Shop, workspace_id: int, at: datetime, entries: str) -> list[Row]:
+    """Both from one company whose ledger is filled, at the shop's present; its worker should be asleep."""
+    with psycopg.connect(shop.owner_url(), autocommit=True) as connection:
+        connection.execute(FLOOR)
+        connection.execute("DELETE FROM api_key WHERE workspace_id = %s", [workspace_id])
+        keys = [_new_key(connection, workspace_id)]
+        rows = [_measured(shop, keys, size, f"beside {entries}", at) for size in (BATCH, 1)]
+        connection.execute("TRUNCATE floor_conversation_event")
     return rows
 
 
-def _row(number: str, what: str, turns: list[tuple[float, float]], target: str) -> Row:
+def _by_companies(shop: Shop, size: int) -> list[Row]:
+    """From eight companies at once, and from one, whose events wait for one another."""
+    rows = []
+    for companies, words in ((COMPANIES, f"{COMPANIES} companies"), (1, "one company")):
+        keys = _prepare(shop, companies)
+        with shop.worker_asleep():
+            rows.append(_measured(shop, keys, size, words, datetime.now(UTC)))
+            _forget(shop)
+    return rows
+
+
+def _measured(shop: Shop, keys: Sequence[str], size: int, words: str, at: datetime) -> Row:
+    """The floor and ours in turn, requests of ``size`` events that have happened by ``at``."""
+    kind = KINDS[size]
+    turns = []
+    with serve("wsgi:app", {**shop.worker_environment(), **LIMITS}) as url:
+        for turn in range(ROUNDS):
+            name = f"{words.replace(' ', '-')}-{turn}"
+            bodies = _bodies(name, kind.requests, size, len(keys), at)
+            turns.append((kind.floor(shop, turn), _taken(url, bodies, size, keys)))
+    return _row(kind, words, turns)
+
+
+def _row(kind: Kind, words: str, turns: list[tuple[float, float]]) -> Row:
     floor, ours = (statistics.median(column) for column in zip(*turns, strict=True))
     ratio = statistics.median(portal / bare for bare, portal in turns)
-    return Row(number, what, f"{ours:,.0f}/s", f"{floor:,.0f}/s", f"{ratio:.2f}", target)
+    figures = (f"{ours:,.0f}/s", f"{floor:,.0f}/s", f"{ratio:.2f}")
+    return Row(kind.number, f"{kind.what}, {words}", *figures, kind.target)
 
 
 def _prepare(shop: Shop, companies: int) -> list[str]:
     """The floor's table, and the companies; their keys."""
-    made = [f"bk_bench{number}_{secrets.token_urlsafe(32)}" for number in range(companies)]
     with psycopg.connect(shop.owner_url(), autocommit=True) as connection:
         connection.execute(FLOOR)
-        for number, key in enumerate(made):
-            values = {"hash": api_keys.digest(key), "scopes": [api_keys.WRITE], "id": FIRST_ID + number}
-            connection.execute(MAKE, values)
-    return made
+        ids = range(FIRST_ID, FIRST_ID + companies)
+        for id in ids:
+            connection.execute(MAKE, {"id": id})
+        return [_new_key(connection, id) for id in ids]
+
+
+def _new_key(connection: psycopg.Connection, workspace_id: int) -> str:
+    key = f"bk_bench{workspace_id}_{secrets.token_urlsafe(32)}"
+    values = {"id": workspace_id, "hash": api_keys.digest(key), "scopes": [api_keys.WRITE]}
+    connection.execute(KEY, values)
+    return key
 
 
 def _forget(shop: Shop) -> None:
@@ -129,21 +163,21 @@ def _forget(shop: Shop) -> None:
         connection.execute(f"DELETE FROM workspace WHERE id >= {FIRST_ID}")
 
 
-def _taken(url: str, turn: str, requests: int, size: int, keys: list[str]) -> float:
+def _taken(url: str, bodies: Iterator[str], size: int, keys: Sequence[str]) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        script = posted_script(_bodies(turn, requests, size, len(keys)), keys, Path(folder))
+        script = posted_script(bodies, keys, Path(folder))
         measured = rate(url + PATH, SECONDS, script=script)
     if measured.failed:
         raise RuntimeError(f"{measured.failed} requests of events were not answered with 2xx")
     return measured.per_second * size
 
 
-def _bodies(turn: str, requests: int, size: int, companies: int) -> Iterator[str]:
+def _bodies(turn: str, requests: int, size: int, companies: int, at: datetime) -> Iterator[str]:
     """Conversations that were answered and confirmed: two events each, and one unit in the ledger.
 
     One by one, each company's answers come before its confirmations.
     """
-    answered = datetime.now(UTC) - timedelta(minutes=3)
+    answered = at - timedelta(minutes=3)
     steps = (("ai_answered", answered), ("customer_confirmed", answered + timedelta(minutes=1)))
     for request in range(requests):
         if size == 1:
@@ -204,3 +238,10 @@ def _inserted(shop: Shop, turn: int) -> float:
     if found is None:
         raise RuntimeError(f"pgbench said:\n{done.stdout}{done.stderr}")
     return float(found[1])
+
+
+# by the events in a request
+KINDS = {
+    BATCH: Kind("3", f"events taken in, {BATCH} to a request, rows", _copied, 6_000, "≥ 0.40"),
+    1: Kind("4", "events taken in, one to a request", _inserted, 40_000, "≥ 0.18"),
+}

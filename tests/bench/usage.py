@@ -1,10 +1,14 @@
-"""Row 6: the usage page over ledgers of growing size, beside the same page over an empty one."""
+"""Row 6: the usage page over ledgers of growing size, beside the same page over an empty one.
+
+Where the ledgers are large, events are taken in beside them, too: one filling serves both.
+"""
 
 import http.client
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +19,7 @@ from portal.db import SessionLocal, connect, unit_of_work
 from portal.services import demo_usage, usage
 from portal.services.demo_usage import Shape
 from portal.services.usage import Period
+from tests.bench import ingestion
 from tests.bench.load import percentile
 from tests.bench.shop import Shop
 from tests.bench.table import Row
@@ -26,10 +31,11 @@ ROUNDS = 3
 DAYS = 25
 MILLION = 1_000_000
 SIZES = (MILLION,)
-LARGE_SIZES = (5 * MILLION, 20 * MILLION)
+LARGE_SIZES = [int(size) * MILLION for size in os.environ.get("BENCH_MILLIONS", "1 5 20").split()]
 TARGET = "p99 ≤ 10 ms, flat; SQL ≤ 1 ms"
 NOW = text("SELECT max(starts_at) + :days FROM usage_period")
 _DAYS = {"days": timedelta(days=DAYS)}
+Beside = Callable[[Shop, int, datetime, str], list[Row]]
 
 
 def page(shop: Shop) -> list[Row]:
@@ -38,30 +44,42 @@ def page(shop: Shop) -> list[Row]:
 
 
 def large(shop: Shop) -> list[Row]:
-    """The same over ledgers of 5 and 20 million entries."""
-    return measure(shop, LARGE_SIZES)
+    """The same over large ledgers, with all their events, and rows 3 and 4 beside them."""
+    return measure(shop, LARGE_SIZES, beside=ingestion.beside)
 
 
-def measure(shop: Shop, sizes: tuple[int, ...]) -> list[Row]:
-    """Fill the present period of a fresh customer step by step, and look at its page after each."""
-    browser = shop.buyer.context.browser
-    assert browser
-    customer = Customer(shop.stack, browser.new_context())
-    customer.buy(ESSENTIAL_MONTH)
-    shop.stack.advance(int(timedelta(days=DAYS).total_seconds()))
-    with database(shop):
+def measure(shop: Shop, sizes: Sequence[int], *, beside: Beside | None = None) -> list[Row]:
+    """Fill the present period of a fresh customer step by step, and look at its page after each.
+
+    ``beside`` is what else is measured at each size.
+    """
+    customer = _fresh(shop)
+    with database(shop), shop.worker_asleep():
         workspace_id = _workspace_of(shop, customer.email)
         empty = _latency(shop, customer)
         rows = [Row("6", "/usage, an empty ledger", _figures(empty, sql_time(workspace_id)), target=TARGET)]
+        also = beside or (lambda *_: [])
+        rows += also(shop, workspace_id, _now(workspace_id), "an empty ledger")
         filled = 0
         for number, size in enumerate(sizes, start=1):
-            fill(workspace_id, size - filled, Shape(number, events=False))
+            fill(workspace_id, size - filled, Shape(number, events=beside is not None))
             filled = size
             ours = _latency(shop, customer)
             ratio = f"{percentile(ours, 0.5) / percentile(empty, 0.5):.2f}"
             figures = (_figures(ours, sql_time(workspace_id)), _figures(empty), ratio)
             rows.append(Row("6", f"/usage, {size:,} units of the workspace", *figures, TARGET))
+            rows += also(shop, workspace_id, _now(workspace_id), f"{size:,} units")
     return rows
+
+
+def _fresh(shop: Shop) -> Customer:
+    """Who has bought and not used, most of a month ago."""
+    browser = shop.buyer.context.browser
+    assert browser
+    customer = Customer(shop.stack, browser.new_context())
+    customer.buy(ESSENTIAL_MONTH)
+    shop.stack.advance(int(timedelta(days=DAYS).total_seconds()))
+    return customer
 
 
 @contextmanager
@@ -84,11 +102,16 @@ def database(shop: Shop) -> Iterator[None]:
 
 def fill(workspace_id: int, size: int, shape: Shape) -> None:
     """``size`` further units in the present period, then what a database does by itself over night."""
+    now = _now(workspace_id)
     with unit_of_work(workspace_id) as session:
-        now = session.execute(NOW, _DAYS).scalar_one()
         period = usage.find(session, now)
     assert isinstance(period, Period)
     demo_usage.fill(workspace_id, period, now, size, shape)
+
+
+def _now(workspace_id: int) -> datetime:
+    with unit_of_work(workspace_id) as session:
+        return session.execute(NOW, _DAYS).scalar_one()
 
 
 def sql_time(workspace_id: int) -> float:
@@ -97,8 +120,8 @@ def sql_time(workspace_id: int) -> float:
 
 
 def _sql_once(workspace_id: int) -> float:
+    now = _now(workspace_id)
     with unit_of_work(workspace_id) as session:
-        now = session.execute(NOW, _DAYS).scalar_one()
         connection = session.connection()
         with _listening(connection) as asked:
             assert usage.read(session, now) is not None
