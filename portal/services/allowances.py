@@ -26,6 +26,7 @@ from portal.models import (
     UsageLimit,
     UsagePeriod,
 )
+from portal.read_ahead import first
 from portal.services import bulk, credit_lots, subscriptions, usage_periods, usage_prices
 from portal.services.usage_prices import RESOLUTION
 
@@ -85,12 +86,12 @@ def current(gateways: Gateways, workspace_id: int) -> State:
         return state(session, row)
 
 
-_ROW, _LIMIT = select(Allowance), select(UsageLimit)
+ROW, _LIMIT = select(Allowance), select(UsageLimit)
 
 
 def stopped(session: Session, now: datetime) -> State | None:
     """How the allowance stands where a cap keeps the AI from answering; None elsewhere. Only reads."""
-    row = session.scalars(_ROW).first()
+    row = first(session, ROW)
     if row is None or row.cap is None or is_over(row, now) or row.used + row.held < row.cap:
         return None
     found = state(session, row)

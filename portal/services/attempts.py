@@ -17,6 +17,7 @@ from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
 from portal.gateways.stripe_words import Intent, Invoice, Purchase, Subscription
 from portal.models import Attempt, Quote
+from portal.read_ahead import first
 from portal.services import attempt_states as states
 from portal.services import audit, catalogs, incidents, matches, projections, quotes, undoing
 from portal.services.ids import new_id
@@ -87,7 +88,7 @@ _OF_QUOTE = (
     .order_by((Attempt.state == states.REFUSED).asc(), Attempt.created_at.desc())
     .limit(1)
 )
-_UNPAID = (
+UNPAID = (
     select(Quote)
     .join(Attempt, (Attempt.workspace_id == Quote.workspace_id) & (Attempt.quote_id == Quote.id))
     .where(Attempt.kind.in_((quotes.FIRST_PURCHASE, quotes.CHANGE)))
@@ -116,7 +117,7 @@ def live(session: Session, kind: str = quotes.FIRST_PURCHASE) -> Attempt | None:
 
 def unpaid(session: Session) -> Quote | None:
     """The quote of a first purchase, or else of a change, that was confirmed and waits for its payment."""
-    return session.scalars(_UNPAID).first()
+    return first(session, UNPAID)
 
 
 def carry_out(gateways: Gateways, workspace_id: int, attempt_id: str) -> Confirmation:

@@ -16,6 +16,7 @@ from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError
 from portal.gateways.stripe_words import TaxId
 from portal.models import BillingDetails
+from portal.read_ahead import first
 from portal.services import attempt_states, audit, tax_ids
 from portal.services.ids import new_id
 
@@ -89,12 +90,12 @@ def _catch_up(gateways: Gateways, tax_id: str) -> None:
         log.warning("tax_number_not_read", tax_id=tax_id, reason=str(error))
 
 
-_CURRENT = select(BillingDetails)
+CURRENT = select(BillingDetails)
 
 
 def current(session: Session) -> BillingDetails | None:
     """The entered workspace's details."""
-    return session.scalars(_CURRENT).first()
+    return first(session, CURRENT)
 
 
 def refresh_tax_id(gateways: Gateways, tax_id: str) -> tuple[int, str | None] | None:

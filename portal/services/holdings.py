@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from portal import pricing
 from portal.models import Invoice, PaymentMethod, PlannedChange, Subscription
 from portal.pricing import plain
+from portal.read_ahead import first
 from portal.services import catalogs, subscriptions, usage_rates
 from portal.services.quotes import Change
 from portal.services.usage_rates import NextRates
@@ -27,7 +28,7 @@ PLANNED = "planned"
 
 # what pages ask for often is put together once
 _LIVE = select(Subscription).where(Subscription.status.in_(subscriptions.LIVE))
-_PLAN = select(PlannedChange).where(PlannedChange.state == PLANNED)
+PLAN = select(PlannedChange).where(PlannedChange.state == PLANNED)
 _LINES = (
     func.jsonb_array_elements(Invoice.lines)
     .table_valued(column("line", JSONB), with_ordinality="place", name="billed")
@@ -204,7 +205,7 @@ def planned_row(session: Session) -> PlannedChange | None:
 
 def plan(session: Session) -> PlannedChange | None:
     """All that waits for the end of a period: the wanted state at the renewal, or metered prices alone."""
-    return session.scalars(_PLAN).first()
+    return first(session, PLAN)
 
 
 def _tier(session: Session, row: Subscription) -> str:

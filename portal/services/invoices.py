@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from portal.errors import N_, NotFoundError
 from portal.gateways import stripe_words as words
 from portal.models import CatalogPrice, Invoice, QuoteMatch
+from portal.read_ahead import first
 from portal.services import matches
 from portal.services.subscriptions import moment
 
@@ -17,12 +18,12 @@ PER_PAGE = 25
 
 
 _NEWEST_FIRST = select(Invoice).order_by(Invoice.issued_at.desc(), Invoice.stripe_id.desc())
-_NEWEST = _NEWEST_FIRST.limit(1)
+NEWEST = _NEWEST_FIRST.limit(1)
 
 
 def newest(session: Session) -> Invoice | None:
     """The workspace's invoice that was issued last."""
-    return session.scalars(_NEWEST).first()
+    return first(session, NEWEST)
 
 
 def listing(

@@ -17,6 +17,7 @@ from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError, StripeUnknownError
 from portal.models import Attempt, Cancellation, PlannedChange, Quote
+from portal.read_ahead import first
 from portal.services import attempt_states as states
 from portal.services import (
     audit,
@@ -319,7 +320,7 @@ _LAST_SETTLED = (
     .limit(1)
 )
 _WAITING = aliased(PlannedChange)
-_LAST_AND_NONE_PLANNED = _LAST_SETTLED.where(
+LAST_AND_NONE_PLANNED = _LAST_SETTLED.where(
     ~exists().where(_WAITING.state == PLANNED, _WAITING.rates_only.is_(False))
 )
 
@@ -331,7 +332,7 @@ def last_settled(session: Session) -> PlannedChange | None:
 
 def missed(session: Session) -> PlannedChange | None:
     """The last planned change, if the renewal went by without it and nothing was planned since."""
-    last = session.scalars(_LAST_AND_NONE_PLANNED).first()
+    last = first(session, LAST_AND_NONE_PLANNED)
     return last if last is not None and last.state == MISSED else None
 
 

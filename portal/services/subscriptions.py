@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal.gateways import stripe_words as words
 from portal.models import CatalogPrice, Invoice, Subscription
+from portal.read_ahead import first
 
 LIVE = ("trialing", "active", "past_due", "unpaid", "paused")
 ENDED = ("canceled", "incomplete_expired")
@@ -23,7 +24,7 @@ BOUGHT = (ACTIVE, PAYMENT_PENDING, LIMITED)
 
 
 # most pages ask this, so it is put together once
-_CURRENT = (
+CURRENT = (
     select(Subscription)
     .where(Subscription.access != NONE)
     .order_by(Subscription.status.in_(LIVE).desc(), Subscription.started_at.desc())
@@ -33,7 +34,7 @@ _CURRENT = (
 
 def current(session: Session) -> Subscription | None:
     """The workspace's subscription: the live one, else the last that ever gave access, else none."""
-    return session.scalars(_CURRENT).first()
+    return first(session, CURRENT)
 
 
 def anchor_of(row: Subscription) -> int:

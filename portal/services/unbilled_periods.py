@@ -22,6 +22,7 @@ from portal.gateways.stripe_words import Invoice
 from portal.models import Attempt, Quote
 from portal.models import Invoice as StoredInvoice
 from portal.pricing.periods import containing
+from portal.read_ahead import first
 from portal.services import audit, holdings, incidents, subscriptions
 from portal.services.attempt_states import FAILED
 from portal.services.quotes import CHANGE
@@ -62,7 +63,7 @@ def of(attempt: Attempt) -> UnbilledPeriod | None:
 
 
 _SINCE = Attempt.error[(PERIOD, "since")].astext.cast(BigInteger)
-_LATEST = (
+LATEST = (
     select(Attempt)
     .where(Attempt.kind == CHANGE, Attempt.state == FAILED, _SINCE.is_not(None))
     .order_by(_SINCE.desc())
@@ -72,7 +73,7 @@ _LATEST = (
 
 def latest(session: Session) -> UnbilledPeriod | None:
     """The one that began last, of changes whose debit failed."""
-    attempt = session.scalars(_LATEST).first()
+    attempt = first(session, LATEST)
     return of(attempt) if attempt else None
 
 

@@ -19,6 +19,7 @@ from portal.services import (
     usage_so_far,
 )
 from portal.services.holdings import Holding
+from portal.services.overview import ROWS
 from portal.web import (
     current_user_id,
     current_workspace_id,
@@ -41,6 +42,7 @@ blueprint = Blueprint("billing", __name__, url_prefix="/billing")
 def overview() -> str:
     """The overview; ``?welcome=<quote id>`` says that this purchase has just gone through."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+        ROWS.read(session)
         return render_template("billing/overview.html", **_facts(session))
 
 
