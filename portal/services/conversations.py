@@ -33,6 +33,7 @@ MORE_RETURNS = 100
 ID_PATTERN = r"^[!$&-.0-9:->@-\[\]-~]+$"
 ID_CHARACTERS = 'visible ASCII without " # % / ? and \\'
 CHANNEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$"
+_ID, _CHANNEL = re.compile(ID_PATTERN), re.compile(CHANNEL_PATTERN)
 # how far a sender's clock may be ahead of ours; Stripe allows its meters no more
 AHEAD = timedelta(minutes=5)
 # Stripe's meters look 35 days back; a unit matures within a day of its answer, and a month is 31 days
@@ -174,7 +175,7 @@ def _fault(event: ConversationEvent, now: datetime) -> str | None:
         return "id_invalid"
     if not is_id(event.conversation_id, CONVERSATION_ID_LENGTH):
         return "conversation_id_invalid"
-    if not (len(event.channel) <= CHANNEL_LENGTH and re.fullmatch(CHANNEL_PATTERN, event.channel)):
+    if not (len(event.channel) <= CHANNEL_LENGTH and _CHANNEL.fullmatch(event.channel)):
         return "channel_invalid"
     if event.type not in EVENT_TYPES:
         return "type_unknown"
@@ -187,7 +188,7 @@ def _fault(event: ConversationEvent, now: datetime) -> str | None:
 
 def is_id(text: str, length: int) -> bool:
     """Whether the text may be an id of an event or a conversation."""
-    return len(text) <= length and re.fullmatch(ID_PATTERN, text) is not None
+    return len(text) <= length and _ID.fullmatch(text) is not None
 
 
 def _take_in(

@@ -56,20 +56,26 @@ def measure(shop: Shop, sizes: Sequence[int], *, beside: Beside | None = None) -
     customer = _fresh(shop)
     with database(shop), shop.worker_asleep():
         workspace_id = _workspace_of(shop, customer.email)
-        empty = _latency(shop, customer)
-        rows = [Row("6", "/usage, an empty ledger", _figures(empty, sql_time(workspace_id)), target=TARGET)]
+        figures = _figures(_latency(shop, customer), sql_time(workspace_id))
+        rows = [Row("6", "/usage, an empty ledger", figures, target=TARGET)]
         also = beside or (lambda *_: [])
         rows += also(shop, workspace_id, _now(workspace_id), "an empty ledger")
         filled = 0
         for number, size in enumerate(sizes, start=1):
             fill(workspace_id, size - filled, Shape(number, events=beside is not None))
             filled = size
-            ours = _latency(shop, customer)
-            ratio = f"{percentile(ours, 0.5) / percentile(empty, 0.5):.2f}"
-            figures = (_figures(ours, sql_time(workspace_id)), _figures(empty), ratio)
-            rows.append(Row("6", f"/usage, {size:,} units of the workspace", *figures, TARGET))
+            rows.append(
+                _beside_empty(shop, customer, workspace_id, f"/usage, {size:,} units of the workspace")
+            )
             rows += also(shop, workspace_id, _now(workspace_id), f"{size:,} units")
     return rows
+
+
+def _beside_empty(shop: Shop, customer: Customer, workspace_id: int, what: str) -> Row:
+    """The page beside that of who has used nothing, at the same moment."""
+    empty, ours = _latency(shop, shop.buyer), _latency(shop, customer)
+    ratio = f"{percentile(ours, 0.5) / percentile(empty, 0.5):.2f}"
+    return Row("6", what, _figures(ours, sql_time(workspace_id)), _figures(empty), ratio, TARGET)
 
 
 def _fresh(shop: Shop) -> Customer:
