@@ -1,5 +1,6 @@
 """The language of a page: found once, not for each of its hundreds of texts."""
 
+from functools import lru_cache
 from typing import Any
 
 from babel import Locale
@@ -22,7 +23,21 @@ def page_locale() -> Locale:
         found: Locale | None = g._flask_babel.babel_locale
     except (AttributeError, RuntimeError):
         found = None
-    return found or get_locale() or ENGLISH
+    return found or _found_anew()
+
+
+def _found_anew() -> Locale:
+    found = get_locale()
+    if found is None:
+        return ENGLISH
+    g._flask_babel.babel_locale = same = _the_same(found)
+    return same
+
+
+@lru_cache
+def _the_same(locale: Locale) -> Locale:
+    """One object for each locale, so that what is kept by it is found without comparing."""
+    return locale
 
 
 def translated(text: str) -> str:
