@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 UV := uv~=0.9
+# dozens of processes start in a run: where bytecode is not kept, each compiles all of the portal anew
+export PYTHONDONTWRITEBYTECODE :=
 # tests wait for a browser now and then, so one more than there are cores keeps them all busy
 PROCESSES := $(shell echo $$(($$(nproc) + 1)))
 

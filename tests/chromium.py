@@ -7,10 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 SETTING = "PORTAL_CHROMIUM"
 # the shell is the same browser without windows, and takes a third less of the processor
@@ -41,6 +43,19 @@ def chromium() -> Path:
     if found is None:
         raise NoBrowserError(ADVICE)
     return found
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """A Chromium that runs meanwhile, in which whoever needs it opens contexts of their own.
+
+    Until it ends nothing else in the process can use asyncio. Raises NoBrowserError.
+    """
+    program = str(chromium())  # looking for it starts a Playwright of its own
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield browser
+        browser.close()
 
 
 def _named() -> Path | None:

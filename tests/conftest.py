@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import sync_playwright
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.orm import Session
 from werkzeug.test import Cookie
@@ -22,7 +20,6 @@ from portal.gateways.stripe import StripeGateway, connect_stripe
 from tests import factories
 from tests.apps import Apps
 from tests.browsing import Browser, CompiledRule
-from tests.chromium import FLAGS, chromium
 from tests.database import TestDatabase, TestServer, keep_scopes_apart
 from tests.queue import run_jobs as run_queue
 from tests.worlds import World
@@ -33,24 +30,16 @@ APPS = Apps()
 Flask.url_rule_class = CompiledRule
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the journeys, which take longest, so that no process is at one when the others are done."""
+    items.sort(key=lambda item: "journeys" not in item.path.parts)
+
+
 def pytest_collection_finish() -> None:
     """Spare the collector of garbage what stays anyway; looking through it took a tenth of the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
-    """A Chromium; tests open contexts of their own in it.
-
-    Not for the whole session: while Playwright runs, nothing else in the process can use asyncio.
-    """
-    program = str(chromium())  # looking for it starts a Playwright of its own
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

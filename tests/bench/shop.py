@@ -14,11 +14,10 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import psycopg
-from playwright.sync_api import sync_playwright
 
 from portal.development.postgres import EmbeddedPostgres
 from portal.migrations import rows
-from tests.chromium import FLAGS, chromium
+from tests.chromium import launched
 from tests.journeys.customer import Customer
 from tests.stack import START_SECONDS, Stack, free_ports
 
@@ -84,16 +83,13 @@ class Shop:
 @contextmanager
 def open_shop() -> Iterator[Shop]:
     """Start a portal, buy once, bring a second customer to the quote."""
-    program = str(chromium())
-    with Stack() as stack, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+    with launched() as browser, Stack() as stack:
         buyer, visitor = (Customer(stack, browser.new_context()) for _ in range(2))
         buyer.ready_to_pay()
         buyer.pay_by_card()
         buyer.expect_live()
         quote_id = visitor.ready_to_pay()
         yield Shop(stack, buyer, visitor, quote_id)
-        browser.close()
 
 
 @contextmanager

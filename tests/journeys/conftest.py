@@ -1,4 +1,4 @@
-"""One running portal per process; a fresh customer, with an own browser profile, per test."""
+"""One running portal and one browser per process; a fresh customer, with an own profile, per test."""
 
 from collections.abc import Callable, Generator, Iterator
 from typing import cast
@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
+from tests.chromium import launched
 from tests.journeys.customer import Customer
 from tests.stack import Stack
 
@@ -22,9 +23,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
+    """A portal that runs until the last journey has ended, and not beside all the tests after it."""
     with Stack() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with launched() as running:
         yield running
 
 

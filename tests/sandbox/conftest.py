@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from portal.sandbox.app import create_sandbox
 from portal.sandbox.state import Sandbox
+from tests.chromium import launched
 from tests.sandbox import response_schema
 from tests.sandbox.shop import PATIENCE_MS, Buyer, Running, Shop
 from tests.shop import without_state
@@ -41,6 +42,12 @@ def client(app: Flask) -> stripe.StripeClient:
 def shop() -> Iterator[Shop]:
     """A shop around the sandbox's Stripe.js, both on ports of their own."""
     with Running() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with launched() as running:
         yield running
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.chromium import FLAGS, chromium
+from tests.chromium import launched
 from tests.journeys.changing import look_at_change, seeded
 from tests.journeys.customer import ADVANCED_YEAR, Customer
 from tests.stack import Stack
@@ -48,9 +48,7 @@ def _take_usage(stack: Stack, browser: Browser) -> None:
 
 def main() -> None:
     """Overwrite the pictures in this folder."""
-    program = str(chromium())
-    with Stack() as stack, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+    with launched() as browser, Stack() as stack:
         customer = Customer(stack, browser.new_context(viewport=WIDE, reduced_motion="reduce"))
         page = customer.page
         customer.visit(f"/pricing?{CHOICE}")
@@ -69,7 +67,6 @@ def main() -> None:
         look_at_change(customer, "seats=14")
         _take(page, "change")
         _take_usage(stack, browser)
-        browser.close()
 
 
 if __name__ == "__main__":
