@@ -4,10 +4,11 @@ Every writing call takes the idempotency key that its caller has committed befor
 thread holds a database transaction. The API version is the one that the SDK is pinned to.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import stripe
 
@@ -161,10 +162,7 @@ class StripeGateway:
         parts = []
         for part in invoice.taxes:
             if part.rate_id and part.rate_id not in self._rates:
-                found = self._retrieved(
-                    lambda rate_id=part.rate_id: self._client.v1.tax_rates.retrieve(rate_id)
-                )
-                self._rates[part.rate_id] = found
+                self._rates[part.rate_id] = self._read("tax_rates", part.rate_id)
             parts.append(reading.named(part, self._rates.get(part.rate_id or "")))
         return replace(invoice, taxes=tuple(parts))
 
@@ -196,10 +194,7 @@ class StripeGateway:
 
     def subscription(self, subscription_id: str) -> Subscription:
         """The subscription as it is now, with its payment method. Raises NotFoundError."""
-        params: Any = {"expand": SUBSCRIPTION_EXPANDED}
-        return reading.subscription(
-            self._retrieved(lambda: self._client.v1.subscriptions.retrieve(subscription_id, params))
-        )
+        return reading.subscription(self._read("subscriptions", subscription_id, SUBSCRIPTION_EXPANDED))
 
     def find_subscription(self, customer_id: str, name: str, value: str) -> Subscription | None:
         """The customer's subscription, in whatever state, whose metadata has ``name`` = ``value``."""
@@ -234,8 +229,7 @@ class StripeGateway:
 
         Raises NotFoundError.
         """
-        params: Any = {"expand": INVOICE_EXPANDED}
-        document = self._retrieved(lambda: self._client.v1.invoices.retrieve(invoice_id, params))
+        document = self._read("invoices", invoice_id, INVOICE_EXPANDED)
         if document["lines"]["has_more"]:
             return self._with_rates(reading.invoice(document, self._all_lines(invoice_id)))
         return self._with_rates(reading.invoice(document))
@@ -260,17 +254,11 @@ class StripeGateway:
 
     def payment_intent(self, intent_id: str) -> Intent:
         """The payment intent with what it was tried with. Raises NotFoundError."""
-        params: Any = {"expand": INTENT_EXPANDED}
-        return reading.payment_intent(
-            self._retrieved(lambda: self._client.v1.payment_intents.retrieve(intent_id, params))
-        )
+        return reading.payment_intent(self._read("payment_intents", intent_id, INTENT_EXPANDED))
 
     def setup_intent(self, intent_id: str) -> Intent:
         """The setup intent with the method that it saves. Raises NotFoundError."""
-        params: Any = {"expand": ["payment_method"]}
-        return reading.setup_intent(
-            self._retrieved(lambda: self._client.v1.setup_intents.retrieve(intent_id, params))
-        )
+        return reading.setup_intent(self._read("setup_intents", intent_id, ["payment_method"]))
 
     # --- events ------------------------------------------------------------------------------------
 
@@ -284,18 +272,31 @@ class StripeGateway:
 
         def every() -> Iterator[Event]:
             for group in groups:
-                params: Any = {"created": {"gte": created}, "types": list(group), "limit": PAGE}
-                for found in self._client.v1.events.list(params).auto_paging_iter():
-                    yield reading.event(found.to_dict(for_json=True))
+                found = self._pages("events", created={"gte": created}, types=list(group), limit=PAGE)
+                yield from map(reading.event, found)
 
         found = ask(lambda: list(every()))
         # each group comes newest first, also within a second
         found.reverse()
         return sorted(found, key=lambda event: event.created)
 
-    def _retrieved(self, call: Any) -> dict[str, Any]:
+    def _pages(self, kind: str, **params: Any) -> Iterator[reading.Document]:
+        """All objects of a list, page by page."""
+        while True:
+            page = reading.document(self._client.raw_request("get", f"/v1/{kind}", **params))
+            yield from page["data"]
+            if not page["has_more"]:
+                return
+            params["starting_after"] = page["data"][-1]["id"]
+
+    def _read(self, kind: str, object_id: str, expand: Sequence[str] = ()) -> reading.Document:
+        """The object as Stripe's answer spells it. Raises NotFoundError.
+
+        To make the SDK's objects of it and documents of these took longer than all else in reading it.
+        """
+        path = f"/v1/{kind}/{quote(object_id, safe='')}"
         try:
-            return reading.plain(ask(call))
+            return reading.document(ask(lambda: self._client.raw_request("get", path, expand=list(expand))))
         except StripeRefusedError as refusal:
             if refusal.missing:
                 raise NotFoundError(N_("Stripe does not know this any more."), log=str(refusal)) from refusal

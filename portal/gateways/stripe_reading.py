@@ -29,12 +29,20 @@ Document = Mapping[str, Any]
 # JSON can spell these characters, PostgreSQL's jsonb and text refuse them; a customer's name may hold them
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
+# how JSON spells them
+ESCAPED = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE)
 
 
 def plain(obj: stripe.StripeObject) -> dict[str, Any]:
     """The object as dicts and lists; ``StripeObject`` is no mapping any more."""
     document: dict[str, Any] = storable(obj.to_dict())
     return document
+
+
+def document(answer: stripe.StripeResponse) -> dict[str, Any]:
+    """An answer of Stripe's as it came, in which no text holds a character that the database refuses."""
+    found: Any = storable(answer.data) if ESCAPED.search(answer.body) else answer.data
+    return dict(found)
 
 
 def storable(value: Any) -> Any:
