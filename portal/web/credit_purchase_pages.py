@@ -29,6 +29,7 @@ from portal.web.checkout_words import change_words, tax_words
 from portal.web.credit_purchase_form import UnitsForm
 from portal.web.credit_purchase_words import (
     button,
+    follows,
     notices,
     pack_of,
     rules,
@@ -144,6 +145,7 @@ def done_page(state: PurchaseState, told: Outcome, *, waited: int) -> str:
         details=details,
         waited=waited,
         waiting=told.waiting,
+        follows=follows(state),
         title=told.title,
         body=told.body,
         links=told.links,

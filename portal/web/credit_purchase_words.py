@@ -130,6 +130,11 @@ def steps(state: PurchaseState) -> list[Step]:
     return [*_bought(state), *_taken_back(state)]
 
 
+def follows(state: PurchaseState) -> bool:
+    """Whether one of its steps is under way, so that the page looks again by itself."""
+    return state.name == "done" and any(step.state == "now" for step in steps(state))
+
+
 def _bought(state: PurchaseState) -> list[Step]:
     quote, purchase = state.quote, state.purchase
     paid = purchase.paid_at

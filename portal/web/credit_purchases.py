@@ -20,7 +20,7 @@ from portal.services.undoing import PaymentUnderWayError
 from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
 from portal.web.credit_purchase_form import UnitsForm, units_form
 from portal.web.credit_purchase_pages import buy_page, done_page, quote_page, refund_page, standing_of
-from portal.web.credit_purchase_words import balance_url, outcome, pack_of
+from portal.web.credit_purchase_words import balance_url, follows, outcome, pack_of
 from portal.web.freshness import MONEY, fresh_required
 from portal.web.language import translated
 from portal.web.limits import limit_quotes
@@ -156,7 +156,8 @@ def state(quote_id: str) -> Response:
     """How the purchase stands, for the page's script."""
     found = standing_of(quote_id, ask_stripe="ask_stripe" in request.args)
     told = outcome(found)
-    return jsonify(name=found.name, waiting=told.waiting, message=told.body, location=told.location)
+    waits = told.waiting or follows(found)
+    return jsonify(name=found.name, waiting=waits, message=told.body, location=told.location)
 
 
 @blueprint.get("/purchases/<quote:quote_id>/done")

@@ -1,5 +1,5 @@
 // @ts-check
-/** The page after paying: asks until the webhook has said how it went, less and less often. */
+/** The page after paying: asks until the webhook has said how it went, or a step is done, less and less often. */
 
 const SECOND = 1000;
 /** A webhook is mostly there within so long. */
@@ -22,7 +22,7 @@ async function look(from) {
   const waited = Date.now() - began;
   if (waited >= SAY_MORE_AFTER) document.getElementById("waiting-long")?.removeAttribute("hidden");
   try {
-    const ask = waited >= ASK_STRIPE_AFTER ? "?ask_stripe=1" : "";
+    const ask = waited >= ASK_STRIPE_AFTER && !("follows" in from.dataset) ? "?ask_stripe=1" : "";
     const response = await fetch(`${from.dataset.state}${ask}`, { headers: { Accept: "application/json" } });
     const answer = await response.json();
     if (answer.location) return location.replace(answer.location);
@@ -37,6 +37,6 @@ async function look(from) {
 
 // the address that Stripe returns to holds the intent's secret: it need not stay in the history
 if (location.search) history.replaceState(history.state, "", location.pathname);
-if (page && "waiting" in page.dataset) window.setTimeout(() => void look(page), FIRST_LOOK_AFTER);
+if (page && ("waiting" in page.dataset || "follows" in page.dataset)) window.setTimeout(() => void look(page), FIRST_LOOK_AFTER);
 
 export {};

@@ -17,6 +17,8 @@ ADVANCED_YEAR = "tier=advanced&seats=12&interval=year&copilot=5"
 ESSENTIAL_MONTH = "tier=essential&seats=2&interval=month"
 VISA = "4242 4242 4242 4242"
 PATIENCE_MS = 30_000
+# between two looks at a page that is waited for; each look keeps browser and server busy
+FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 500, 2_000
 ANSWER = re.compile(r"responded with a status of (\d+) ")
 
 
@@ -194,12 +196,13 @@ class Customer:
 
     def await_words(self, words: str, *, seconds: float = PATIENCE_MS / 1000) -> None:
         """Reload the page, as somebody who waits does, until it says ``words``."""
-        end = time.monotonic() + seconds
+        end, pause = time.monotonic() + seconds, FIRST_PAUSE_MS
         while time.monotonic() < end:
             if self.page.get_by_text(words).count():
                 break
-            self.page.wait_for_timeout(500)
+            self.page.wait_for_timeout(pause)
             self.page.reload()
+            pause = min(2 * pause, LONGEST_PAUSE_MS)
         expect(self.page.get_by_text(words).first).to_be_visible()
 
     def buy(self, choice: str = ADVANCED_YEAR, card: str = VISA) -> str:

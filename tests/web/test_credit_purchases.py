@@ -2,6 +2,7 @@
 
 import pytest
 
+from portal.services import credit_refunds
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
@@ -174,6 +175,31 @@ def test_an_unused_pack_is_returned_with_one_confirmation(buyer: Browser, credit
     page = words(buyer.get(done))
     assert "The pack was taken back" in page
     assert "600 resolutions · $564.30" in page
+
+
+def test_the_page_looks_again_by_itself_while_a_pack_is_being_taken_back(
+    buyer: Browser, credits: CreditBuyer
+) -> None:
+    there = f"/credits/purchases/{credits.buy(600).quote_id}"
+    assert not follows(buyer, there)
+    credits.shop.faults.fail("timeout_before", "/v1/credit_notes", times=9)
+    buyer.submit(f"{there}/refund")
+    assert "Being taken back" in words(buyer.get(f"{there}/done"))
+    assert follows(buyer, there)
+
+    credits.shop.faults.mend()
+    credits.customer.settle()
+    credit_refunds.sweep(credits.gateways)
+    assert "The pack was taken back" in words(buyer.get(f"{there}/done"))
+    assert not follows(buyer, there)
+
+
+def follows(buyer: Browser, there: str) -> bool:
+    """Whether the page after paying looks again, with a script and without one alike."""
+    page, state = buyer.get(f"{there}/done").text, buyer.get(f"{there}/state").get_json()
+    found = {"data-follows" in page, '<meta http-equiv="refresh"' in page, state["waiting"]}
+    assert len(found) == 1
+    return found.pop()
 
 
 def test_renewal_is_off_until_it_is_chosen_and_then_happens_once(
