@@ -36,7 +36,7 @@ def queue_thin(sandbox: Sandbox, event: Document) -> int:
 def _queue(sandbox: Sandbox, event: Document, kind: str) -> int:
     endpoints = [
         endpoint
-        for endpoint in sandbox.store.find(kind, status="enabled")
+        for endpoint in sandbox.store.walk(kind, status="enabled")
         if any(fnmatchcase(event["type"], pattern) for pattern in endpoint["enabled_events"])
     ]
     for endpoint in reversed(endpoints):

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,12 @@ class Store:
         entry = self._kinds.get(kind, {}).get(id)
         if entry:
             self._set(kind, id, None if kind.startswith("_") else Entry(entry.seq, None))
+
+    def keep(self, kind: str, most: int) -> None:
+        """Forget the oldest documents of one of the sandbox's own kinds (`_…`) beyond `most`."""
+        documents = self._kinds.get(kind, {})
+        for id in list(islice(documents, max(len(documents) - most, 0))):
+            self.delete(kind, id)
 
     def kinds(self) -> dict[str, int]:
         """How many live documents each kind has."""

@@ -106,8 +106,7 @@ class Webhooks:
             self._count_success(delivery)
         else:
             store.put(deliveries.KIND, _after_refusal(delivery))
-        for old in store.find(KIND)[KEPT_ATTEMPTS:]:
-            store.delete(KIND, old["id"])
+        store.keep(KIND, KEPT_ATTEMPTS)
 
     def _count_success(self, delivery: Document) -> None:
         event = self.sandbox.store.get("event", delivery["event"])

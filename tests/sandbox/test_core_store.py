@@ -206,3 +206,13 @@ def test_a_first_search_by_two_values_finds_what_has_both(store: Store) -> None:
 
     assert [row["id"] for row in store.find("thing", colour="red", size="large")] == ["t0"]
     assert [row["id"] for row in store.find("thing", size="large")] == ["t8", "t4", "t0"]
+
+
+def test_of_what_only_the_sandbox_keeps_the_oldest_go_when_there_are_too_many(store: Store) -> None:
+    with store.transaction():
+        for number in range(5):
+            store.put("_attempt", {"id": f"wa_{number}"})
+        store.put("_attempt", {"id": "wa_0", "status": 200})
+        store.keep("_attempt", 3)
+
+    assert [attempt["id"] for attempt in store.find("_attempt")] == ["wa_4", "wa_3", "wa_2"]
