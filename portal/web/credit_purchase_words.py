@@ -10,6 +10,7 @@ from flask_babel import gettext
 
 from portal.models import Quote
 from portal.services import credit_purchase_states as states
+from portal.services import credit_refunds
 from portal.services.credit_purchase_waiting import PurchaseState
 from portal.web.billing_attention import Link, Notice
 from portal.web.checkout_waiting import Outcome
@@ -131,8 +132,8 @@ def steps(state: PurchaseState) -> list[Step]:
 
 
 def follows(state: PurchaseState) -> bool:
-    """Whether one of its steps is under way, so that the page looks again by itself."""
-    return state.name == "done" and any(step.state == "now" for step in steps(state))
+    """Whether the pack is just being taken back, so that the page looks again by itself."""
+    return any(refund.state == credit_refunds.OPEN for refund in state.refunds)
 
 
 def _bought(state: PurchaseState) -> list[Step]:
