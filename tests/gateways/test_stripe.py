@@ -113,6 +113,12 @@ def test_nothing_of_a_client_secret_is_shown_to_people(shop: Shop) -> None:
     assert refused.value.message == "Stripe does not know this any more."
 
 
+@pytest.mark.parametrize("crooked", ["?limit=1", "#", "%3F"])
+def test_an_id_is_an_id_whatever_it_is_spelled_with(shop: Shop, crooked: str) -> None:
+    with pytest.raises(NotFoundError):
+        shop.gateway.invoice(crooked)
+
+
 def test_a_real_nobody_answers_within_the_patience_of_a_page() -> None:
     gateway = connect_stripe(factories.settings())
 
