@@ -98,14 +98,17 @@ def stopped(session: Session, now: datetime) -> State | None:
     return found if found.reason == CAP_REACHED else None
 
 
-def state(session: Session, row: Allowance) -> State:
-    """What ``row``, which is of the present period, comes to."""
+def state(session: Session, row: Allowance, subscription: Subscription | None = None) -> State:
+    """What ``row``, which is of the present period, comes to.
+
+    ``subscription``: the workspace's, where it has been read already.
+    """
     waiting = select(func.count()).select_from(Reservation).where(Reservation.state == HELD)
     held = session.scalars(waiting).one()
-    subscription = subscriptions.current(session)
+    subscription = subscription or subscriptions.current(session)
     limit = session.scalars(_LIMIT).first()
     trial = is_trial(session, row.period_start)
-    most = trial_cap(session, row.period_start, subscription)
+    most = _units_of_trial(subscription) if trial else None
     reason = _reason(row, subscription)
     return State(
         may_answer=reason is None,
@@ -332,8 +335,10 @@ def trial_cap(
     session: Session, period_start: datetime | None, subscription: Subscription | None
 ) -> int | None:
     """The units that a trial has, if the period is one; they are hard whatever was chosen."""
-    if not is_trial(session, period_start):
-        return None
+    return _units_of_trial(subscription) if is_trial(session, period_start) else None
+
+
+def _units_of_trial(subscription: Subscription | None) -> int | None:
     catalog = usage_prices.catalog_of(subscription)
     return catalog.trial.caps.get(RESOLUTION) if catalog.trial else None
 

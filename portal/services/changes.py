@@ -101,12 +101,12 @@ def missed(session: Session) -> PlannedChange | None:
     return planned_changes.missed(session)
 
 
-def seat_price(session: Session, now: datetime) -> SeatPrice:
+def seat_price(session: Session, now: datetime, held: Holding | None = None) -> SeatPrice:
     """What one more seat costs now and then each period, at the customer's own price; no call is made.
 
-    Raises NoSubscriptionError.
+    ``held``: what is had, where it has been read already. Raises NoSubscriptionError.
     """
-    held = holding(session)
+    held = held or holding(session)
     if held is None:
         raise NoSubscriptionError
     return change_pricing.seat_price(session, held, now)

@@ -130,7 +130,7 @@ def standing_of(session: Session, row: Allowance) -> Standing:
     subscription = subscriptions.current(session)
     raised = allowances.raised(session, limit, row.period_start)
     cap = allowances.own_cap(session, limit, subscription, row.period_start)
-    state = allowances.state(session, row)
+    state = allowances.state(session, row, subscription)
     return Standing(
         limit=limit,
         state=state,

@@ -68,7 +68,7 @@ def facts(session: Session, holding: Holding, catalog: pricing.Catalog, *, movin
     if subscription is None:
         raise changes.NoSubscriptionError
     had = state_of(holding)
-    one_more = None if moving else changes.seat_price(session, gateways().clock.now())
+    one_more = None if moving else changes.seat_price(session, gateways().clock.now(), holding)
     affected = affected_by(session, wanted or had)
     missed = changes.missed(session)
     return Facts(subscription, holding, had, form, wanted, affected, moving, one_more, missed)
