@@ -100,7 +100,9 @@ ORDER BY 1, 2, 4
 """)
 # A whole night's sums take longer than any page may, and stay in memory: those of 25,000 workspaces would be
 # written to disk and read again.
-PATIENTLY = text("SELECT set_config('statement_timeout', '30min', true), set_config('work_mem', '64MB', true)")
+PATIENTLY = text(
+    "SELECT set_config('statement_timeout', '30min', true), set_config('work_mem', '64MB', true)"
+)
 PARTS = ("waiting", "sending", "cancelling", "failed", "late", "credited", "fresh")
 
 
