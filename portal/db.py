@@ -112,8 +112,9 @@ def _number(id: int | None) -> str:
 @event.listens_for(Session, "after_begin")
 def _enter(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     if not transaction.nested:
-        _begin(connection, _scope(session))
+        # first: one that cannot begin is ended, and counted off, all the same
         _open.count = getattr(_open, "count", 0) + 1
+        _begin(connection, _scope(session))
 
 
 def _begin(connection: Connection, scope: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 from werkzeug.test import TestResponse
 
-from portal.db import PATIENCE, Patience, SessionLocal, connect, unit_of_work
+from portal.db import PATIENCE, Patience, SessionLocal, connect, transaction_is_open, unit_of_work
 from portal.gateways.jobs import BELL
 from portal.models import InboxEvent
 from portal.web import public
@@ -167,9 +167,11 @@ def test_a_scope_that_is_refused_is_told_as_that(committing: TestDatabase) -> No
         session.execute(text("SELECT 1"))
     with unit_of_work() as session:
         works = session.scalar(text("SELECT 1"))
+        is_open = transaction_is_open()
     engine.dispose()
 
-    assert works == 1
+    assert (works, is_open) == (1, True)
+    assert not transaction_is_open()
 
 
 def test_the_server_itself_keeps_to_the_limits(committing: TestDatabase) -> None:
