@@ -7,6 +7,7 @@ they are asked together, and whoever asks one of them in that unit of work has t
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, literal, select, true
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session, aliased
 
 Row = TypeVar("Row")
@@ -27,6 +28,9 @@ class ReadAhead:
         asked = asked.select_from(nothing)
         for row in rows:
             asked = asked.outerjoin(row, true())
+        # SQLAlchemy names the columns of a subquery when they are first asked for, and two threads at once would
+        # each name their own; so that is done here
+        asked.compile(dialect=postgresql.dialect())
         self._asked = asked
 
     def read(self, session: Session) -> None:

@@ -1,10 +1,14 @@
 """What is read ahead for the overview: the same rows as one by one, and none of them twice."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
+from portal.read_ahead import ReadAhead
 from portal.services import (
     allowances,
     attempts,
@@ -62,3 +66,25 @@ def test_of_a_company_without_anything_nothing_is_found(customer: Customer) -> N
         found = (subscriptions.current(session), invoices.newest(session), attempts.unpaid(session))
 
     assert found == (None, None, None)
+
+
+@pytest.fixture
+def _threads_in_turn() -> Iterator[None]:
+    """Threads that take turns a thousand times as often."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(usual / 1000)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("_threads_in_turn", "committing")
+def test_threads_that_read_ahead_for_the_first_time_together_do_not_disturb_each_other() -> None:
+    rows = ReadAhead(subscriptions.CURRENT, billing_details.CURRENT, invoices.NEWEST, holdings.PLAN)
+
+    def look(_number: int) -> object:
+        with unit_of_work(1) as session:
+            rows.read(session)
+            return subscriptions.current(session)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(look, range(24))) == [None] * 24
