@@ -28,9 +28,9 @@ class ReadAhead:
         asked = asked.select_from(nothing)
         for row in rows:
             asked = asked.outerjoin(row, true())
-        # SQLAlchemy names the columns of a subquery when they are first asked for, and two threads at once would
-        # each name their own; so that is done here
-        asked.compile(dialect=postgresql.dialect())
+        # SQLAlchemy makes the columns of a subquery when they are first asked for, and two threads at once
+        # would each make their own; so they are asked for here
+        asked.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
         self._asked = asked
 
     def read(self, session: Session) -> None:
