@@ -149,6 +149,8 @@ def test_neither_prices_of_another_catalogue_come_with_the_renewal(old: Changer)
 def test_the_mail_says_that_what_is_planned_stays(customer: Customer) -> None:
     changer, _more = by_failing_debit(customer, tier="expert", seats=15)
     changer.change(tier="expert", seats=7)
+    planned = changer.planned()
+    assert planned is not None
     comes_back(changer)
     letters = customer.gateways.mail.read()  # type: ignore[attr-defined]
     [letter] = [mail for _, mail in letters if "for your change" in str(mail["Subject"])]
@@ -156,7 +158,8 @@ def test_the_mail_says_that_what_is_planned_stays(customer: Customer) -> None:
     with unit_of_work(customer.workspace_id) as session:
         done = list(session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
 
-    assert "before. What you have planned for 26 December 2026 stays planned, without what" in text
+    day = f"{planned.effective_at:%-d %B %Y}"
+    assert f"before. What you have planned for {day} stays planned, without what" in text
     assert [each for each in done if each.startswith("change.")] == [
         "change.planned", "change.replaced", "change.planned",
     ]  # fmt: skip
