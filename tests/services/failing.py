@@ -35,7 +35,8 @@ def fall_behind(customer: Customer, card: str = "pm_card_chargeCustomerFail") ->
     [subscription] = customer.shop.subscriptions()
     method = account.payment_methods.attach(card, {"customer": str(subscription.customer)})
     account.subscriptions.update(subscription.id, {"default_payment_method": method.id})
-    renew(customer, days=31, hours=2)
+    end = max(item.current_period_end for item in subscription["items"].data)
+    renew(customer, seconds=end - customer.shop.sandbox.now(), hours=2)
     [invoice] = open_invoices(customer)
     return invoice
 

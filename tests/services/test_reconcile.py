@@ -134,7 +134,8 @@ def test_while_stripe_is_away_our_own_sides_are_compared(acme: Metered) -> None:
 def test_a_month_that_moved_on_adds_up_on_both_sides(acme: Metered) -> None:
     acme.use(3)
     acme.report()
-    acme.advance(days=30)
+    [month] = acme.periods()
+    acme.advance(seconds=(month.ends_at - acme.gateways.clock.now()).total_seconds(), days=1)
     acme.use(2)
     acme.report()
     acme.advance(hours=2)
