@@ -13,14 +13,13 @@ from urllib.parse import quote
 import stripe
 
 from portal.config import Settings
-from portal.errors import N_, NotFoundError
 from portal.gateways import stripe_reading as reading
 from portal.gateways import stripe_thin_events
 from portal.gateways.stripe_catalog import StripeAccount
 from portal.gateways.stripe_changes import StripeChanges
 from portal.gateways.stripe_credits import StripeCredits
 from portal.gateways.stripe_demo import StripeDemo
-from portal.gateways.stripe_errors import StripeRefusedError, ask
+from portal.gateways.stripe_errors import StripeRefusedError, ask, find
 from portal.gateways.stripe_invoices import StripeInvoices
 from portal.gateways.stripe_leaving import StripeLeaving
 from portal.gateways.stripe_meters import StripeMeters
@@ -295,12 +294,7 @@ class StripeGateway:
         To make the SDK's objects of it and documents of these took longer than all else in reading it.
         """
         path = f"/v1/{kind}/{quote(object_id, safe='')}"
-        try:
-            return reading.document(ask(lambda: self._client.raw_request("get", path, expand=list(expand))))
-        except StripeRefusedError as refusal:
-            if refusal.missing:
-                raise NotFoundError(N_("Stripe does not know this any more."), log=str(refusal)) from refusal
-            raise
+        return reading.document(find(lambda: self._client.raw_request("get", path, expand=list(expand))))
 
 
 def _client(base_address: str | None, transport: stripe.HTTPClient, key: str) -> stripe.StripeClient:

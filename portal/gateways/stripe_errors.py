@@ -13,7 +13,7 @@ import requests
 import stripe
 
 from portal.db import transaction_is_open
-from portal.errors import N_, ConflictError, PortalError, UnavailableError
+from portal.errors import N_, ConflictError, NotFoundError, PortalError, UnavailableError
 
 T = TypeVar("T")
 
@@ -122,3 +122,16 @@ def ask(call: Callable[[], T]) -> T:
     """
     with speaking_to_stripe():
         return call()
+
+
+def find(call: Callable[[], T]) -> T:
+    """The answer of ``call``, which reads one object of Stripe's.
+
+    Raises NotFoundError when Stripe has none by that id, and what ``ask`` raises.
+    """
+    try:
+        return ask(call)
+    except StripeRefusedError as refusal:
+        if refusal.missing:
+            raise NotFoundError(N_("Stripe does not know this any more."), log=str(refusal)) from refusal
+        raise

@@ -6,9 +6,8 @@ from typing import Any
 
 import stripe
 
-from portal.errors import N_, NotFoundError
 from portal.gateways import stripe_reading as reading
-from portal.gateways.stripe_errors import StripeRefusedError, ask
+from portal.gateways.stripe_errors import StripeRefusedError, ask, find
 from portal.gateways.stripe_words import Invoice
 
 PAGE = 100
@@ -90,7 +89,9 @@ class StripeInvoices:
 
     def credit_note(self, credit_note_id: str) -> Adjustment:
         """A credit note as it is now. Raises NotFoundError."""
-        return _credit_note(self._retrieved(lambda: self._client.v1.credit_notes.retrieve(credit_note_id)))
+        return _credit_note(
+            reading.plain(find(lambda: self._client.v1.credit_notes.retrieve(credit_note_id)))
+        )
 
     def credit_notes(self, invoice_id: str) -> list[Adjustment]:
         """All credit notes of an invoice, newest first."""
@@ -99,7 +100,7 @@ class StripeInvoices:
 
     def refund(self, refund_id: str) -> Adjustment:
         """A refund as it is now. Raises NotFoundError."""
-        return _refund(self._retrieved(lambda: self._client.v1.refunds.retrieve(refund_id)))
+        return _refund(reading.plain(find(lambda: self._client.v1.refunds.retrieve(refund_id))))
 
     def refunds(self, charge_id: str) -> list[Adjustment]:
         """All refunds of a charge, newest first."""
@@ -108,7 +109,7 @@ class StripeInvoices:
 
     def dispute(self, dispute_id: str) -> Adjustment:
         """A dispute as it is now. Raises NotFoundError."""
-        return _dispute(self._retrieved(lambda: self._client.v1.disputes.retrieve(dispute_id)))
+        return _dispute(reading.plain(find(lambda: self._client.v1.disputes.retrieve(dispute_id))))
 
     def paid_by(self, intent_id: str) -> str | None:
         """The invoice that a payment intent pays, if any."""
@@ -135,7 +136,7 @@ class StripeInvoices:
 
     def balance(self, customer_id: str) -> int:
         """The customer's balance in minor units; below zero is its credit."""
-        found = self._retrieved(lambda: self._client.v1.customers.retrieve(customer_id))
+        found = reading.plain(find(lambda: self._client.v1.customers.retrieve(customer_id)))
         return int(found.get("balance") or 0)
 
     # --- made anew ---------------------------------------------------------------------------------------
@@ -287,14 +288,6 @@ class StripeInvoices:
             return any(metadata.items() <= row.items() for row in rows)
 
         return ask(found)
-
-    def _retrieved(self, call: Any) -> dict[str, Any]:
-        try:
-            return reading.plain(ask(call))
-        except StripeRefusedError as refusal:
-            if refusal.missing:
-                raise NotFoundError(N_("Stripe does not know this any more."), log=str(refusal)) from refusal
-            raise
 
 
 def _new_line(line: NewLine, currency: str) -> dict[str, Any]:

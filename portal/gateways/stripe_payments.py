@@ -5,9 +5,8 @@ from typing import Any
 
 import stripe
 
-from portal.errors import N_, NotFoundError
 from portal.gateways import stripe_reading as reading
-from portal.gateways.stripe_errors import StripeRefusedError, ask
+from portal.gateways.stripe_errors import StripeRefusedError, ask, find
 from portal.gateways.stripe_words import Intent, PaymentMethod
 
 PAGE = 100
@@ -47,12 +46,7 @@ class StripePayments:
 
     def method(self, method_id: str) -> KeptMethod:
         """One method. Raises NotFoundError."""
-        try:
-            return _kept(reading.plain(ask(lambda: self._client.v1.payment_methods.retrieve(method_id))))
-        except StripeRefusedError as refusal:
-            if refusal.missing:
-                raise NotFoundError(N_("Stripe does not know this any more."), log=str(refusal)) from refusal
-            raise
+        return _kept(reading.plain(find(lambda: self._client.v1.payment_methods.retrieve(method_id))))
 
     def begin_setup(self, customer_id: str, metadata: dict[str, str], *, key: str) -> Intent:
         """The setup intent with which a browser saves a method for charges while nobody is there.

@@ -20,8 +20,8 @@ from portal.services import (
     unbilled_periods,
 )
 from portal.services.overview import ROWS
+from tests.reads import reading
 from tests.services.buying import Customer
-from tests.web.test_long_histories import reading
 
 
 def seen(session: Session, customer: Customer) -> Sequence[object]:

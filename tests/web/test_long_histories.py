@@ -1,15 +1,11 @@
 """What the pages read of the database: as much after years as on the first day."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
-
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
 from portal.db import unit_of_work
 from tests.browsing import Browser
+from tests.reads import reading
 from tests.services.buying import Customer
 
 COPIES = "generate_series(CAST(:least AS int), CAST(:most AS int)) n"
@@ -25,30 +21,6 @@ INSERT INTO attempt SELECT (jsonb_populate_record(a, jsonb_build_object(
   jsonb_build_object('period', jsonb_build_object('since', n * 86400, 'total', 4900, 'currency', 'usd'))))).*
 FROM attempt a, {COPIES} WHERE a.kind = 'first_purchase'
 """)
-
-
-@dataclass
-class Reads:
-    """How often the database was asked, and how many rows it gave."""
-
-    statements: int = 0
-    rows: int = 0
-
-
-@contextmanager
-def reading() -> Iterator[Reads]:
-    """What is read meanwhile."""
-    found = Reads()
-
-    def hear(_connection: object, cursor: Any, *_more: object) -> None:
-        found.statements += 1
-        found.rows += max(cursor.rowcount, 0)
-
-    event.listen(Engine, "after_cursor_execute", hear)
-    try:
-        yield found
-    finally:
-        event.remove(Engine, "after_cursor_execute", hear)
 
 
 @pytest.mark.parametrize("path", ["/billing", "/usage", "/credits"])
