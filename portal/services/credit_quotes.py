@@ -20,6 +20,7 @@ from portal.pricing import packs
 from portal.pricing import periods as calendar
 from portal.services import credit_lots, quotes, subscriptions, usage_prices
 from portal.services.change_errors import SubscriptionEndsError
+from portal.services.credit_purchase_kinds import BY_ITSELF
 from portal.services.ids import new_id
 from portal.services.quotes import Change, QuoteChangedError
 from portal.services.usage_prices import RESOLUTION
@@ -152,7 +153,7 @@ def store(
     balance: int,
     now: datetime,
 ) -> Quote:
-    """Write the price of ``pack`` as the workspace's quote; earlier unconfirmed ones are marked replaced.
+    """Write the price of ``pack`` as the workspace's quote; a person's replaces earlier unconfirmed ones.
 
     ``draft``: Stripe's invoice of it; ``balance``: the customer's, below zero its credit. ``asked``: how many
     units were asked for.
@@ -181,7 +182,9 @@ def store(
         expires_at=_end(held, now),
     )
     quote.digest = quotes.digest(quote)
-    _replace_earlier(session, now)
+    # what is bought by itself leaves a price that somebody is looking at
+    if purchase.kind not in BY_ITSELF:
+        _replace_earlier(session, now)
     session.add(quote)
     session.flush()
     purchase.quote_id = quote.id
