@@ -19,8 +19,8 @@ log = structlog.get_logger()
 
 BOUGHT, WAITS = "bought", "waits"
 # why a pack was not bought; the mail has words for each
-DECLINED, CONFIRMATION, METHOD, REFUSED, AMOUNT, TIMES = (
-    "declined", "confirmation", "method", "refused", "amount", "times",
+DECLINED, CONFIRMATION, METHOD, REFUSED, AMOUNT, TIMES, TAKEN_BACK = (
+    "declined", "confirmation", "method", "refused", "amount", "times", "taken_back",
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Buying a pack by itself when the balance is low: off unless it was chosen, and limited each month.
 
-After each pack there is a pause, also after one that could not be bought; every one is mailed.
+After each pack there is a pause, also after one that could not be bought; every one is mailed. Who gives a
+pack back does not want the next one: nothing is bought after that until the choice is made anew.
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,17 @@ from portal import pricing
 from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
-from portal.models import CreditLot, CreditPurchase, CreditSum, CreditTopUp, Quote, UsagePeriod
+from portal.models import (
+    CreditEntry,
+    CreditLot,
+    CreditPurchase,
+    CreditSum,
+    CreditTopUp,
+    Quote,
+    UsagePeriod,
+)
 from portal.services import audit, credit_buying, credit_caps, credit_notices, credit_purchases, turns
+from portal.services import credit_lots as lots
 from portal.services import credit_purchase_states as states
 from portal.services.credit_purchase_kinds import TOP_UP
 from portal.services.credit_purchases import Wanted
@@ -133,8 +143,6 @@ def left(session: Session, now: datetime) -> int:
 
 def this_month(session: Session, now: datetime) -> Bought:
     """What was bought by itself since the open month of usage began, or is just being paid."""
-    start = select(func.max(UsagePeriod.starts_at)).where(UsagePeriod.starts_at <= now)
-    since = session.scalar(start) or now - timedelta(days=31)
     row = session.execute(
         select(func.count(), func.coalesce(func.sum(Quote.total), 0))
         .select_from(CreditPurchase)
@@ -145,10 +153,25 @@ def this_month(session: Session, now: datetime) -> Bought:
         .where(
             CreditPurchase.kind == TOP_UP,
             CreditPurchase.state != states.VOID,
-            Quote.confirmed_at >= since,
+            Quote.confirmed_at >= (_month(session, now) or now - timedelta(days=31)),
         )
     ).one()
     return Bought(int(row[0]), int(row[1]))
+
+
+def _month(session: Session, now: datetime) -> datetime | None:
+    """When the month of usage began whose limits count now."""
+    return session.scalar(select(func.max(UsagePeriod.starts_at)).where(UsagePeriod.starts_at <= now))
+
+
+def _taken_back(session: Session, since: datetime) -> bool:
+    """Whether a pack was returned, or a bank took it, and the choice was not made anew after that."""
+    taken = select(func.coalesce(func.sum(CreditEntry.quantity), 0)).where(
+        CreditEntry.kind == lots.RETURNED,
+        CreditEntry.source.not_like(f"{lots.OF_UNIT}%"),
+        CreditEntry.at > since,
+    )
+    return int(session.scalar(taken) or 0) < 0
 
 
 def sweep(gateways: Gateways) -> int:
@@ -186,7 +209,10 @@ def top_up(gateways: Gateways, workspace_id: int) -> str | None:
         row.paused_until = now + timedelta(hours=row.pause_hours)
         bought, units, most_times = this_month(session, now), row.units, row.most_times
         rest = row.most_amount - bought.amount
-    if bought.times >= most_times:
+        taken_back = _taken_back(session, row.updated_at)
+    if taken_back:
+        result = credit_buying.TAKEN_BACK
+    elif bought.times >= most_times:
         result = credit_buying.TIMES
     else:
         result = credit_buying.buy(gateways, workspace_id, Wanted(units, TOP_UP), most=rest)
@@ -221,12 +247,12 @@ def _note(gateways: Gateways, workspace_id: int, result: str) -> None:
             return
         if known != result:
             audit.record(session, "credit_top_up.blocked", after={"units": row.units, "reason": result})
-        stamp = f"{now:%Y-%m}" if monthly else f"{int(now.timestamp())}"
+        told_for = (_month(session, now) if monthly else None) or now
         credit_notices.about_blocked(
             session,
             gateways,
             kind=TOP_UP,
             units=row.units,
             reason=result,
-            dedupe_key=f"credits_blocked:{workspace_id}:{result}:{stamp}",
+            dedupe_key=f"credits_blocked:{workspace_id}:{result}:{int(told_for.timestamp())}",
         )

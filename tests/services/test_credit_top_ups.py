@@ -1,17 +1,20 @@
 """A pack is bought by itself when the balance is low: only where it was chosen, and within its limits."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from portal.services import credit_top_ups, leaving, limits
+from portal.db import unit_of_work
+from portal.services import credit_refunds, credit_top_ups, leaving, limits, payment_methods
 from portal.services.credit_top_ups import Choice, TopUpError
 from portal.services.limits import LimitError
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
 from tests.services.test_credit_renewals import decline_from_now_on
 from tests.services.using import Workspace
-from tests.shop import TWELVE_BY_THE_MONTH
+from tests.shop import TWELVE_BY_THE_MONTH, Shop
 
 # 600 for $564.30 once fewer than 700 are left, at most twice a month and for at most $2,000.00
 CHOICE = Choice(enabled=True, below=700, units=600, most_times=2, most_amount=200_000, pause_hours=24)
@@ -70,6 +73,66 @@ def test_no_more_packs_are_bought_in_a_month_than_allowed_and_that_is_mailed_onc
 
     assert len(credits.purchases()) == 1
     assert credits.customer.mails("credits_blocked") == 1
+
+
+def test_what_is_blocked_is_mailed_once_in_each_month_of_usage_whatever_the_calendar_says(
+    shop: Shop, customer: Customer
+) -> None:
+    shop.stand_at(datetime(2026, 11, 20, tzinfo=UTC))
+    customer.buy(TWELVE_BY_THE_MONTH)
+    credits = CreditBuyer(customer)
+    choose(credits, replace(CHOICE, below=5_000, most_times=1))
+    told = []
+    for days in (0, 2, 13, 16, 2):
+        shop.advance(days=days)
+        customer.settle()
+        told.append((look(credits), customer.mails("credits_blocked")))
+
+    # from 20 November, in December, and in the month from 20 December
+    assert told == [("bought", 0), ("times", 1), ("times", 1), ("bought", 1), ("times", 2)]
+
+
+def test_a_price_that_somebody_looks_at_holds_while_a_pack_is_bought_by_itself(credits: CreditBuyer) -> None:
+    quote_id = credits.prepare(1200)
+    choose(credits)
+    assert look(credits) == "bought"
+
+    with unit_of_work(credits.workspace_id) as session:
+        method_id = payment_methods.default_id(session)
+    assert credits.pay(quote_id, method_id).name == "paid"
+    credits.customer.settle()
+    assert credits.left() == 1800
+
+
+def give_back(credits: CreditBuyer) -> None:
+    (purchase,) = credits.purchases()
+    credit_refunds.return_unused(credits.gateways, credits.workspace_id, None, purchase.id)
+
+
+def dispute(credits: CreditBuyer) -> None:
+    (purchase,) = credits.purchases()
+    credit_refunds.charged_back(
+        credits.gateways, credits.workspace_id, str(purchase.stripe_invoice_id), reason="fraudulent"
+    )
+
+
+@pytest.mark.parametrize("take_back", [give_back, dispute])
+def test_after_a_pack_was_taken_back_nothing_is_bought_until_it_is_chosen_anew(
+    credits: CreditBuyer, take_back: Callable[[CreditBuyer], None]
+) -> None:
+    credits.buy(600)
+    choose(credits, replace(CHOICE, below=100))
+    credits.shop.advance(hours=1)
+    take_back(credits)
+    credits.customer.settle()
+
+    for _ in range(2):
+        assert look(credits) == "taken_back"
+        credits.shop.advance(hours=25)
+    assert (credits.left(), len(credits.purchases())) == (0, 1)
+    assert credits.customer.mails("credits_blocked") == 1
+    choose(credits, replace(CHOICE, below=100))
+    assert look(credits) == "bought"
 
 
 def test_no_more_is_spent_in_a_month_than_allowed(credits: CreditBuyer) -> None:
