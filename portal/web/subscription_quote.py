@@ -11,11 +11,11 @@ from portal import pricing
 from portal.db import unit_of_work
 from portal.models import Quote
 from portal.pricing import Selection
-from portal.services import billing_details, changes, holdings, leavers, quotes, subscriptions
+from portal.services import billing_details, changes, credits, holdings, leavers, quotes, subscriptions
 from portal.services.changes import ChangeState
 from portal.services.holdings import Holding
 from portal.services.quotes import Change
-from portal.web import current_workspace_id, settings
+from portal.web import current_workspace_id, gateways, settings
 from portal.web.billing_attention import Notice
 from portal.web.billing_words import payment_method
 from portal.web.checkout_words import change_words, tax_words
@@ -30,6 +30,7 @@ from portal.web.subscription_quote_words import (
     sums,
     terms_of,
     under,
+    what_becomes_of_packs,
     what_comes_next,
 )
 from portal.web.subscription_words import State, differences
@@ -85,13 +86,14 @@ def _quote_context(
 ) -> dict[str, object]:
     quote, stripe_js = state.quote, settings().stripe_js_url
     subscription = subscriptions.bought(session)
+    held = credits.read(session, gateways().clock.now())
     return {
         "quote": quote,
         "terms": terms,
         "state": state,
         "tax": tax_words(quote),
         "sums": sums(quote),
-        "next": what_comes_next(quote, terms),
+        "next": what_comes_next(quote, terms) + what_becomes_of_packs(terms, held),
         "people": people(session, terms),
         "planned": planned_words(holding) if holding else None,
         "button": button(quote, terms),

@@ -11,8 +11,9 @@ from portal import pricing
 from portal.errors import N_, NotFoundError
 from portal.models import Quote
 from portal.pricing import Selection
+from portal.services.credits import Balance
 from portal.services.quotes import CHANGE
-from portal.web.explanations import line_title
+from portal.web.explanations import line_title, units
 from portal.web.presentation import date_text, money, number
 from portal.web.rate_words import rate_changes, sold_with
 from portal.web.subscription_words import Comparison, State, compare, differences, recurring
@@ -164,6 +165,20 @@ def _balance(quote: Quote, rest: int) -> str:
     if int(str((quote.preview or {}).get("starting_balance") or 0)) < 0:
         return gettext("From the balance of your account")
     return gettext("Too little to be charged alone: added to your next invoice")
+
+
+def what_becomes_of_packs(terms: Terms, held: Balance) -> list[str]:
+    """That another tier or other prices take nothing of the annual credits that are left."""
+    same = terms.final.selection.tier == terms.before.selection.tier and not terms.moves
+    if same or not held.left:
+        return []
+    return [
+        gettext(
+            "What is left of your packs, %(units)s, stays and is used to its end, whatever a resolution costs"
+            " then.",
+            units=units(held.left, "resolution"),
+        )
+    ]
 
 
 def what_comes_next(quote: Quote, terms: Terms) -> list[str]:

@@ -15,6 +15,8 @@ from portal.models import Member
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
+from tests.services.lots import buy
+from tests.services.using import Workspace
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
 from tests.web.reading import block, words
 
@@ -160,6 +162,18 @@ def test_an_add_on_that_goes_now_says_when_what_was_used_of_it_is_charged(
     assert "What is used until 1 April 2027 is charged on that day, at the prices that you have now." in text
     assert "Credited now −$49.50" in text
     assert f"Quote {quote_of(page)} matched to the cent" in done
+
+
+def test_before_another_tier_is_confirmed_it_is_said_that_packs_stay(
+    subscriber: Browser, customer: Customer
+) -> None:
+    stays = "What is left of your packs, 100 resolutions, stays and is used to its end"
+    assert stays not in words(ask(subscriber, tier="expert"))
+    buy(Workspace(customer.gateways, customer.workspace_id), 100)
+
+    assert stays in words(ask(subscriber, tier="expert"))
+    assert stays in words(ask(subscriber, tier="essential"))
+    assert stays not in words(ask(subscriber, seats="13"))
 
 
 def test_the_same_change_at_the_other_time_is_one_click_away(subscriber: Browser) -> None:
