@@ -1,6 +1,7 @@
 """The form of /billing/subscription: all that can be changed, from the catalogue that the customer is on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -48,15 +49,23 @@ class ChangeForm(Form):
 def change_form(arguments: MultiDict[str, str], catalog: Catalog, wanted: Selection) -> ChangeForm:
     """The form as the address or the sent form says; what an address leaves out is as ``wanted``."""
     given = MultiDict(arguments)
+    per_seat = [add_on.key for add_on in catalog.add_ons.values() if add_on.per == "seat"]
     if WHOLE not in given:
-        none = {add_on.key: "0" for add_on in catalog.add_ons.values() if add_on.per == "seat"}
-        for name, value in {**none, **_licensed_query(wanted)}.items():
+        fitting = _fitting(wanted, given.get("seats", type=int), per_seat)
+        for name, value in {**dict.fromkeys(per_seat, "0"), **_licensed_query(fitting)}.items():
             given.setdefault(name, value)
     given.setdefault("when", DUE)
-    for add_on in catalog.add_ons.values():
-        if add_on.per == "seat":
-            given.setdefault(add_on.key, "0")
+    for key in per_seat:
+        given.setdefault(key, "0")
     return _shape(catalog)(given)
+
+
+def _fitting(wanted: Selection, seats: int | None, per_seat: Collection[str]) -> Selection:
+    """The same with add-ons for no more than ``seats``: a link to fewer seats leads to a price."""
+    if seats is None or seats < 1:
+        return wanted
+    add_ons = {key: min(count, seats) if key in per_seat else count for key, count in wanted.add_ons.items()}
+    return replace(wanted, add_ons=add_ons)
 
 
 def _licensed_query(selection: Selection) -> dict[str, str]:

@@ -185,6 +185,14 @@ def test_the_same_change_at_the_other_time_is_one_click_away(subscriber: Browser
     assert "Credited now −$99.00" in words(subscriber.get(answer.location))
 
 
+def test_an_add_on_for_every_seat_goes_along_with_fewer_seats(subscriber: Browser) -> None:
+    page = words(subscriber.get(f"{PAGE}?seats=4"))
+
+    assert "Seats: 4 instead of 12" in page
+    assert "Copilot: for 4 seats instead of 5" in page
+    assert "Check what you entered" not in page
+
+
 def test_up_now_and_down_at_the_renewal_stand_in_one_quote(subscriber: Browser) -> None:
     page = ask(subscriber, tier="expert", proactive_support="")
     text = words(page)
