@@ -10,6 +10,7 @@ from portal.gateways import Gateways
 from portal.gateways.stripe_words import Invoice, Subscription
 from portal.models import Attempt, CatalogPrice, PlannedChange, Quote
 from portal.models import Invoice as StoredInvoice
+from portal.models import Subscription as StoredSubscription
 from portal.services import attempt_states as states
 from portal.services import (
     audit,
@@ -20,6 +21,8 @@ from portal.services import (
     planned_changes,
     quotes,
 )
+
+Facts = Mapping[str, object]
 
 UPDATE_REASON = "subscription_update"
 FAILED = "debit_failed"
@@ -45,6 +48,16 @@ def quote_of(session: Session, invoice: Invoice) -> str | None:
     """The quote that the invoice was made from: the change's, else the first purchase's."""
     change = of_invoice(session, invoice)
     return change.quote_id if change else invoice.metadata.get("quote")
+
+
+def quote_behind(session: Session, row: StoredSubscription, before: Facts | None, after: Facts) -> str | None:
+    """The quote that made the subscription what it is now; none where there was none, as at a renewal."""
+    first = session.scalars(select(Attempt).where(Attempt.id == row.attempt_id)).first()
+    if before is None or first is None or first.state != states.SUCCEEDED:
+        return row.quote_id
+    change = live(session)
+    sold = any(before[each] != after[each] for each in ("tier", "seats", "interval"))
+    return change.quote_id if change is not None and sold else None
 
 
 def compare(
@@ -182,6 +195,8 @@ def succeed(session: Session, attempt: Attempt, quote: Quote, *, actor: str = au
     attempt.step, attempt.error = states.DONE, None
     states.move(session, attempt, states.SUCCEEDED, actor=actor)
     terms = quote.terms or {}
+    if (terms["before"], terms["catalog_before"]) == (terms["now"], terms["catalog"]):
+        return  # all of it waits for the renewal
     audit.record(
         session,
         "subscription.changed",

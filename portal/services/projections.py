@@ -322,14 +322,15 @@ def _write_subscription(
     stored = subscriptions.store(
         session, subscription, prices, access=access, synced_at=facts.read_at, held_back=back
     )
-    if _subscription_facts(stored) != before:
+    after = _subscription_facts(stored)
+    if after != before:
         audit.record(
             session,
             "subscription.projected",
             actor=audit.STRIPE,
             before=before,
-            after=_subscription_facts(stored),
-            quote_id=stored.quote_id,
+            after=after,
+            quote_id=change_states.quote_behind(session, stored, before, after),
         )
     usage_periods.follow(session, stored, before=usage_before)
     attempt_states.follow(session, gateways, stored, facts.payment, facts.setup)

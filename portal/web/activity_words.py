@@ -86,6 +86,7 @@ NOUNS = {
 SENTENCES: dict[str, object] = {
     "quote.made": _("Asked for a quote"),
     "quote.confirmed": _("Confirmed the quote"),
+    "attempt.open": _("Paid; what waits for the renewal is planned next"),
     "attempt.awaiting_payment": _("The invoice was made and waits for its payment"),
     "attempt.processing": _("The payment is on its way"),
     "attempt.succeeded": _("The purchase went through"),

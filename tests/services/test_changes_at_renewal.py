@@ -1,7 +1,10 @@
 """What is less waits for the renewal: planned, shown, undone, replaced, and then so."""
 
 import pytest
+from sqlalchemy import select
 
+from portal.db import unit_of_work
+from portal.models import AuditEntry
 from portal.services import changes, planned_changes
 from tests.services.buying import Customer
 from tests.services.changing import Changer
@@ -191,3 +194,27 @@ def test_what_was_changed_before_the_renewal_was_billed_is_given_back_at_its_own
     for quote_id in (dearer, cheaper):
         assert changer.proof(quote_id) == [("before_payment", True), ("final", True)]
     assert customer.incidents() == []
+
+
+def test_the_history_names_the_quote_of_each_change_and_none_where_there_was_none(changer: Changer) -> None:
+    [bought] = {quote for _seats, quote in told(changer, "subscription.projected")}
+    more = changer.change(seats=15)
+    changer.change(seats=14)
+    renew(changer)
+
+    assert told(changer, "subscription.projected") == [(12, bought), (15, more), (14, None)]
+
+
+def test_a_change_that_is_only_planned_is_not_told_as_done(changer: Changer) -> None:
+    changer.change(seats=8)
+
+    assert told(changer, "subscription.changed") == []
+
+
+def told(changer: Changer, action: str) -> list[tuple[object, str | None]]:
+    """The seats and the quote of each entry of the history about that, the oldest first."""
+    with unit_of_work(changer.customer.workspace_id) as session:
+        entries = session.scalars(
+            select(AuditEntry).where(AuditEntry.action == action).order_by(AuditEntry.id)
+        )
+        return [((entry.after or {}).get("seats"), entry.quote_id) for entry in entries]

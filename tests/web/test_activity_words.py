@@ -8,7 +8,7 @@ from pathlib import Path
 from flask import Flask
 
 from portal.models import AuditEntry
-from portal.services import payment_actions
+from portal.services import attempt_states, payment_actions
 from portal.web.activity_words import KINDS, NOUNS, kind_of, known_actions, say
 
 PORTAL = Path(__file__).resolve().parents[2] / "portal"
@@ -71,6 +71,18 @@ def test_every_action_that_is_recorded_has_words() -> None:
 
     assert len(found) >= 10
     assert silent == set()
+
+
+def test_every_state_of_an_attempt_has_words() -> None:
+    states = (
+        *attempt_states.LIVE,
+        attempt_states.SUCCEEDED,
+        attempt_states.REFUSED,
+        attempt_states.ABANDONED,
+        attempt_states.FAILED,
+    )
+
+    assert {f"attempt.{state}" for state in states} <= known_actions()
 
 
 def test_every_action_is_noun_and_verb_and_of_a_kind() -> None:
