@@ -1,11 +1,12 @@
 """What becomes of the credits that are left: the day they run out, or what lapses of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from portal.models import Subscription
 from portal.pricing import advice
 from portal.pricing import credits as rules
 from portal.pricing import periods as calendar
@@ -42,12 +43,15 @@ class Outlook:
     """``runs_out``: the day on which nothing is expected to be left; None if that is not foreseen.
 
     ``monthly``: the units that a coming month is expected to have; None while nothing can be said.
+    ``ends_at``: when the subscription ends or has ended, if that is before a lot does: what is left then pays
+    for nothing.
     """
 
     months: Sequence[Month]
     monthly: int | None
     runs_out: datetime | None
     lapsing: Sequence[Lapsing]
+    ends_at: datetime | None = None
 
 
 def read(session: Session, balance: Balance) -> Outlook | None:
@@ -60,15 +64,21 @@ def read(session: Session, balance: Balance) -> Outlook | None:
     months = list(_months(subscriptions.anchor_of(subscription), start, end))
     now = balance.now
     known = [each for each in months if each[0] <= now][-MOST_MONTHS:]
-    coming = [each for each in months if each[1] > now][:MOST_MONTHS]
+    ends_at = _ends_before(subscription, end)
+    coming = [each for each in months if each[1] > now and each[0] < (ends_at or end)][:MOST_MONTHS]
     lefts = credits.left_at(session, [ends_at for _starts_at, ends_at in known])
     # the present month's bar is what is left now: what lapses later has not
     past = [Month(*span, max(left, 0), False) for span, left in zip(known, lefts, strict=True)]
-    expected = _expected(session, now, len(coming))
+    expected = _expected(session, now, len(coming)) if coming else []
     if not expected:
-        return Outlook(past, None, None, ())
+        return Outlook(past, None, None, (), ends_at)
     uses = list(_by_day(coming, expected, now))
-    return _foreseen(balance, past, coming, uses, _monthly(expected))
+    return replace(_foreseen(balance, past, coming, uses, _monthly(expected)), ends_at=ends_at)
+
+
+def _ends_before(subscription: Subscription, end: datetime) -> datetime | None:
+    ends_at = subscription.ended_at or subscription.cancel_at
+    return ends_at if ends_at is not None and ends_at < end else None
 
 
 def _months(anchor: int, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -6,7 +6,7 @@ import pytest
 
 from portal.db import unit_of_work
 from portal.models import CreditLot
-from portal.services import credit_lots
+from portal.services import credit_lots, leaving
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.services.lots import buy
@@ -63,6 +63,28 @@ def test_a_pack_that_is_used_up_says_what_follows(buyer: Browser, acme: Workspac
     assert "Nothing left of your credits" in page
     assert "What is used now is paid as you go, with the next invoice." in page
     assert "Used up" in page
+
+
+def test_who_leaves_is_not_told_of_use_after_the_end_of_the_subscription(
+    buyer: Browser, acme: Workspace, customer: Customer
+) -> None:
+    buy(acme, 100)
+    for _number in range(10):
+        acme.resolve()
+    customer.shop.advance(days=10)
+    customer.settle()
+    assert "Used up about" in words(buyer.get(PAGE))
+    leaving.ask(customer.gateways, customer.workspace_id, None, leaving.AT_PERIOD_END)
+    customer.settle()
+    ending = words(buyer.get(PAGE))
+    customer.shop.advance(days=32)
+    customer.settle()
+    ended = words(buyer.get(PAGE))
+
+    assert "Used up about" not in ending
+    assert "What is left then pays for nothing while you have none." in ending
+    assert "When they run out can be said" not in ended
+    assert "They pay for nothing while you have no subscription." in ended
 
 
 def test_a_pack_that_has_ended_says_how(buyer: Browser, acme: Workspace) -> None:
