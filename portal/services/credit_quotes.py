@@ -182,9 +182,7 @@ def store(
         expires_at=_end(held, now),
     )
     quote.digest = quotes.digest(quote)
-    # what is bought by itself leaves a price that somebody is looking at
-    if purchase.kind not in BY_ITSELF:
-        _replace_earlier(session, now)
+    _replace_earlier(session, purchase, now)
     session.add(quote)
     session.flush()
     purchase.quote_id = quote.id
@@ -209,8 +207,10 @@ def _terms(purchase: CreditPurchase, held: Buyer, pack: packs.Pack, now: datetim
     }
 
 
-def _replace_earlier(session: Session, now: datetime) -> None:
-    """Mark what nobody has confirmed."""
+def _replace_earlier(session: Session, purchase: CreditPurchase, now: datetime) -> None:
+    """Mark what nobody has confirmed; what is bought by itself leaves a price that somebody is looking at."""
+    if purchase.kind in BY_ITSELF:
+        return
     session.execute(
         update(Quote)
         .where(Quote.kind == quotes.CREDITS, Quote.confirmed_at.is_(None), Quote.replaced_at.is_(None))

@@ -1,6 +1,6 @@
 """A pack is renewed at its end if that was chosen: once, or a mail says why it was not."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -20,7 +20,7 @@ from tests.services.crediting import CreditBuyer
 from tests.services.lots import covered
 from tests.services.metering import Metered
 from tests.services.test_attempts import NOW, let_claims_run_out
-from tests.shop import TWELVE_BY_THE_MONTH
+from tests.shop import TWELVE_BY_THE_MONTH, Shop
 
 
 @pytest.fixture
@@ -89,7 +89,10 @@ def test_a_renewal_is_paid_from_the_default_method_and_mailed(
     assert "The new pack is not renewed unless you switch that on for it." in bodies[1]
 
 
-def test_a_pack_that_renews_is_followed_by_another_at_the_end_of_its_year(customer: Customer) -> None:
+def test_a_pack_that_renews_is_followed_by_another_at_the_end_of_its_year(
+    shop: Shop, customer: Customer
+) -> None:
+    shop.stand_at(datetime(2026, 11, 20, tzinfo=UTC))
     acme = Metered.buy(customer)
     buyer = CreditBuyer(customer)
     buyer.buy(600)
