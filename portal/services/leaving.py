@@ -309,7 +309,11 @@ def _tell(session: Session, gateways: Gateways, row: Cancellation, subscription:
         details,
         LETTERS[row.kind],
         ended if row.kind == NOW else f"cancellation:{row.id}",
-        {"ends_at": row.ends_at, "renews_at": period_end(subscription)},
+        {
+            "ends_at": row.ends_at,
+            "renews_at": period_end(subscription),
+            "trial": subscriptions.ends_in_trial(subscription, row.ends_at),
+        },
     )
 
 

@@ -97,7 +97,9 @@ def _limited(
 
 def _ended(session: Session, gateways: Gateways, details: BillingDetails, subscription: Subscription) -> None:
     """It ended because somebody wanted it to."""
-    facts: dict[str, object] = {"ends_at": subscription.ended_at or gateways.clock.now()}
+    ended_at = subscription.ended_at or gateways.clock.now()
+    trial = subscriptions.ends_in_trial(subscription, ended_at)
+    facts: dict[str, object] = {"ends_at": ended_at, "trial": trial}
     key = f"subscription_ended:{subscription.stripe_id}"
     letters.tell(session, gateways, details, "subscription_ended", key, facts)
 
@@ -177,6 +179,7 @@ def sweep_trials(gateways: Gateways) -> int:
             .where(
                 Subscription.status == "trialing",
                 Subscription.access == subscriptions.ACTIVE,
+                Subscription.cancel_at.is_(None),
                 Subscription.trial_end > now,
                 Subscription.trial_end <= now + TRIAL_REMINDER,
                 ~exists().where(Mail.dedupe_key == func.concat("trial_reminder:", Subscription.stripe_id)),
@@ -188,7 +191,7 @@ def sweep_trials(gateways: Gateways) -> int:
 
 
 def remind_one(gateways: Gateways, workspace_id: int, stripe_id: str) -> bool:
-    """Remind of one trial that runs and has a way to pay; False if it was done before or cannot be."""
+    """Remind of one trial that goes on and has a way to pay; False if it was done before or cannot be."""
     try:
         with unit_of_work(workspace_id) as session:
             row = session.scalars(select(Subscription).where(Subscription.stripe_id == stripe_id)).one()
@@ -205,7 +208,9 @@ def _trial_ends_soon(subscription: Subscription, now: datetime) -> bool:
 
 
 def _trial_runs(subscription: Subscription) -> bool:
-    return subscription.status == "trialing" and subscription.access == subscriptions.ACTIVE
+    """Whether a charge follows the trial: none does where the subscription ends with it."""
+    runs = subscription.status == "trialing" and subscription.access == subscriptions.ACTIVE
+    return runs and subscription.cancel_at is None
 
 
 def _owed_facts(session: Session, gateways: Gateways, invoice: Invoice) -> dict[str, object]:

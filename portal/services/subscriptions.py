@@ -55,6 +55,11 @@ def is_bought(row: Subscription) -> bool:
     return row.status in LIVE and row.access in BOUGHT
 
 
+def ends_in_trial(row: Subscription, at: datetime | None) -> bool:
+    """Whether an end at that time is one of its trial, which costs nothing."""
+    return row.trial_end is not None and at is not None and at <= row.trial_end
+
+
 def other_live(session: Session, stripe_id: str) -> str | None:
     """A live subscription of the workspace that is not this one."""
     statement = select(Subscription.stripe_id).where(

@@ -194,8 +194,8 @@ def expiring_notice(due: Due) -> Notice | None:
 
 
 def _trial(subscription: Subscription) -> Notice | None:
-    if subscription.status != "trialing" or subscription.trial_end is None:
-        return None
+    if subscription.status != "trialing" or subscription.trial_end is None or subscription.cancel_at:
+        return None  # who has ended it is told that, and nothing is taken on that day
     return Notice(
         "info",
         gettext("Trial until %(date)s", date=date_text(subscription.trial_end)),
@@ -210,7 +210,12 @@ def _trial(subscription: Subscription) -> Notice | None:
 def _ending(subscription: Subscription | None) -> Notice | None:
     if subscription is None or subscription.cancel_at is None or subscription.ended_at is not None:
         return None
-    body = gettext("Until then everything works. Nothing is charged after that day but the usage before it.")
+    if subscription.status == "trialing":
+        body = gettext("Until then everything works. Nothing is charged for the trial.")
+    else:
+        body = gettext(
+            "Until then everything works. Nothing is charged after that day but the usage before it."
+        )
     if not may_here("owner"):
         body = gettext("%(body)s An owner of this workspace can keep it.", body=body)
     return Notice(

@@ -91,6 +91,8 @@ def _seats(subscription: Subscription, *, now: bool) -> str:
 
 
 def _usage(subscription: Subscription, day: str, *, now: bool) -> str:
+    if subscription.status == "trialing":
+        return gettext("It is free in the trial, and nothing of it will be billed.")
     if now:
         return gettext("What was used until this moment is billed now. After it nothing can be used.")
     if subscription.interval == "year":
@@ -99,6 +101,8 @@ def _usage(subscription: Subscription, day: str, *, now: bool) -> str:
 
 
 def _last_invoice(subscription: Subscription, estimate: Estimate, *, now: bool) -> str:
+    if subscription.status == "trialing":
+        return gettext("There is none: a trial that ends without being continued costs nothing.")
     if not estimate.known:
         return gettext("It cannot be reckoned right now. It bills usage only.")
     total = estimate.invoice.amount_due if estimate.invoice else 0

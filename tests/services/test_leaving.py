@@ -4,8 +4,9 @@ import pytest
 from sqlalchemy import select, update
 
 from portal.db import unit_of_work
+from portal.gateways.mail import FolderMail
 from portal.models import AuditEntry, Cancellation
-from portal.services import leaving
+from portal.services import leaving, notices
 from portal.services.leaving import AT_PERIOD_END, KEEP, NOW, NothingToEndError, StillEndingError
 from tests.faults import Killed
 from tests.services.buying import Customer
@@ -119,6 +120,37 @@ def test_a_trial_that_is_ended_charges_nothing(customer: Customer, shop: Shop) -
     customer.settle()
     assert customer.access() == "ended"
     assert shop.charges() == []
+
+
+def test_who_has_ended_a_trial_is_written_of_no_charge(
+    customer: Customer, shop: Shop, mailbox: FolderMail
+) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH, trial=True)
+    ask(customer, AT_PERIOD_END)
+    shop.advance(days=12)
+    customer.settle()
+    reminded = notices.sweep_trials(customer.gateways), customer.mails("trial_reminder")
+    shop.advance(days=3)
+    customer.settle()
+    told = " ".join(str(mail.get_body(("plain",)).get_content()) for _, mail in mailbox.read())
+
+    assert reminded == (0, 0)
+    assert "Nothing is charged for the trial." in told
+    assert "with its trial. Nothing is charged." in told
+    assert "What is used until then is billed once more" not in told
+    assert "is on the last invoice" not in told
+    assert "we charge" not in told
+
+
+def test_who_keeps_a_trial_after_all_is_reminded_of_its_end(customer: Customer, shop: Shop) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH, trial=True)
+    ask(customer, AT_PERIOD_END)
+    shop.advance(days=12)
+    customer.settle()
+    ask(customer, KEEP)
+    notices.sweep_trials(customer.gateways)
+
+    assert customer.mails("trial_reminder") == 1
 
 
 def test_a_subscription_whose_renewal_failed_can_be_ended(customer: Customer, shop: Shop) -> None:

@@ -48,6 +48,23 @@ def test_before_it_ends_it_says_what_happens_to_everything(buyer: Browser, custo
     assert f"End it on {day}" in text
 
 
+def test_a_trial_that_is_ended_costs_nothing_on_any_page(buyer: Browser, customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH, trial=True)
+    before, at_once = (words(buyer.get(f"{LEAVING}/{end}")) for end in ("end", "end-now"))
+    ended = submit(buyer, f"{LEAVING}/end", f"{LEAVING}/end")
+    overview = words(buyer.get("/billing"))
+
+    for page in (before, at_once):
+        assert "Usage It is free in the trial, and nothing of it will be billed." in page
+        assert "Last invoice There is none: a trial that ends without being continued costs nothing." in page
+        assert "billed then" not in page
+        assert "is billed now" not in page
+    assert "and the subscription with it. Until then everything works. Nothing is ever charged." in ended
+    assert "Until then everything works. Nothing is charged for the trial." in overview
+    assert "Nothing is charged: the subscription ends with the trial." in overview
+    assert "On that day the first payment is taken" not in overview
+
+
 def test_it_is_ended_and_kept_with_a_click_each(buyer: Browser, customer: Customer, shop: Shop) -> None:
     customer.buy(TWELVE_BY_THE_MONTH)
     ended = submit(buyer, f"{LEAVING}/end", f"{LEAVING}/end", feedback="unused", comment="Too quiet.")
