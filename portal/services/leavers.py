@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.models import Member, User
+from portal.models import Member, PlannedChange, User
 from portal.services import seats
 
 
@@ -56,6 +56,11 @@ def seated(session: Session, seat: str) -> list[Person]:
         Person(member_id, name or email, email, active)
         for member_id, name, email, active in session.execute(statement)
     ]
+
+
+def chosen_for(planned: PlannedChange | None) -> list[int]:
+    """The members whom a planned change takes the full seat from, as somebody has chosen them."""
+    return [int(str(each["member_id"])) for each in planned.leavers] if planned else []
 
 
 def affected(

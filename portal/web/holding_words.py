@@ -6,14 +6,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_babel import gettext
+from sqlalchemy.orm import Session
 
 from portal import pricing
 from portal.models import PlannedChange
 from portal.pricing import Lasting, Reason, Selection
+from portal.services import leavers
 from portal.services.holdings import Holding
 from portal.web.explanations import explain
 from portal.web.presentation import date_text, money, percent
-from portal.web.subscription_words import State, differences, recurring
+from portal.web.subscription_words import State, differences, recurring, seats_lost
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,20 @@ def planned_words(holding: Holding) -> PlannedWords | None:
         interval=cost.interval,
         price=recurring(cost.amount, cost.interval, holding.currency),
     )
+
+
+def planned_people(session: Session, holding: Holding) -> list[str]:
+    """Who loses a seat with what waits for the renewal, as things are now, a sentence each."""
+    if holding.planned is None:
+        return []
+    then = planned_state(holding.planned)
+    found = leavers.affected(
+        session,
+        bought=then.selection.seats,
+        lite_included=then.lite_seats,
+        chosen=leavers.chosen_for(holding.planned) or None,
+    )
+    return seats_lost(leavers.filled_up(found))
 
 
 def items_of(state: State) -> list[pricing.Item]:

@@ -13,7 +13,7 @@ from portal.services import attempt_states, changes, invitations, members, seats
 from portal.services.members import Filter
 from portal.web import current_user_id, current_workspace_id, gateways, may, workspace_required
 from portal.web.billing_attention import missed_notice
-from portal.web.holding_words import planned_words
+from portal.web.holding_words import planned_people, planned_words
 from portal.web.invitation_import import blueprint as import_pages
 from portal.web.invitations import blueprint as invitation_pages
 from portal.web.language import translated
@@ -86,6 +86,7 @@ def _page(session: Session) -> dict[str, object]:
         "today": attempt_states.database_time(session),
         "now": now,
         "planned": planned_words(holding) if holding else None,
+        "planned_people": planned_people(session, holding) if holding else [],
         "missed": missed_notice(changes.missed(session)),
         "which": which,
         "query": _query(),

@@ -157,11 +157,16 @@ def renew(quote_id: str) -> Response:
 
 
 def _again(terms: Terms, holding: Holding) -> Wanted:
+    wanted, planned = rebased(terms, holding.wanted), holding.planned
+    leavers = terms.leavers
+    if planned is not None and wanted.seats == holding.wanted.seats:
+        # the number is the plan's, and so is the choice of people for it
+        leavers = tuple(planned.leavers)
     return Wanted(
-        rebased(terms, holding.wanted),
+        wanted,
         catalog=terms.now.catalog.version if terms.moves else None,
         all_now=terms.all_now,
-        leavers=tuple(changes.Leaver(int(each["member_id"]), str(each["seat"])) for each in terms.leavers),
+        leavers=tuple(changes.Leaver(int(str(each["member_id"])), str(each["seat"])) for each in leavers),
     )
 
 

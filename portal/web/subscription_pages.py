@@ -20,6 +20,7 @@ from portal.web.holding_words import (
     HeldLines,
     held_lines,
     items_of,
+    planned_people,
     planned_words,
     recurring_reasons,
     state_of,
@@ -58,6 +59,7 @@ class Facts:
     moving: bool
     one_more: changes.SeatPrice | None  # a further seat, at the present prices
     missed: PlannedChange | None
+    planned_people: list[str]  # who loses a seat with what is planned
 
 
 def facts(session: Session, holding: Holding, catalog: pricing.Catalog, *, moving: bool) -> Facts:
@@ -69,9 +71,9 @@ def facts(session: Session, holding: Holding, catalog: pricing.Catalog, *, movin
         raise changes.NoSubscriptionError
     had = state_of(holding)
     one_more = None if moving else changes.seat_price(session, gateways().clock.now(), holding)
-    affected = affected_by(session, wanted or had)
-    missed = changes.missed(session)
-    return Facts(subscription, holding, had, form, wanted, affected, moving, one_more, missed)
+    affected = affected_by(session, wanted or had, planned=holding.planned)
+    missed, people = changes.missed(session), planned_people(session, holding)
+    return Facts(subscription, holding, had, form, wanted, affected, moving, one_more, missed, people)
 
 
 def sold_there(selection: Selection, catalog: pricing.Catalog) -> Selection:
@@ -83,12 +85,17 @@ def sold_there(selection: Selection, catalog: pricing.Catalog) -> Selection:
     return Selection(tier, selection.seats, interval, add_ons)
 
 
-def affected_by(session: Session, state: State) -> Affected:
-    """Who loses a seat: as chosen, if the choice was made for this number, else who was away longest."""
+def affected_by(session: Session, state: State, *, planned: PlannedChange | None = None) -> Affected:
+    """Who loses a seat: as chosen, if the choice was made for this number, else those who were away longest.
+
+    Who was chosen for what is ``planned`` stays chosen until somebody chooses anew.
+    """
     bought, lite = state.selection.seats, state.lite_seats
     asked_for = request.values.get(CHOSEN_FOR, type=int)
     if asked_for is None:
-        return leavers.affected(session, bought=bought, lite_included=lite)
+        named = leavers.chosen_for(planned)
+        found = leavers.affected(session, bought=bought, lite_included=lite, chosen=named or None)
+        return leavers.filled_up(found) if named else found
     found = leavers.affected(session, bought=bought, lite_included=lite, chosen=_ticked())
     return found if asked_for == found.needed else leavers.filled_up(found)
 
@@ -154,6 +161,7 @@ def _context(read: Facts) -> dict[str, object]:
         "one_more": read.one_more,
         "preview": preview(read),
         "planned": planned_words(read.holding),
+        "planned_people": read.planned_people,
         "next_rates": next_rates(read.holding, read.subscription),
         "missed": missed_notice(read.missed),
         "held": held,

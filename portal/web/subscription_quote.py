@@ -33,7 +33,7 @@ from portal.web.subscription_quote_words import (
     what_becomes_of_packs,
     what_comes_next,
 )
-from portal.web.subscription_words import State, differences
+from portal.web.subscription_words import State, differences, seats_lost
 
 OVER = ("expired", "abandoned", "failed")
 # what a quote of a change goes by, said in words of their own
@@ -121,14 +121,7 @@ def people(session: Session, terms: Terms) -> list[str]:
     found = leavers.affected(
         session, bought=final.selection.seats, lite_included=final.lite_seats, chosen=chosen
     )
-    words = {
-        "lite": gettext("%(name)s: a lite seat instead of a full one"),
-        "none": gettext("%(name)s: no seat any more"),
-    }
-    named = leavers.filled_up(found).named
-    return [words[seat] % {"name": person.name} for person, seat in named] + [
-        gettext("%(name)s: no lite seat any more", name=person.name) for person in found.lite_losers
-    ]
+    return seats_lost(leavers.filled_up(found))
 
 
 def _reasons(holding: Holding | None, terms: Terms, changed: Sequence[str]) -> list[str]:

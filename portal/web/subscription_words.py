@@ -7,6 +7,7 @@ from datetime import date
 from flask_babel import gettext, ngettext
 
 from portal.pricing import Catalog, Selection
+from portal.services.leavers import Affected
 from portal.web.explanations import units
 from portal.web.presentation import money, month_text, number
 
@@ -134,6 +135,17 @@ def _fewer_lite_seats(fewer: int, left: int) -> str:
     if not left:
         return ngettext("%(num)s lite seat: none is left", "%(num)s lite seats: none is left", fewer)
     return gettext("%(fewer)s lite seats: %(left)s are left", fewer=number(fewer), left=number(left))
+
+
+def seats_lost(found: Affected) -> list[str]:
+    """Who loses a seat, a sentence each."""
+    words = {
+        "lite": gettext("%(name)s: a lite seat instead of a full one"),
+        "none": gettext("%(name)s: no seat any more"),
+    }
+    return [words[seat] % {"name": person.name} for person, seat in found.named] + [
+        gettext("%(name)s: no lite seat any more", name=person.name) for person in found.lite_losers
+    ]
 
 
 def _compare_counts(found: Comparison, was: Mapping[str, int], now: Mapping[str, int]) -> None:

@@ -231,11 +231,32 @@ def test_people_who_lose_a_seat_are_chosen_by_how_long_they_were_away(
     assert "Choose as many people as there are too few seats: 1, not 0." in words(too_few)
 
 
-def _seat(app: Flask, workspace: factories.Account, email: str, active: datetime | None) -> None:
+def test_whom_a_planned_change_takes_a_seat_from_is_shown_and_stays_so_through_further_ones(
+    app: Flask, subscriber: Browser, workspace: factories.Account
+) -> None:
+    ann = _seat(app, workspace, "ann@acme.example", datetime(2027, 3, 10, tzinfo=UTC))
+    _seat(app, workspace, "bob@acme.example", datetime(2027, 1, 2, tzinfo=UTC))
+    other_tab = ask(subscriber, proactive_support="")
+    confirm(subscriber, ask(subscriber, seats="1", copilot="1", chosen_for="1", leaver=str(ann)))
+    planned, seats = words(subscriber.get(PAGE)), words(subscriber.get("/billing/seats"))
+    further = ask(subscriber, seats="1", copilot="1", tier="expert")
+    answer = subscriber.submit(f"{other_tab.request.path}/renew", page=other_tab.request.path)
+    renewed = subscriber.get(answer.location)
+
+    lost = "ann@acme.example: a lite seat instead of a full one"
+    assert f"Who loses a seat then: {lost}" in planned.replace("\n", " ")
+    assert f"Who loses a seat then: {lost}." in seats
+    for page in (further, renewed):
+        assert lost in words(page)
+        assert "bob@acme.example" not in words(page)
+
+
+def _seat(app: Flask, workspace: factories.Account, email: str, active: datetime | None) -> int:
     made = factories.member(app, workspace.workspace_id, email=email)
     with unit_of_work(workspace.workspace_id) as session:
         member = session.query(Member).filter_by(user_id=made.user_id).one()
         member.seat, member.last_active_at = "full", active
+        return member.id
 
 
 def test_what_another_tab_changed_is_told_and_kept_in_the_new_quote(
