@@ -16,6 +16,7 @@ from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, PortalError
 from portal.gateways import Gateways
 from portal.models import (
+    Adjustment,
     CreditEntry,
     CreditLot,
     CreditPurchase,
@@ -24,7 +25,15 @@ from portal.models import (
     Quote,
     UsagePeriod,
 )
-from portal.services import audit, credit_buying, credit_caps, credit_notices, credit_purchases, turns
+from portal.services import (
+    adjustments,
+    audit,
+    credit_buying,
+    credit_caps,
+    credit_notices,
+    credit_purchases,
+    turns,
+)
 from portal.services import credit_lots as lots
 from portal.services import credit_purchase_states as states
 from portal.services.credit_purchase_kinds import TOP_UP
@@ -171,7 +180,25 @@ def _taken_back(session: Session, since: datetime) -> bool:
         CreditEntry.source.not_like(f"{lots.OF_UNIT}%"),
         CreditEntry.at > since,
     )
-    return int(session.scalar(taken) or 0) < 0
+    return int(session.scalar(taken) or 0) < 0 or _is_disputed(session, since)
+
+
+def _is_disputed(session: Session, since: datetime) -> bool:
+    """Whether a bank took the money for a pack since then; of one that is used up it takes no units."""
+    disputed = (
+        select(CreditPurchase.id)
+        .join(
+            Adjustment,
+            (Adjustment.workspace_id == CreditPurchase.workspace_id)
+            & (Adjustment.stripe_invoice_id == CreditPurchase.stripe_invoice_id),
+        )
+        .where(
+            CreditPurchase.state == states.DISPUTED,
+            Adjustment.kind == adjustments.DISPUTE,
+            Adjustment.occurred_at > since,
+        )
+    )
+    return session.scalar(disputed.limit(1)) is not None
 
 
 def sweep(gateways: Gateways) -> int:
@@ -241,13 +268,13 @@ def _note(gateways: Gateways, workspace_id: int, result: str) -> None:
             row.blocked = None
             return
         known, row.blocked = row.blocked, result
-        # the limits of a month are told once in each
+        # the limits of a month are told once in each, and again where another choice did not lift them
         monthly = result in (credit_buying.TIMES, credit_buying.AMOUNT)
         if known == result and not monthly:
             return
         if known != result:
             audit.record(session, "credit_top_up.blocked", after={"units": row.units, "reason": result})
-        told_for = (_month(session, now) if monthly else None) or now
+        told_for = max(_month(session, now) or now, row.updated_at) if monthly else now
         credit_notices.about_blocked(
             session,
             gateways,

@@ -7,11 +7,19 @@ from datetime import UTC, datetime
 import pytest
 
 from portal.db import unit_of_work
-from portal.services import credit_refunds, credit_top_ups, leaving, limits, payment_methods
+from portal.services import (
+    credit_disputes,
+    credit_refunds,
+    credit_top_ups,
+    leaving,
+    limits,
+    payment_methods,
+)
 from portal.services.credit_top_ups import Choice, TopUpError
 from portal.services.limits import LimitError
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
+from tests.services.metering import Metered
 from tests.services.test_credit_renewals import decline_from_now_on
 from tests.services.using import Workspace
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
@@ -92,6 +100,17 @@ def test_what_is_blocked_is_mailed_once_in_each_month_of_usage_whatever_the_cale
     assert told == [("bought", 0), ("times", 1), ("times", 1), ("bought", 1), ("times", 2)]
 
 
+def test_a_limit_that_was_raised_and_is_reached_again_is_mailed_again(credits: CreditBuyer) -> None:
+    told = []
+    for most_times in (1, 2):
+        choose(credits, replace(CHOICE, below=5_000, most_times=most_times))
+        bought = look(credits)
+        credits.shop.advance(hours=25)
+        told.append((bought, look(credits), credits.customer.mails("credits_blocked")))
+
+    assert told == [("bought", "times", 1), ("bought", "times", 2)]
+
+
 def test_a_price_that_somebody_looks_at_holds_while_a_pack_is_bought_by_itself(credits: CreditBuyer) -> None:
     quote_id = credits.prepare(1200)
     choose(credits)
@@ -131,6 +150,28 @@ def test_after_a_pack_was_taken_back_nothing_is_bought_until_it_is_chosen_anew(
         credits.shop.advance(hours=25)
     assert (credits.left(), len(credits.purchases())) == (0, 1)
     assert credits.customer.mails("credits_blocked") == 1
+    choose(credits, replace(CHOICE, below=100))
+    assert look(credits) == "bought"
+
+
+def test_a_bank_that_takes_the_money_for_a_pack_that_is_used_up_is_charged_for_no_other(
+    customer: Customer,
+) -> None:
+    acme = Metered.buy(customer)
+    credits = CreditBuyer(customer)
+    choose(credits, replace(CHOICE, below=100))
+    quote_id = credits.prepare(100)
+    credits.shop.pay(credits.pay(quote_id).client_secret or "", "pm_card_createDispute")
+    customer.settle()
+    acme.use(100)
+    credits.shop.advance(days=3)
+    customer.settle()
+    credit_disputes.sweep(credits.gateways)
+    customer.settle()
+
+    assert (credits.purchase(quote_id).state, credits.left()) == ("disputed", 0)
+    assert look(credits) == "taken_back"
+    assert len(credits.purchases()) == 1
     choose(credits, replace(CHOICE, below=100))
     assert look(credits) == "bought"
 

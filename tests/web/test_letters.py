@@ -40,3 +40,21 @@ def test_what_was_typed_is_escaped_once_in_html_and_not_in_plain_text(app: Flask
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.stem)
 def test_a_mail_s_html_asks_for_no_plain_text_words(form: Path) -> None:
     assert re.findall(r"mail/_\w+\.txt", form.read_text()) == []
+
+
+def test_a_bank_that_takes_back_the_money_for_a_pack_that_is_used_up_is_said_to_take_no_credits(
+    app: Flask,
+) -> None:
+    facts: dict[str, object] = {
+        "kind": "chargeback",
+        "units": 0,
+        "total": 0,
+        "refunded": 0,
+        "balance": 0,
+        "currency": "usd",
+    }
+    letter = TemplateLetters(app).write("credits_refunded", facts)
+
+    assert "Nothing was left of it, so your balance stays as it is." in letter.text
+    assert "Nothing was left of it, so your balance stays as it is." in str(letter.html)
+    assert "0 resolutions" not in letter.text
