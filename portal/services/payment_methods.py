@@ -174,8 +174,12 @@ def expiring(session: Session, today: date) -> Shown | None:
 def removable(session: Session, method_id: str) -> Shown:
     """The method, if it may be removed. Raises NotFoundError, LastMethodError, DefaultMethodError."""
     method = get(session, method_id)
-    if live_subscription(session) is not None and method.default:
-        raise LastMethodError if len(listing(session)) == 1 else DefaultMethodError
+    if live_subscription(session) is not None:
+        if len(listing(session)) == 1:
+            # also where it is no default, as after one that was taken away at Stripe
+            raise LastMethodError
+        if method.default:
+            raise DefaultMethodError
     return method
 
 

@@ -165,6 +165,16 @@ def test_the_only_one_of_a_live_subscription_is_kept(live: Customer) -> None:
         remove(live, methods(live)[0].id)
 
 
+def test_the_only_one_left_is_kept_also_where_it_is_no_default(live: Customer) -> None:
+    old, new = methods(live)[0].id, add(live, "pm_card_mastercard")
+    live.shop.client.v1.payment_methods.detach(old)
+    live.settle()
+
+    assert listed(live) == [("4444", False)]
+    with pytest.raises(payment_methods.LastMethodError):
+        remove(live, new)
+
+
 def test_the_default_is_exchanged_before_it_is_removed(live: Customer) -> None:
     old, new = methods(live)[0].id, add(live, "pm_card_mastercard")
     with pytest.raises(payment_methods.DefaultMethodError):
