@@ -20,7 +20,7 @@ from portal.services.usage import Usage
 
 log = structlog.get_logger()
 
-NO_SUBSCRIPTION, NOTHING_COMES = "no_subscription", "nothing_comes"
+NO_SUBSCRIPTION, NOTHING_COMES, ENDS_IN_TRIAL = "no_subscription", "nothing_comes", "ends_in_trial"
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def amount(item: Line) -> int:
 
 
 def foresee(gateways: Gateways, workspace_id: int) -> Outlook | str:
-    """What comes next, or why nothing does: ``no_subscription`` or ``nothing_comes``.
+    """What comes next, or why nothing does: ``no_subscription``, ``nothing_comes`` or ``ends_in_trial``.
 
     Reads Stripe; without an answer from there our own part stands alone.
     """
@@ -97,6 +97,8 @@ def foresee(gateways: Gateways, workspace_id: int) -> Outlook | str:
     on = _when(subscription)
     if on is None:
         return NOTHING_COMES
+    if subscriptions.ends_in_trial(subscription, subscription.cancel_at):
+        return ENDS_IN_TRIAL
     preview = _preview(gateways, workspace_id, subscription.stripe_id)
     ends = int(on.timestamp())
     ending = subscription.cancel_at is not None and subscription.cancel_at <= on

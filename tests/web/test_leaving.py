@@ -63,6 +63,7 @@ def test_a_trial_that_is_ended_costs_nothing_on_any_page(buyer: Browser, custome
     assert "Until then everything works. Nothing is charged for the trial." in overview
     assert "Nothing is charged: the subscription ends with the trial." in overview
     assert "On that day the first payment is taken" not in overview
+    assert "so nothing is billed." in words(buyer.get("/billing/invoices/next"))
 
 
 def test_it_is_ended_and_kept_with_a_click_each(buyer: Browser, customer: Customer, shop: Shop) -> None:
