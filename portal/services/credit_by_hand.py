@@ -77,6 +77,15 @@ def settle(
     return credit_refunds.carry_out(gateways, workspace_id, begun.id)
 
 
+def take_up(gateways: Gateways, workspace_id: int, refund_id: str) -> CreditRefund:
+    """Go on with a refund that is stuck; what was given back by hand since is not given back again."""
+    with unit_of_work(workspace_id) as session:
+        row = session.scalars(select(CreditRefund).where(CreditRefund.id == refund_id)).one()
+        purchase = states.get(session, row.purchase_id)
+        credit_refunds.take_up(session, refund_id, _unsettled(session, str(purchase.stripe_invoice_id)))
+    return credit_refunds.carry_out(gateways, workspace_id, refund_id)
+
+
 def _unsettled(session: Session, invoice_id: str) -> Sequence[Adjustment]:
     """What came off the invoice and is neither ours nor settled, oldest first."""
     found = adjustments.of_invoice(session, invoice_id)

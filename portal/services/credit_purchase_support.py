@@ -12,6 +12,7 @@ from portal.services import (
     attempt_states,
     attempts,
     audit,
+    credit_by_hand,
     credit_further_grants,
     credit_grants,
     credit_lots,
@@ -31,6 +32,7 @@ WAITS_FOR = {
     states.DISPUTED: "a person: its payment is disputed",
     states.VOID: "nothing: it was not bought",
 }
+STUCK = "a person: repeat it once Stripe can give the money back, or once that was done by hand at Stripe"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Shown:
     @property
     def waits_for(self) -> str:
         """What it needs to go on."""
+        if any(refund.state == credit_refunds.STUCK for refund in self.refunds):
+            return STUCK
         return WAITS_FOR[self.purchase.state]
 
 
@@ -124,5 +128,5 @@ def _go_on(gateways: Gateways, shown: Shown, attempt: Attempt | None) -> None:
         credit_grants.make(gateways, workspace_id, purchase.id)
     credit_further_grants.make(gateways, workspace_id, purchase.id)
     for refund in shown.refunds:
-        if refund.state == credit_refunds.OPEN:
-            credit_refunds.carry_out(gateways, workspace_id, refund.id)
+        if refund.state != credit_refunds.DONE:
+            credit_by_hand.take_up(gateways, workspace_id, refund.id)

@@ -96,7 +96,12 @@ class Work:
                 dedupe_key=f"credit_refund_stuck:{row.id}",
                 workspace_id=self.workspace_id,
                 summary=f"Credits of purchase {self.purchase.id} are taken back, but {why}",
-                details={"refund": row.id, "purchase": self.purchase.id, "step": row.step},
+                details={
+                    "refund": row.id,
+                    "purchase": self.purchase.id,
+                    "step": row.step,
+                    "repeat": f"flask support purchase repeat {self.workspace_id} {self.purchase.id}",
+                },
             )
             self.refund = row
 

@@ -177,11 +177,29 @@ def begin_by_hand(
     number = session.scalar(before) or 0
     kind = BY_HAND if not number else f"{BY_HAND}_{number + 1}"
     refund = _begin(session, gateways, purchase, lot, kind, wanted, reason=reason)
+    _note_given(refund, given)
+    return refund
+
+
+def take_up(session: Session, refund_id: str, given: Sequence[Adjustment]) -> None:
+    """Let a refund that is stuck go on, for ``carry_out``; money ``given`` by hand since counts as its own.
+
+    Stripe has refused its credit note, so that the next one has a key of its own.
+    """
+    refund = steps.locked(session, refund_id)
+    if refund.state != STUCK:
+        return
+    refund.state, refund.error, refund.tried_at = OPEN, None, None
+    if given:
+        _note_given(refund, given)
+        refund.step = FINISHED
+
+
+def _note_given(refund: CreditRefund, given: Sequence[Adjustment]) -> None:
     refund.credit_note_id = given[0].stripe_id
     refund.total = sum(each.amount for each in given)
     refund.balance = sum(int(str(each.details.get("balance") or 0)) for each in given)
     refund.refunded = refund.total - refund.balance
-    return refund
 
 
 def _locked(session: Session, purchase_id: str) -> tuple[CreditPurchase, CreditLot | None, int]:

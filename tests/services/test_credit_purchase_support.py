@@ -5,9 +5,12 @@ from click.testing import Result
 from flask import Flask
 
 from portal.models import CreditPurchase
+from portal.services import payment_methods
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
+from tests.services.test_credit_by_hand import refund_in_dashboard
 from tests.services.test_credit_grants import GRANTS, forget_keys, heard, paid
+from tests.services.test_credit_refunds import NOTES
 from tests.services.using import Workspace
 from tests.shop import TWELVE_BY_THE_MONTH
 
@@ -128,6 +131,44 @@ def test_what_is_left_of_a_pack_is_taken_back_at_its_share_of_the_price(
     assert credits.shop.charges()[0].amount_refunded == 56_242
     assert "refund    " in shown
     assert "next      nothing: it was taken back" in shown
+    assert credits.customer.mails("credits_refunded") == 1
+
+
+def refused(app: Flask, credits: CreditBuyer) -> CreditPurchase:
+    """A pack that support takes back, and whose credit note Stripe refuses."""
+    purchase = credits.buy(600)
+    credits.shop.faults.fail("refuse", NOTES)
+    run(app, credits, "refund", purchase.id, "--reason", "closes its help desk")
+    return purchase
+
+
+def test_a_refund_that_stripe_refused_is_given_back_once_when_support_repeats_it(
+    app: Flask, credits: CreditBuyer
+) -> None:
+    purchase = refused(app, credits)
+    before = run(app, credits, "show", purchase.id).output
+    after = [run(app, credits, "repeat", purchase.id).output for _again in range(2)]
+
+    assert "stuck  pro_rata  600 units" in before
+    assert "next      a person: repeat it" in before
+    assert all("done  pro_rata  600 units  56430 minor units of usd" in shown for shown in after)
+    assert all("next      nothing: it was taken back" in shown for shown in after)
+    assert credits.shop.charges()[0].amount_refunded == 56_430
+    assert credits.customer.mails("credits_refunded") == 1
+
+
+def test_a_refund_that_somebody_made_up_for_at_stripe_is_not_made_again(
+    app: Flask, credits: CreditBuyer
+) -> None:
+    purchase = refused(app, credits)
+    refund_in_dashboard(credits)
+    shown = run(app, credits, "repeat", purchase.id).output
+
+    assert "done  pro_rata  600 units  56430 minor units of usd" in shown
+    assert "next      nothing: it was taken back" in shown
+    assert credits.shop.charges()[0].amount_refunded == 56_430
+    customer_id = payment_methods.customer_of(credits.workspace_id) or ""
+    assert credits.gateways.stripe.invoices.balance(customer_id) == 0
     assert credits.customer.mails("credits_refunded") == 1
 
 
