@@ -110,7 +110,9 @@ def preview(read: Facts) -> Preview | None:
     if wanted is None or (not read.moving and pricing.same(wanted.selection, holding.wanted)):
         return None
     tiers = list(wanted.catalog.tiers)
-    now, later = pricing.split(read.had.selection, wanted.selection, tiers=tiers, all_now=read.form.all_now)
+    # as it is priced: in a trial nothing waits
+    all_now = read.form.all_now or holding.trialing
+    now, later = pricing.split(read.had.selection, wanted.selection, tiers=tiers, all_now=all_now)
     today = State(now, wanted.catalog)
     at = int((holding.renews_at if later else gateways().clock.now()).timestamp())
     cost = pricing.recurring(items_of(wanted), at=at, lasting=holding.lasting)

@@ -146,7 +146,7 @@ def _notices(state: ChangeState) -> list[Notice]:
 def _other_way(state: ChangeState, terms: Terms) -> list[tuple[str, str]]:
     """The same change at the other time, as the fields of the form; nothing when there is only one."""
     less = terms.later is not None or (terms.all_now and has_less(terms))
-    if state.name != "quoted" or not less or terms.moves or terms.swapped:
+    if state.name != "quoted" or not less or terms.moves or terms.swapped or terms.trialing:
         return []
     query = change_query(terms.final.selection, all_now=not terms.all_now)
     chosen = [("leaver", str(each["member_id"])) for each in terms.leavers]

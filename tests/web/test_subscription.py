@@ -231,6 +231,23 @@ def test_people_who_lose_a_seat_are_chosen_by_how_long_they_were_away(
     assert "Choose as many people as there are too few seats: 1, not 0." in words(too_few)
 
 
+def test_in_a_trial_fewer_seats_take_effect_at_once_on_the_form_as_in_the_quote(
+    shop: Shop, buyer: Browser, customer: Customer
+) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH, trial=True)
+    form = words(buyer.get(f"{PAGE}?seats=10"))
+    quote = ask(buyer, seats="10")
+    both = ask(buyer, seats="10", when="now")
+
+    assert "Now Seats: 10 instead of 12" in form.replace("\n", " ")
+    assert "In the trial every change takes effect at once, and nothing is charged before its end." in form
+    assert "What you give up stays yours" not in form
+    assert "at the renewal Seats: 10" not in form.replace("\n", " ")
+    for page in (quote, both):
+        assert "Now Seats: 10 instead of 12" in words(page).replace("\n", " ")
+        assert "What is given up can also stay until the renewal" not in words(page)
+
+
 def test_whom_a_planned_change_takes_a_seat_from_is_shown_and_stays_so_through_further_ones(
     app: Flask, subscriber: Browser, workspace: factories.Account
 ) -> None:
