@@ -64,16 +64,17 @@ def invite() -> str | Response | tuple[str, int]:
         with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
             sent = invitations.invite(session, gateways(), email, role=role, seat=seat, by=current_user_id())
             usage = seats.usage(session, now=gateways().clock.now())
+            more_sold = price_of_a_seat(session) is not None
     except PortalError as refusal:
         form.email.errors = [translated(refusal.message)]
         return _shown(form), refusal.status
-    return _sent(sent, usage)
+    return _sent(sent, usage, more_sold=more_sold)
 
 
-def _sent(sent: Invitation, usage: SeatUsage) -> Response:
+def _sent(sent: Invitation, usage: SeatUsage, *, more_sold: bool) -> Response:
     flash(gettext("An invitation is on its way to %(email)s.", email=sent.email), "success")
     short = usage.missing() if sent.seat == seats.FULL else 0
-    more = change_seats(usage.bought + short) if short and usage.bought else None
+    more = change_seats(usage.bought + short) if short and usage.bought and more_sold else None
     if more is None:
         return redirect(url_for(LISTING), code=303)
     flash(

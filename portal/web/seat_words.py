@@ -53,7 +53,10 @@ def change_seats(number: int | None = None) -> str | None:
 def price_of_a_seat(session: Session) -> SeatPrice | None:
     """What one more seat would cost at the customer's own price; nothing where it cannot be told."""
     try:
-        return changes.seat_price(session, gateways().clock.now())
+        held = changes.holding(session)
+        if held is not None and held.cancel_at is not None:
+            return None  # none can be added, and no renewal charges it
+        return changes.seat_price(session, gateways().clock.now(), held)
     except (PortalError, PricingError):
         return None
 
@@ -86,7 +89,9 @@ def _full_hint(usage: SeatUsage, free: int, price: SeatPrice | None) -> object:
 def adds_a_seat(price: SeatPrice | None) -> object:
     """That one more seat is needed, and what it costs now and then; the binding price comes later."""
     if price is None:
-        return _("Adds a seat. You see its exact price before anything is charged.")
+        return _(
+            "Needs one more seat. If one can be added, you see its exact price before anything is charged."
+        )
     amounts = {
         "now": money(price.now, price.currency),
         "then": money(price.recurring, price.currency),

@@ -7,7 +7,8 @@ from flask import Flask
 from sqlalchemy import update
 
 from portal.db import unit_of_work
-from portal.models import Invoice, Subscription
+from portal.models import Invoice, Member, Subscription
+from portal.pricing import Selection
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
@@ -178,3 +179,22 @@ def test_what_becomes_of_credits_is_said_before_it_ends(buyer: Browser, customer
     assert "100 resolutions are left of your packs, for which you paid $99.00 before tax." in text
     assert "The last invoice still draws on them." in text
     assert "its price is not paid back" in text
+
+
+def test_inviting_promises_no_price_of_a_seat_that_a_subscription_that_ends_cannot_add(
+    buyer: Browser, customer: Customer
+) -> None:
+    customer.buy(Selection("essential", 1, "month"))
+    with unit_of_work(customer.workspace_id) as session:
+        session.execute(update(Member).values(seat="full"))
+    submit(buyer, f"{LEAVING}/end", f"{LEAVING}/end")
+    form = words(buyer.get("/billing/seats/invite"))
+    asked = {"email": "joan@oak.example", "role": "member", "seat": "full"}
+    answer = buyer.submit("/billing/seats/invite", asked)
+    after = words(buyer.get(answer.location))
+
+    assert "$39.00" not in form
+    assert "Needs one more seat. If one can be added, you see its exact price" in form
+    assert answer.location == "/billing/seats"
+    assert "Here is what one more costs" not in after
+    assert "1 invited person will find no free seat" in after
