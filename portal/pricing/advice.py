@@ -101,13 +101,21 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """Units that were paid for before, and pay for what is used in so many ``months`` from now on."""
+
+    units: int
+    months: Fraction
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """What ``months`` known months say: the expected year, the options, and one of them recommended.
 
     ``options`` begin with paying by use, then packs from small to large. ``recommended`` is one of them,
     also paying by use. Where history is too short, it and ``expectation`` are None and there are no options.
-    ``because`` is a code of BECAUSE. ``held`` units of the expected year were paid for before, and options
-    are about the rest.
+    ``because`` is a code of BECAUSE. The first ``held`` units of the expected year were paid for before, and
+    options are about the rest.
     """
 
     months: int
@@ -119,7 +127,11 @@ class Advice:
 
 
 def advise(
-    history: Sequence[int], *, catalog: Catalog, unit_amount: Decimal | None = None, held: int = 0
+    history: Sequence[int],
+    *,
+    catalog: Catalog,
+    unit_amount: Decimal | None = None,
+    held: Sequence[Left] = (),
 ) -> Advice:
     """Return what a year costs by use and with each pack that is worth a look, and which is recommended.
 
@@ -128,12 +140,14 @@ def advise(
     than paying by use, and those for the year as expected, low and high. Recommended is what saves most in
     the expected year among the packs that cost no more than paying by use in a low one, the smaller of equal
     ones; paying by use, if there is none.
-    ``unit_amount`` is as in ``pack()``; ``held`` units are left of packs that pay before a new one.
-    Raises PricingError (params ``history``, ``history[i]``, ``catalog``, ``unit_amount``, ``held``).
+    ``unit_amount`` is as in ``pack()``; ``held`` is what is left of packs that pay before a new one, as far
+    as it is used before they end.
+    Raises PricingError (params ``history``, ``history[i]``, ``catalog``, ``unit_amount``, ``held[i]``).
     """
     whole(len(history), "history", minimum=0, maximum=MAX_MONTHS)
-    whole(held, "held", minimum=0, maximum=YEAR * MAX_MONTHLY_UNITS)
-    known = _known(history)
+    for position, each in enumerate(held):
+        whole(each.units, f"held[{position}]", minimum=0, maximum=YEAR * MAX_MONTHLY_UNITS)
+    known = since_first_use(history)
     listed = price_list(catalog=catalog, unit_amount=unit_amount)
     if len(known) < MIN_MONTHS:
         return Advice(len(known), None, (), None, TOO_SHORT)
@@ -143,11 +157,12 @@ def advise(
     packs = _packs(listed, rest.year, catalog)
     options = [_option(each, each.unit_amount, rest, known) for each in packs]
     recommended, because = _best(by_use, options)
-    return Advice(len(known), expectation, (by_use, *options), recommended, because, held)
+    paid = _paid(expectation.expected, held)
+    return Advice(len(known), expectation, (by_use, *options), recommended, because, paid)
 
 
-def _beyond(expectation: Expectation, held: int) -> Expectation:
-    """The same years without the first ``held`` units."""
+def _beyond(expectation: Expectation, held: Sequence[Left]) -> Expectation:
+    """The same years without what is paid for."""
     low, expected, high = (
         _without(months, held) for months in (expectation.low, expectation.expected, expectation.high)
     )
@@ -155,16 +170,27 @@ def _beyond(expectation: Expectation, held: int) -> Expectation:
     return replace(expectation, year=year, low=low, expected=expected, high=high)
 
 
-def _without(months: Sequence[int], held: int) -> tuple[int, ...]:
-    rest = []
+def _paid(months: Sequence[int], held: Sequence[Left]) -> int:
+    """How many of a year's first units are paid for: what ends first pays first, and until it ends."""
+    paid = 0
+    for each in sorted(held, key=lambda each: each.months):
+        begun = min(int(each.months), len(months))
+        part = int(months[begun] * (each.months - begun)) if begun < len(months) else 0
+        paid = min(paid + each.units, sum(months[:begun]) + part)
+    return paid
+
+
+def _without(months: Sequence[int], held: Sequence[Left]) -> tuple[int, ...]:
+    rest, left = [], _paid(months, held)
     for units in months:
-        paid = min(units, held)
-        held -= paid
+        paid = min(units, left)
+        left -= paid
         rest.append(units - paid)
     return tuple(rest)
 
 
-def _known(history: Sequence[int]) -> list[int]:
+def since_first_use(history: Sequence[int]) -> list[int]:
+    """Return the latest RECENT_MONTHS, checked, without those before the first that has a use."""
     months = [
         whole(units, f"history[{position}]", minimum=0, maximum=MAX_MONTHLY_UNITS)
         for position, units in enumerate(history)

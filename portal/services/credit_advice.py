@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
@@ -22,6 +23,9 @@ from portal.services.usage_prices import RESOLUTION
 # a month that was cut short by the end of its subscription says nothing about a whole one
 SHORTEST_MONTH = timedelta(days=28)
 SUGGESTED_UNITS = 600
+SECOND = timedelta(seconds=1)
+# a twelfth of a year, in seconds
+MONTH = 365 * 24 * 3600 // 12
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,10 @@ def advise(session: Session, balance: Balance) -> Advised:
         [month.units for month in months],
         catalog=buyer.catalog,
         unit_amount=buyer.unit_amount,
-        held=balance.left,
+        held=[
+            advice.Left(each.left, Fraction((each.lot.expires_at - balance.now) // SECOND, MONTH))
+            for each in balance.usable
+        ],
     )
     sold = buyer.catalog.credits
     least = sold.minimum if sold else 0

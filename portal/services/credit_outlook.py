@@ -95,7 +95,7 @@ def _expected(session: Session, now: datetime, count: int) -> list[int]:
     if found is None or not found.is_current:
         return []
     so_far = max(found.resolutions.count.charged, 0)
-    known = [month.units for month in credit_advice.history(session, now)]
+    known = advice.since_first_use([month.units for month in credit_advice.history(session, now)])
     forecast = found.resolutions.forecast
     if len(known) >= advice.MIN_MONTHS and any(known):
         year = advice.expect(known).expected

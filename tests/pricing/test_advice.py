@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
@@ -21,7 +22,7 @@ from portal.pricing import (
     pack,
 )
 from portal.pricing import advise as advised
-from portal.pricing.advice import BECAUSE, MAX_MONTHLY_UNITS, MAX_MONTHS
+from portal.pricing.advice import BECAUSE, MAX_MONTHLY_UNITS, MAX_MONTHS, Left
 from tests.pricing.test_packs import NEWEST, other
 
 EVEN = [100] * 24
@@ -186,7 +187,7 @@ def test_the_past_year_is_played_again_if_it_is_known() -> None:
 
 
 def test_units_that_were_paid_for_before_are_no_part_of_what_a_pack_is_bought_for() -> None:
-    found = advised(EVEN, catalog=NEWEST, held=700)
+    found = advised(EVEN, catalog=NEWEST, held=[Left(700, Fraction(12))])
     by_use = found.options[0]
 
     assert found.expectation == advise(EVEN).expectation
@@ -198,10 +199,20 @@ def test_units_that_were_paid_for_before_are_no_part_of_what_a_pack_is_bought_fo
 
 
 def test_where_all_of_a_year_is_paid_for_nothing_saves() -> None:
-    found = advised(EVEN, catalog=NEWEST, held=2_000)
+    found = advised(EVEN, catalog=NEWEST, held=[Left(2_000, Fraction(13))])
 
     assert (found.recommended, found.because) == (found.options[0], "none_saves")
     assert found.options[0].high == Outcome(0, 0, 0, 0, None)
+
+
+def test_of_what_is_left_only_counts_what_is_used_before_it_ends() -> None:
+    # 2,000 end in a week, of which a hundred a month use 23; 50 more in half a year
+    ending = [Left(50, Fraction(6)), Left(2_000, Fraction(7, 30))]
+    found = advised([100] * 12, catalog=NEWEST, held=ending)
+    by_use = found.options[0]
+
+    # a low year has 870, and uses 17 in that week
+    assert (found.held, by_use.expected.units, by_use.low.units) == (73, 1_127, 803)
 
 
 @pytest.mark.parametrize(

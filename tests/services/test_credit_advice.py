@@ -1,20 +1,22 @@
 """Which pack suits a workspace: its own months, at its own price, and none where none is best."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import update
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.models import UsageDay, UsagePeriod
+from portal.models import CreditLot, UsageDay, UsagePeriod
 from portal.pricing import advice
-from portal.services import credit_advice, credits
+from portal.services import credit_advice, credit_outlook, credits
 from portal.services.credit_advice import Advised
 from portal.services.credit_quotes import NoPacksError, NoSubscriptionForCreditsError
 from tests.factories import Account
 from tests.services.buying import Customer
+from tests.services.crediting import CreditBuyer
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
 
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
@@ -153,3 +155,29 @@ def test_older_prices_that_sell_no_packs_are_told_so(shop: Shop, customer: Custo
 
     with pytest.raises(NoPacksError):
         advised(customer)
+
+
+def test_what_is_left_of_a_pack_that_ends_soon_is_no_reason_against_another(subscribed: Customer) -> None:
+    used(subscribed, [300] * 12)
+    CreditBuyer(subscribed).buy(1200)
+    now = subscribed.gateways.clock.now()
+    with unit_of_work(subscribed.workspace_id) as session:
+        session.execute(update(CreditLot).values(expires_at=now + timedelta(days=7)))
+    found = advised(subscribed).found
+
+    # 300 in a twelfth of a year are 69 in seven days
+    assert found.held == 69
+    assert found.options[0].expected.units == 3_531
+    assert found.because == advice.SAFE
+
+
+def test_months_before_the_first_use_tell_nothing_of_how_long_a_pack_lasts(subscribed: Customer) -> None:
+    used(subscribed, [0, 0, 300, 300, 300])
+    CreditBuyer(subscribed).buy(1200)
+    with unit_of_work(subscribed.workspace_id) as session:
+        balance = credits.read(session, subscribed.gateways.clock.now())
+        outlook = credit_outlook.read(session, balance)
+
+    assert outlook is not None
+    # as the advisor says on the same page, which plays 3,600 a year
+    assert outlook.monthly == 300
