@@ -17,6 +17,8 @@ from portal.services import payment_actions as actions
 from portal.services import payment_methods as methods
 from portal.services.notices import ELSEWHERE
 
+CHANGE = "subscription_update"
+
 
 class NotPayableError(ConflictError):
     """Nothing is to be paid on this invoice here; the message says why."""
@@ -128,6 +130,20 @@ def payable(session: Session, invoice_id: str) -> Invoice:
             N_("The subscription of this invoice has ended, so it is not collected any more. Choose again.")
         )
     return invoice
+
+
+def staying_due(session: Session) -> list[Invoice]:
+    """The open invoices that an end leaves due, oldest first.
+
+    That of a change or of a pack which nobody pays lapses, and nothing is owed for it.
+    """
+    rows = session.scalars(select(Invoice).where(Invoice.status == "open").order_by(Invoice.issued_at))
+    return [
+        each
+        for each in rows
+        if not given_up(session, each)
+        and (processing(each) or not (each.billing_reason == CHANGE or each.billing.get("purchase")))
+    ]
 
 
 def given_up(session: Session, invoice: Invoice) -> bool:

@@ -10,7 +10,7 @@ from werkzeug import Response as AnyResponse
 from portal.db import unit_of_work
 from portal.errors import ConflictError, PortalError
 from portal.models import Subscription
-from portal.services import changes, credits, deletion, export, invoices, leaving, subscriptions
+from portal.services import changes, credits, deletion, dues, export, invoices, leaving, subscriptions
 from portal.services.leaving import StillEndingError
 from portal.web import current_user_id, current_workspace_id, gateways, settings, workspace_required
 from portal.web.coming_back import way_back
@@ -96,7 +96,7 @@ def _end_page(kind: str, running: Subscription, form: ReasonForm) -> str:
     ends_at = gateways().clock.now() if now else leaving.period_end(running)
     estimate = _estimate(running)
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
-        newest = invoices.newest(session)
+        newest, due = invoices.newest(session), dues.staying_due(session)
         planned = changes.planned(session) is not None
         held = credits.read(session, gateways().clock.now())
     shown: datetime = ends_at or gateways().clock.now()
@@ -106,7 +106,7 @@ def _end_page(kind: str, running: Subscription, form: ReasonForm) -> str:
         now=now,
         ends_at=shown,
         period_end=leaving.period_end(running),
-        facts=consequences(running, shown, estimate, newest, now=now, planned=planned, credits=held),
+        facts=consequences(running, shown, estimate, newest, due=due, now=now, planned=planned, credits=held),
         amount=estimate.invoice.amount_due if estimate.invoice else 0,
         currency=running.currency,
     )

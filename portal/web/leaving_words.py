@@ -1,5 +1,6 @@
 """What leaving means, said before it is done: dates, money, people and data, one fact each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,18 +39,19 @@ def consequences(
     estimate: Estimate,
     newest: StoredInvoice | None,
     *,
+    due: Sequence[StoredInvoice] = (),
     now: bool,
     planned: bool,
     credits: Balance | None = None,
 ) -> list[Fact]:
-    """All that follows from ending on ``ends_at``, or ``now``."""
+    """All that follows from ending on ``ends_at``, or ``now``; ``due``: what is open, and stays so."""
     day = date_text(ends_at)
     found = [
         Fact(gettext("Access"), _access(subscription, day, now=now)),
         Fact(gettext("Seats and add-ons"), _seats(subscription, now=now)),
         Fact(gettext("Usage"), _usage(subscription, day, now=now)),
         Fact(gettext("Last invoice"), _last_invoice(subscription, estimate, now=now)),
-        *_owed(subscription, newest),
+        *map(_owed, due),
         *_balance(newest),
         *_credits(credits),
         *([Fact(gettext("Planned change"), gettext("It will not happen any more."))] if planned else []),
@@ -122,15 +124,13 @@ def _last_invoice(subscription: Subscription, estimate: Estimate, *, now: bool) 
     )
 
 
-def _owed(subscription: Subscription, newest: StoredInvoice | None) -> list[Fact]:
-    if newest is None or newest.status != "open":
-        return []
+def _owed(invoice: StoredInvoice) -> Fact:
     text = gettext(
         "Invoice %(number)s over %(amount)s is not paid. It stays due, whichever way you leave.",
-        number=newest.number,
-        amount=money(newest.amount_due, newest.currency),
+        number=invoice.number,
+        amount=money(invoice.amount_due, invoice.currency),
     )
-    return [Fact(gettext("Open invoice"), text)]
+    return Fact(gettext("Open invoice"), text)
 
 
 def _credits(held: Balance | None) -> list[Fact]:

@@ -9,9 +9,12 @@ from sqlalchemy import update
 from portal.db import unit_of_work
 from portal.models import Invoice, Member, Subscription
 from portal.pricing import Selection
+from portal.services import method_changes
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
+from tests.services.changing import Changer
+from tests.services.failing import add
 from tests.services.lots import buy
 from tests.services.using import Workspace
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
@@ -111,6 +114,24 @@ def test_what_is_not_paid_is_not_called_paid(buyer: Browser, customer: Customer)
     assert "They do not renew. The invoice for the present period is not paid and stays due." in end
     assert "is not paid. It stays due, whichever way you leave." in end
     assert "paid until" not in page + end
+
+
+def test_a_change_that_was_not_paid_is_not_said_to_stay_due(buyer: Browser, customer: Customer) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    card = add(customer, "pm_card_authenticationRequired")
+    method_changes.make_default(customer.gateways, customer.workspace_id, customer.account.user_id, card)
+    changer = Changer(customer)
+    quote = changer.prepare(seats=15)
+    changer.confirm(quote)
+    customer.settle()
+    end = words(buyer.get(f"{LEAVING}/end"))
+    submit(buyer, f"{LEAVING}/end", f"{LEAVING}/end")
+    customer.settle()
+
+    assert changer.quote(quote).amount_due == 29700
+    assert "$297.00" not in end
+    assert "stays due" not in end
+    assert changer.state(quote) == "expired"
 
 
 def test_stripe_being_away_keeps_nobody_from_leaving(buyer: Browser, customer: Customer, shop: Shop) -> None:
