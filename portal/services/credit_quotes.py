@@ -208,12 +208,17 @@ def _terms(purchase: CreditPurchase, held: Buyer, pack: packs.Pack, now: datetim
 
 
 def _replace_earlier(session: Session, purchase: CreditPurchase, now: datetime) -> None:
-    """Mark what nobody has confirmed; what is bought by itself leaves a price that somebody is looking at."""
+    """Mark what nobody has confirmed; somebody's price and one that is bought by itself leave each other."""
     if purchase.kind in BY_ITSELF:
         return
     session.execute(
         update(Quote)
-        .where(Quote.kind == quotes.CREDITS, Quote.confirmed_at.is_(None), Quote.replaced_at.is_(None))
+        .where(
+            Quote.kind == quotes.CREDITS,
+            Quote.confirmed_at.is_(None),
+            Quote.replaced_at.is_(None),
+            Quote.terms["kind"].astext.not_in(BY_ITSELF),
+        )
         .values(replaced_at=now)
     )
 

@@ -57,7 +57,10 @@ def rules(quote: Quote) -> list[str]:
         ),
         gettext("They end on %(end)s. What is not used by then lapses.", end=datetime_text(expires_at)),
         gettext("The pack is not renewed at its end unless you switch that on, and then it is renewed once."),
-        gettext("You can return a pack within 14 days, as long as nothing of it was used."),
+        gettext(
+            "You can return a pack within 14 days, as long as nothing of it was used, not even for what you"
+            " used this month before you bought it."
+        ),
         gettext("If your price of a resolution changes, the number of resolutions stays."),
     ]
 

@@ -232,6 +232,15 @@ def test_a_new_price_takes_the_place_of_the_earlier_one(credits: CreditBuyer) ->
     assert drafts(credits) == 1
 
 
+def test_a_price_that_somebody_asks_for_leaves_the_one_that_is_just_bought_by_itself(
+    credits: CreditBuyer,
+) -> None:
+    renewed = credits.prepare(600, kind="renewal")
+    credits.prepare(1200)
+
+    assert credits.pay(renewed).name == "collect"
+
+
 def test_another_pack_replaces_one_that_waits_for_its_payment(credits: CreditBuyer) -> None:
     first = credits.prepare(600)
     credits.pay(first)

@@ -51,7 +51,10 @@ def test_the_quote_says_what_is_charged_and_what_the_credits_are(
     assert "Pay $1,069.20 now" in page
     assert "$1,188.00" in page
     assert "10% off" in page
-    assert "You can return a pack within 14 days" in page
+    assert (
+        "You can return a pack within 14 days, as long as nothing of it was used, not even for what you used"
+        " this month before you bought it." in page
+    )
 
 
 def test_a_stored_method_pays_without_a_script_and_the_steps_are_shown(
