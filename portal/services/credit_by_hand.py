@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.errors import N_
 from portal.gateways import Gateways
-from portal.models import Adjustment, CreditLot, CreditPurchase, CreditRefund, Invoice
+from portal.models import Adjustment, CreditEntry, CreditLot, CreditPurchase, CreditRefund, Invoice
 from portal.services import adjustments, credit_refunds, incidents, turns
 from portal.services import credit_purchase_states as states
 from portal.services.adjustments import CREDIT_NOTE, NOT_REFUNDED, REFUND, VOID
+from portal.services.credit_lots import RETURNED
 from portal.services.credit_purchase_kinds import SWAP
 from portal.services.credit_refunds import NotRefundableError
 
@@ -82,7 +83,11 @@ def take_up(gateways: Gateways, workspace_id: int, refund_id: str) -> CreditRefu
     with unit_of_work(workspace_id) as session:
         row = session.scalars(select(CreditRefund).where(CreditRefund.id == refund_id)).one()
         purchase = states.get(session, row.purchase_id)
-        credit_refunds.take_up(session, refund_id, _unsettled(session, str(purchase.stripe_invoice_id)))
+        begun = select(CreditEntry.at).where(CreditEntry.kind == RETURNED, CreditEntry.source == refund_id)
+        # Stripe tells seconds
+        since = session.scalars(begun).one().replace(microsecond=0)
+        found = _unsettled(session, str(purchase.stripe_invoice_id))
+        credit_refunds.take_up(session, refund_id, [each for each in found if each.occurred_at >= since])
     return credit_refunds.carry_out(gateways, workspace_id, refund_id)
 
 

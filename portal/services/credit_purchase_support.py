@@ -128,5 +128,7 @@ def _go_on(gateways: Gateways, shown: Shown, attempt: Attempt | None) -> None:
         credit_grants.make(gateways, workspace_id, purchase.id)
     credit_further_grants.make(gateways, workspace_id, purchase.id)
     for refund in shown.refunds:
-        if refund.state != credit_refunds.DONE:
+        if refund.state == credit_refunds.STUCK:
             credit_by_hand.take_up(gateways, workspace_id, refund.id)
+        elif refund.state == credit_refunds.OPEN:
+            credit_refunds.carry_out(gateways, workspace_id, refund.id)

@@ -134,9 +134,8 @@ def test_what_is_left_of_a_pack_is_taken_back_at_its_share_of_the_price(
     assert credits.customer.mails("credits_refunded") == 1
 
 
-def refused(app: Flask, credits: CreditBuyer) -> CreditPurchase:
+def refused(app: Flask, credits: CreditBuyer, purchase: CreditPurchase) -> CreditPurchase:
     """A pack that support takes back, and whose credit note Stripe refuses."""
-    purchase = credits.buy(600)
     credits.shop.faults.fail("refuse", NOTES)
     run(app, credits, "refund", purchase.id, "--reason", "closes its help desk")
     return purchase
@@ -145,7 +144,7 @@ def refused(app: Flask, credits: CreditBuyer) -> CreditPurchase:
 def test_a_refund_that_stripe_refused_is_given_back_once_when_support_repeats_it(
     app: Flask, credits: CreditBuyer
 ) -> None:
-    purchase = refused(app, credits)
+    purchase = refused(app, credits, credits.buy(600))
     before = run(app, credits, "show", purchase.id).output
     after = [run(app, credits, "repeat", purchase.id).output for _again in range(2)]
 
@@ -160,7 +159,7 @@ def test_a_refund_that_stripe_refused_is_given_back_once_when_support_repeats_it
 def test_a_refund_that_somebody_made_up_for_at_stripe_is_not_made_again(
     app: Flask, credits: CreditBuyer
 ) -> None:
-    purchase = refused(app, credits)
+    purchase = refused(app, credits, credits.buy(600))
     refund_in_dashboard(credits)
     shown = run(app, credits, "repeat", purchase.id).output
 
@@ -170,6 +169,18 @@ def test_a_refund_that_somebody_made_up_for_at_stripe_is_not_made_again(
     customer_id = payment_methods.customer_of(credits.workspace_id) or ""
     assert credits.gateways.stripe.invoices.balance(customer_id) == 0
     assert credits.customer.mails("credits_refunded") == 1
+
+
+def test_what_was_given_back_for_something_else_before_is_no_part_of_a_refund_that_is_repeated(
+    app: Flask, credits: CreditBuyer
+) -> None:
+    purchase = credits.buy(600)
+    refund_in_dashboard(credits, 2_000)
+    credits.shop.advance(hours=1)
+    refused(app, credits, purchase)
+    shown = run(app, credits, "repeat", purchase.id).output
+
+    assert "done  pro_rata  600 units  56430 minor units of usd" in shown
 
 
 @pytest.mark.parametrize("command", [("show",), ("repeat",), ("refund", "--reason", "asked for it")])
