@@ -75,6 +75,12 @@ def _access(subscription: Subscription, day: str, *, now: bool) -> str:
         return gettext("It ends at once, for everybody, and cannot be taken back.")
     if subscription.status == "trialing":
         return gettext("Your trial goes on until %(day)s. You can take this back until then.", day=day)
+    if subscription.status in OWING:
+        return gettext(
+            "It stays as it is now only if the open invoice is paid in time; then everything works until"
+            " %(day)s. You can take this back until then.",
+            day=day,
+        )
     return gettext("Everything works as now until %(day)s. You can take this back until then.", day=day)
 
 

@@ -114,6 +114,8 @@ def test_what_is_not_paid_is_not_called_paid(buyer: Browser, customer: Customer)
     assert "They do not renew. The invoice for the present period is not paid and stays due." in end
     assert "is not paid. It stays due, whichever way you leave." in end
     assert "paid until" not in page + end
+    assert "It stays as it is now only if the open invoice is paid in time" in end
+    assert "Everything works as now" not in end
 
 
 def test_a_change_that_was_not_paid_is_not_said_to_stay_due(buyer: Browser, customer: Customer) -> None:
