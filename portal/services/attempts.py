@@ -120,6 +120,11 @@ def unpaid(session: Session) -> Quote | None:
     return first(session, UNPAID)
 
 
+def quote_to_pay(session: Session, invoice_id: str) -> Quote | None:
+    """The quote of a first purchase or a change whose payment the open invoice waits for."""
+    return session.scalars(UNPAID.where(Attempt.stripe_invoice_id == invoice_id)).first()
+
+
 def carry_out(gateways: Gateways, workspace_id: int, attempt_id: str) -> Confirmation:
     """Take a claimed attempt as far as the browser's part, and let it go.
 

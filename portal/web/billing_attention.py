@@ -88,11 +88,12 @@ def _unfinished(waiting: Quote | None) -> Notice | None:
         "caution",
         gettext("A purchase waits for its payment"),
         gettext("Quote %(id)s is not paid. You were not charged.", id=waiting.id),
-        [Link(_page_of(waiting), gettext("Go on with it"))] if may_here("billing") else (),
+        [Link(page_of(waiting), gettext("Go on with it"))] if may_here("billing") else (),
     )
 
 
-def _page_of(quote: Quote) -> str:
+def page_of(quote: Quote) -> str:
+    """Where a confirmed quote of a purchase or a change is paid."""
     endpoint = "subscription.quote" if quote.kind == CHANGE else "checkout.page"
     return url_for(endpoint, quote_id=quote.id)
 

@@ -14,6 +14,7 @@ from portal.models import Invoice
 from portal.pricing.difference import METERED
 from portal.services import (
     adjustments,
+    attempts,
     comparisons,
     dues,
     invoice_lists,
@@ -34,6 +35,7 @@ from portal.web import (
     workspace_required,
 )
 from portal.web.adjustment_words import told
+from portal.web.billing_attention import page_of
 from portal.web.billing_words import (
     difference_words,
     invoice_reason,
@@ -197,11 +199,15 @@ def _originals(invoice: Invoice, other: Invoice | None) -> dict[object, Mapping[
 
 
 def pay_address(session: Session, invoice: Invoice) -> str | None:
-    """Where an open invoice is paid: on our own page by those who may, else on Stripe's."""
+    """Where an open invoice is paid: on our own page by those who may, else on Stripe's.
+
+    That of a purchase or a change is paid on the page of its quote.
+    """
     try:
         dues.payable(session, invoice.stripe_id)
     except ConflictError:  # paid, on its way, part of a purchase, or given up
-        return None
+        waiting = attempts.quote_to_pay(session, invoice.stripe_id) if may("billing") else None
+        return page_of(waiting) if waiting else None
     if may("billing"):
         return url_for("paying.page", stripe_id=invoice.stripe_id)
     return invoice.hosted_invoice_url

@@ -9,11 +9,12 @@ from werkzeug import Response
 from portal.db import unit_of_work
 from portal.errors import ConflictError, PortalError
 from portal.models import Invoice
-from portal.services import billing_details, dues, invoices, payment_methods, payments
+from portal.services import attempts, billing_details, dues, invoices, payment_methods, payments
 from portal.services.dues import NotPayableError, OnItsWayError
 from portal.services.payment_actions import RefusedError, StillWorkingError
 from portal.services.payments import Declined, Payment
 from portal.web import current_user_id, current_workspace_id, gateways, settings, workspace_required
+from portal.web.billing_attention import page_of
 from portal.web.freshness import MONEY, fresh_required
 from portal.web.language import translated
 from portal.web.limits import limit_quotes
@@ -43,6 +44,8 @@ def _page(stripe_id: str, *, chosen: str = "", problem: str = "") -> Response | 
         try:
             dues.payable(session, stripe_id)
         except (NotPayableError, OnItsWayError) as refusal:
+            if (waiting := attempts.quote_to_pay(session, stripe_id)) is not None:
+                return redirect(page_of(waiting), code=303)
             message = translated(refusal.message)
             return render_template("paying/closed.html", invoice=invoice, message=message)
         owed = dues.owed(session, payment_methods.live_subscription(session), grace=settings().grace)

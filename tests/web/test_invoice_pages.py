@@ -9,9 +9,11 @@ from sqlalchemy import select, update
 
 from portal.db import unit_of_work
 from portal.models import Correction, Invoice, Member
-from portal.services import invoices
+from portal.services import invoices, method_changes
 from tests.browsing import Browser
 from tests.services.buying import Customer
+from tests.services.changing import Changer
+from tests.services.failing import add
 from tests.shop import TWELVE_BY_THE_MONTH
 from tests.web.reading import block, words
 
@@ -253,3 +255,25 @@ def test_by_the_year_the_next_invoice_is_usage_and_says_when_seats_come(
 
     assert "Nothing for seats this time" in text
     assert re.search(r"paid until \d+ \w+ \d{4}\. Then \$13,980\.00 before discount and tax", text)
+
+
+def test_the_invoice_of_a_change_that_waits_for_the_bank_leads_to_where_it_is_paid(
+    buyer: Browser, customer: Customer
+) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    card = add(customer, "pm_card_authenticationRequired")
+    method_changes.make_default(customer.gateways, customer.workspace_id, customer.account.user_id, card)
+    changer = Changer(customer)
+    quote = changer.prepare(seats=15)
+    changer.confirm(quote)
+    customer.settle()
+    newest, _first = bought(customer)
+    page = buyer.get(f"/billing/invoices/{newest.stripe_id}")
+    pay = buyer.get(f"/billing/payment/pay/{newest.stripe_id}")
+    as_member(customer)
+
+    there = f"/billing/subscription/{quote}"
+    assert f'href="{there}"' in page.text
+    assert "Pay $297.00" in words(page)
+    assert pay.location == there
+    assert there not in buyer.get(f"/billing/invoices/{newest.stripe_id}").text
