@@ -10,7 +10,7 @@ from portal.gateways.stripe_errors import StripeUnknownError
 from portal.services import attempts, credit_attempts, credit_purchases, payment_methods, quotes
 from portal.services.attempts import StillConfirmingError
 from portal.services.checkout import PriceMismatchError
-from portal.services.credit_purchases import Wanted
+from portal.services.credit_purchases import CreditsUnpaidError, Wanted
 from portal.services.payment_actions import StillWorkingError
 from portal.services.payments import Declined
 from portal.services.undoing import PaymentUnderWayError
@@ -19,8 +19,8 @@ log = structlog.get_logger()
 
 BOUGHT, WAITS = "bought", "waits"
 # why a pack was not bought; the mail has words for each
-DECLINED, CONFIRMATION, METHOD, REFUSED, AMOUNT, TIMES, TAKEN_BACK = (
-    "declined", "confirmation", "method", "refused", "amount", "times", "taken_back",
+DECLINED, CONFIRMATION, METHOD, REFUSED, AMOUNT, TIMES, TAKEN_BACK, UNPAID = (
+    "declined", "confirmation", "method", "refused", "amount", "times", "taken_back", "unpaid",
 )  # fmt: skip
 
 
@@ -39,6 +39,8 @@ def buy(gateways: Gateways, workspace_id: int, wanted: Wanted, *, most: int | No
         return METHOD
     try:
         quote_id = credit_purchases.prepare(gateways, workspace_id, None, wanted)
+    except CreditsUnpaidError:
+        return UNPAID
     except (ConflictError, PriceMismatchError, pricing.PricingError) as error:
         log.info("pack_not_bought", workspace=workspace_id, reason=str(error))
         return REFUSED

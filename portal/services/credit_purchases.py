@@ -35,7 +35,6 @@ from portal.services import (
 )
 from portal.services import credit_purchase_states as states
 from portal.services.attempts import PurchaseRefusedError, StillConfirmingError
-from portal.services.change_errors import UnpaidInvoiceError
 from portal.services.checkout import DetailsMissingError, PriceMismatchError
 from portal.services.credit_purchase_kinds import PURCHASE
 from portal.services.credit_quotes import Buyer
@@ -46,6 +45,7 @@ from portal.services.undoing import PaymentUnderWayError
 
 __all__ = [
     "Buyer",
+    "CreditsUnpaidError",
     "DetailsMissingError",
     "PaymentUnderWayError",
     "PriceMismatchError",
@@ -56,6 +56,15 @@ __all__ = [
     "pay",
     "prepare",
 ]
+
+
+class CreditsUnpaidError(ConflictError):
+    """The last invoice is not paid; nothing is bought in advance before it is."""
+
+    code = "unpaid_invoice"
+
+    def __init__(self) -> None:
+        super().__init__(N_("The last invoice is not paid yet. Pay it first; then you can buy credits."))
 
 
 class TooManyGrantsError(ConflictError):
@@ -96,7 +105,7 @@ def prepare(gateways: Gateways, workspace_id: int, user_id: int | None, wanted: 
     """Make a binding quote of the pack to sell to who wants that many units; its id.
 
     It is never a pack that a larger one undercuts. Raises pricing.PricingError (param ``units``),
-    NoSubscriptionForCreditsError, SubscriptionEndsError, NoPacksError, UnpaidInvoiceError,
+    NoSubscriptionForCreditsError, SubscriptionEndsError, NoPacksError, CreditsUnpaidError,
     DetailsMissingError, TooManyGrantsError, PaymentUnderWayError, PriceMismatchError (both sides are kept in
     an incident) and the gateway's errors.
     """
@@ -152,7 +161,7 @@ def _ready(session: Session) -> Buyer:
     details = _details(session)
     held = credit_quotes.buyer(session, details)
     if subscriptions.owed_since(session, held.subscription_id):
-        raise UnpaidInvoiceError
+        raise CreditsUnpaidError
     return held
 
 

@@ -15,10 +15,12 @@ from portal.services import (
     limits,
     payment_methods,
 )
+from portal.services.credit_purchases import CreditsUnpaidError
 from portal.services.credit_top_ups import Choice, TopUpError
 from portal.services.limits import LimitError
 from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
+from tests.services.failing import fall_behind
 from tests.services.metering import Metered
 from tests.services.test_credit_renewals import decline_from_now_on
 from tests.services.using import Workspace
@@ -199,6 +201,20 @@ def test_a_declined_card_buys_nothing_owes_nothing_and_is_mailed(credits: Credit
     credits.shop.advance(hours=25)
     assert look(credits) == "declined"
     assert credits.customer.mails("credits_blocked") == 1
+
+
+def test_while_an_invoice_is_owed_no_pack_is_bought_by_itself_or_by_hand_and_that_is_the_reason(
+    customer: Customer,
+) -> None:
+    fall_behind(customer)
+    credits = CreditBuyer(customer)
+    choose(credits)
+
+    assert look(credits) == "unpaid"
+    assert credits.customer.mails("credits_blocked") == 1
+    with pytest.raises(CreditsUnpaidError) as raised:
+        credits.prepare(600)
+    assert raised.value.message == "The last invoice is not paid yet. Pay it first; then you can buy credits."
 
 
 def test_nothing_is_bought_for_a_subscription_that_ends(credits: CreditBuyer) -> None:

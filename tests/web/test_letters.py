@@ -58,3 +58,17 @@ def test_a_bank_that_takes_back_the_money_for_a_pack_that_is_used_up_is_said_to_
     assert "Nothing was left of it, so your balance stays as it is." in letter.text
     assert "Nothing was left of it, so your balance stays as it is." in str(letter.html)
     assert "0 resolutions" not in letter.text
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("unpaid", "The last invoice is not paid yet. Pay it first."),
+        ("taken_back", "A pack was taken back, so nothing is bought by itself"),
+        ("amount", "It would cost more than you allow in a month."),
+    ],
+)
+def test_a_pack_that_is_not_bought_by_itself_says_why(app: Flask, reason: str, said: str) -> None:
+    letter = TemplateLetters(app).write("credits_blocked", {"kind": "top_up", "units": 600, "reason": reason})
+
+    assert said in letter.text
