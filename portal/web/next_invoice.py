@@ -7,10 +7,11 @@ from flask_babel import gettext
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.services import next_invoice, usage_prices
+from portal.services import changes, next_invoice, usage_prices
 from portal.services.next_invoice import Outlook, Preview
 from portal.web import current_user_id, current_workspace_id, gateways, usage_words, workspace_required
 from portal.web.billing_words import item_lines
+from portal.web.holding_words import held_lines, planned_words
 from portal.web.line_words import explained
 from portal.web.presentation import date_text, money
 from portal.web.starting import start
@@ -42,19 +43,31 @@ def _facts(outlook: Outlook) -> dict[str, Any]:
         "at_stripe": {line["key"]: preview.amount_of(line["key"]) if preview else None for line in lines},
         "agreed": preview is not None and not outlook.disagreeing,
         "explained": lambda line: explained(line, subscription.currency),
-        "later": None if outlook.due else _later(outlook, sold),
+        "later": None if outlook.due else _later(outlook),
     }
 
 
-def _later(outlook: Outlook, sold: pricing.Catalog | None) -> str | None:
+def _later(outlook: Outlook) -> str | None:
     """What comes when the seats' own period ends, where the next invoice is for usage alone."""
     subscription = outlook.subscription
     if subscription.renews_at is None or subscription.cancel_at is not None or outlook.planned:
         return None
-    amount = sum(line["amount"] for line in item_lines(subscription.items, subscription.tier, sold))
+    with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
+        holding = changes.holding(session, subscription)
+    if holding is None:
+        return None
+    day, planned = date_text(subscription.renews_at), planned_words(holding)
+    if planned is not None:
+        return gettext(
+            "Seats and add-ons are paid until %(day)s. Then %(price)s before tax, with what you have"
+            " planned.",
+            day=day,
+            price=planned.price,
+        )
+    amount = held_lines(holding, subscription.renews_at).total
     return gettext(
-        "Seats and add-ons are paid until %(day)s. Then %(amount)s before discount and tax.",
-        day=date_text(subscription.renews_at),
+        "Seats and add-ons are paid until %(day)s. Then %(amount)s before tax.",
+        day=day,
         amount=money(amount, subscription.currency),
     )
 

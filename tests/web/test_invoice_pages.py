@@ -254,7 +254,18 @@ def test_by_the_year_the_next_invoice_is_usage_and_says_when_seats_come(
     text = words(buyer.get("/billing/invoices/next"))
 
     assert "Nothing for seats this time" in text
-    assert re.search(r"paid until \d+ \w+ \d{4}\. Then \$13,980\.00 before discount and tax", text)
+    assert re.search(r"paid until \d+ \w+ \d{4}\. Then \$13,980\.00 before tax\.", text)
+
+
+def test_by_the_year_the_next_invoice_foretells_what_is_planned_for_the_renewal(
+    buyer: Browser, customer: Customer
+) -> None:
+    customer.buy()
+    Changer(customer).change(seats=10, interval="month", add_ons={})
+    text = words(buyer.get("/billing/invoices/next"))
+
+    assert "Then $990.00 a month before tax, with what you have planned." in text
+    assert "$13,980.00" not in text
 
 
 def test_the_invoice_of_a_change_that_waits_for_the_bank_leads_to_where_it_is_paid(
