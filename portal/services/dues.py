@@ -108,6 +108,7 @@ def due(session: Session, row: Subscription | None, *, grace: timedelta, today: 
 
 
 def processing(invoice: Invoice) -> bool:
+    """Whether a debit for the invoice is on its way."""
     return (invoice.payment or {}).get("state") == "processing"
 
 

@@ -10,6 +10,7 @@ from portal.gateways.stripe_words import Invoice
 from portal.models import Invoice as StoredInvoice
 from portal.models import Subscription
 from portal.services.credits import Balance
+from portal.services.dues import processing
 from portal.web.explanations import units
 from portal.web.presentation import date_text, money
 
@@ -50,7 +51,7 @@ def consequences(
         Fact(gettext("Access"), _access(subscription, day, now=now)),
         Fact(gettext("Seats and add-ons"), _seats(subscription, now=now)),
         Fact(gettext("Usage"), _usage(subscription, day, now=now)),
-        Fact(gettext("Last invoice"), _last_invoice(subscription, estimate, now=now)),
+        Fact(gettext("Last invoice"), _last_invoice(subscription, ends_at, estimate, now=now)),
         *map(_owed, due),
         *_balance(newest),
         *_credits(credits),
@@ -108,7 +109,7 @@ def _usage(subscription: Subscription, day: str, *, now: bool) -> str:
     return gettext("What is used until %(day)s is billed then, for the last time.", day=day)
 
 
-def _last_invoice(subscription: Subscription, estimate: Estimate, *, now: bool) -> str:
+def _last_invoice(subscription: Subscription, ends_at: datetime, estimate: Estimate, *, now: bool) -> str:
     if subscription.status == "trialing":
         return gettext("There is none: a trial that ends without being continued costs nothing.")
     if not estimate.known:
@@ -123,6 +124,14 @@ def _last_invoice(subscription: Subscription, estimate: Estimate, *, now: bool) 
             " within about an hour.",
             amount=money(total, currency),
         )
+    billed_on = subscription.usage_period_end
+    if billed_on is not None and billed_on < ends_at:
+        return gettext(
+            "It bills what is used in the last month before the end, which nobody knows yet. What was used so"
+            " far and not billed yet, %(amount)s with tax, is billed on %(day)s.",
+            amount=money(total, currency),
+            day=date_text(billed_on),
+        )
     return gettext(
         "An estimate: %(amount)s so far, with tax, for what was used and not billed yet. What you use until"
         " the end is added.",
@@ -131,6 +140,14 @@ def _last_invoice(subscription: Subscription, estimate: Estimate, *, now: bool) 
 
 
 def _owed(invoice: StoredInvoice) -> Fact:
+    if processing(invoice):
+        text = gettext(
+            "The payment of invoice %(number)s over %(amount)s is on its way, and is taken whichever way you"
+            " leave.",
+            number=invoice.number,
+            amount=money(invoice.amount_due, invoice.currency),
+        )
+        return Fact(gettext("Open invoice"), text)
     text = gettext(
         "Invoice %(number)s over %(amount)s is not paid. It stays due, whichever way you leave.",
         number=invoice.number,

@@ -16,6 +16,7 @@ from tests.services.buying import Customer
 from tests.services.changing import Changer
 from tests.services.failing import add
 from tests.services.lots import buy
+from tests.services.test_change_payments import debit_payer
 from tests.services.using import Workspace
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
 from tests.web.reading import words
@@ -116,6 +117,29 @@ def test_what_is_not_paid_is_not_called_paid(buyer: Browser, customer: Customer)
     assert "paid until" not in page + end
     assert "It stays as it is now only if the open invoice is paid in time" in end
     assert "Everything works as now" not in end
+
+
+def test_by_the_year_what_was_used_so_far_is_not_told_as_part_of_the_last_invoice(
+    buyer: Browser, customer: Customer
+) -> None:
+    customer.buy()
+    subscription = customer.subscription()
+    assert subscription
+    assert subscription.usage_period_end
+    end = words(buyer.get(f"{LEAVING}/end"))
+
+    day = f"{subscription.usage_period_end:%-d %B %Y}"
+    assert "It bills what is used in the last month before the end, which nobody knows yet." in end
+    assert f"What was used so far and not billed yet, $0.00 with tax, is billed on {day}." in end
+
+
+def test_a_debit_that_is_on_its_way_is_not_called_unpaid(buyer: Browser, customer: Customer) -> None:
+    changer = debit_payer(customer)
+    changer.change(seats=15)
+    end = words(buyer.get(f"{LEAVING}/end"))
+
+    assert "is on its way, and is taken whichever way you leave." in end
+    assert "is not paid" not in end
 
 
 def test_a_change_that_was_not_paid_is_not_said_to_stay_due(buyer: Browser, customer: Customer) -> None:
