@@ -98,6 +98,14 @@ UNPAID = (
 )
 
 
+ON_ITS_WAY = (
+    select(Quote)
+    .join(Attempt, (Attempt.workspace_id == Quote.workspace_id) & (Attempt.quote_id == Quote.id))
+    .where(Attempt.kind == quotes.CHANGE, Attempt.state == states.PROCESSING)
+    .limit(1)
+)
+
+
 def of_quote(session: Session, quote_id: str) -> Attempt | None:
     """The quote's attempt that counts: the one that was not refused, else the last refusal."""
     return session.scalars(_OF_QUOTE, {"quote_id": quote_id}).first()
@@ -118,6 +126,11 @@ def live(session: Session, kind: str = quotes.FIRST_PURCHASE) -> Attempt | None:
 def unpaid(session: Session) -> Quote | None:
     """The quote of a first purchase, or else of a change, that was confirmed and waits for its payment."""
     return first(session, UNPAID)
+
+
+def on_its_way(session: Session) -> Quote | None:
+    """The quote of a change whose bank debit is on its way; what it adds does not count before."""
+    return first(session, ON_ITS_WAY)
 
 
 def quote_to_pay(session: Session, invoice_id: str) -> Quote | None:

@@ -19,6 +19,7 @@ ROWS = ReadAhead(
     holdings.PLAN,
     planned_changes.LAST_AND_NONE_PLANNED,
     attempts.UNPAID,
+    attempts.ON_ITS_WAY,
     unbilled_periods.LATEST,
     allowances.ROW,
 )

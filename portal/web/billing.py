@@ -88,6 +88,7 @@ def _attention(
     found = attention(
         subscription, details, newest, proof, attempts.unpaid(session), due,
         planned=planned, missed=changes.missed(session), unbilled=unbilled_periods.latest(session),
+        on_its_way=attempts.on_its_way(session),
     )  # fmt: skip
     return [*found, *_cap(session)]
 

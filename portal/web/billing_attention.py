@@ -18,6 +18,7 @@ from portal.web.coming_back import way_back
 from portal.web.holding_words import PlannedWords
 from portal.web.payment_words import decline_reason, method_name
 from portal.web.presentation import date_text, money
+from portal.web.subscription_quote_words import terms_of
 
 NOTHING_DUE = Due()
 MISSED_SHOWN = timedelta(days=30)
@@ -60,17 +61,20 @@ def attention(
     planned: PlannedWords | None = None,
     missed: PlannedChange | None = None,
     unbilled: UnbilledPeriod | None = None,
+    on_its_way: Quote | None = None,
 ) -> list[Notice]:
     """The notices for a workspace.
 
     ``invoice`` is its newest, ``proof`` that invoice's comparison with its quote, ``waiting`` a quote that
     was confirmed and not paid, ``due`` what stands in the way of the next payments, ``planned`` a change at
-    the renewal, ``missed`` one that the renewal went by without, ``unbilled`` a period that none has billed.
+    the renewal, ``missed`` one that the renewal went by without, ``unbilled`` a period that none has billed,
+    ``on_its_way`` a change that a bank debit pays.
     """
     found = [
         _unfinished(waiting),
         payment_notice(due) or _access(subscription),
         expiring_notice(due),
+        on_its_way_notice(on_its_way),
         _ending(subscription),
         _planned(planned),
         missed_notice(missed),
@@ -240,6 +244,23 @@ def _planned(planned: PlannedWords | None) -> Notice | None:
         body,
         [Link(url_for("subscription.page"), gettext("See it"))] if may_here("billing") else (),
         [Post(url_for("subscription.undo"), gettext("Undo it"))] if may_here("billing") else (),
+    )
+
+
+def on_its_way_notice(quote: Quote | None) -> Notice | None:
+    """That a change waits for the bank debit which pays it."""
+    if quote is None:
+        return None
+    return Notice(
+        "info",
+        gettext("A change waits for your bank"),
+        gettext(
+            "%(changes)s. Your subscription shows it already; it counts as soon as the debit of %(amount)s"
+            " has arrived, which takes a few working days. If your bank refuses it we write to you, and all"
+            " is as it was before.",
+            changes="; ".join(terms_of(quote).at_once),
+            amount=money(quote.amount_due, quote.currency),
+        ),
     )
 
 

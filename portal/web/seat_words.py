@@ -11,7 +11,7 @@ from wtforms.validators import AnyOf
 
 from portal.errors import PortalError
 from portal.pricing import PricingError
-from portal.services import changes, members, seats
+from portal.services import attempts, changes, members, seats
 from portal.services.change_pricing import SeatPrice
 from portal.services.members import Person
 from portal.services.seats import SeatUsage
@@ -54,8 +54,9 @@ def price_of_a_seat(session: Session) -> SeatPrice | None:
     """What one more seat would cost at the customer's own price; nothing where it cannot be told."""
     try:
         held = changes.holding(session)
-        if held is not None and held.cancel_at is not None:
-            return None  # none can be added, and no renewal charges it
+        ends = held is not None and held.cancel_at is not None
+        if ends or attempts.on_its_way(session) is not None:
+            return None  # none can be added, at any price
         return changes.seat_price(session, gateways().clock.now(), held)
     except (PortalError, PricingError):
         return None

@@ -9,10 +9,10 @@ from werkzeug import Response
 
 from portal.db import unit_of_work
 from portal.errors import ConflictError
-from portal.services import attempt_states, changes, invitations, members, seats
+from portal.services import attempt_states, attempts, changes, invitations, members, seats
 from portal.services.members import Filter
 from portal.web import current_user_id, current_workspace_id, gateways, may, workspace_required
-from portal.web.billing_attention import missed_notice
+from portal.web.billing_attention import missed_notice, on_its_way_notice
 from portal.web.holding_words import planned_people, planned_words
 from portal.web.invitation_import import blueprint as import_pages
 from portal.web.invitations import blueprint as invitation_pages
@@ -88,6 +88,7 @@ def _page(session: Session) -> dict[str, object]:
         "planned": planned_words(holding) if holding else None,
         "planned_people": planned_people(session, holding) if holding else [],
         "missed": missed_notice(changes.missed(session)),
+        "on_its_way": on_its_way_notice(attempts.on_its_way(session)),
         "which": which,
         "query": _query(),
         "me": current_user_id(),

@@ -8,14 +8,14 @@ from sqlalchemy.orm import Session
 
 from portal import pricing
 from portal.db import unit_of_work
-from portal.models import PlannedChange, Subscription
+from portal.models import PlannedChange, Quote, Subscription
 from portal.pricing import Selection
-from portal.services import change_catalogs, changes, leavers, subscriptions
+from portal.services import attempts, change_catalogs, changes, leavers, subscriptions
 from portal.services.changes import Wanted
 from portal.services.holdings import Holding
 from portal.services.leavers import Affected
 from portal.web import current_workspace_id, gateways
-from portal.web.billing_attention import may_here, missed_notice
+from portal.web.billing_attention import may_here, missed_notice, on_its_way_notice
 from portal.web.holding_words import (
     HeldLines,
     held_lines,
@@ -60,6 +60,7 @@ class Facts:
     one_more: changes.SeatPrice | None  # a further seat, at the present prices
     missed: PlannedChange | None
     planned_people: list[str]  # who loses a seat with what is planned
+    on_its_way: Quote | None  # a change that a bank debit pays
 
 
 def facts(session: Session, holding: Holding, catalog: pricing.Catalog, *, moving: bool) -> Facts:
@@ -70,10 +71,15 @@ def facts(session: Session, holding: Holding, catalog: pricing.Catalog, *, movin
     if subscription is None:
         raise changes.NoSubscriptionError
     had = state_of(holding)
-    one_more = None if moving else changes.seat_price(session, gateways().clock.now(), holding)
+    on_its_way = attempts.on_its_way(session)
+    # while a debit is on its way nothing can be added, and what it pays for has no paid line yet
+    priced = not moving and on_its_way is None
+    one_more = changes.seat_price(session, gateways().clock.now(), holding) if priced else None
     affected = affected_by(session, wanted or had, planned=holding.planned)
     missed, people = changes.missed(session), planned_people(session, holding)
-    return Facts(subscription, holding, had, form, wanted, affected, moving, one_more, missed, people)
+    return Facts(
+        subscription, holding, had, form, wanted, affected, moving, one_more, missed, people, on_its_way
+    )
 
 
 def sold_there(selection: Selection, catalog: pricing.Catalog) -> Selection:
@@ -166,6 +172,7 @@ def _context(read: Facts) -> dict[str, object]:
         "planned_people": read.planned_people,
         "next_rates": next_rates(read.holding, read.subscription),
         "missed": missed_notice(read.missed),
+        "on_its_way": on_its_way_notice(read.on_its_way),
         "held": held,
         "own_prices": price_list(read.holding.catalog),
         "newer_prices": read.holding.cancel_at is None and offered_catalog().version != read.holding.catalog,

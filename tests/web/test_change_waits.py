@@ -5,6 +5,7 @@ import re
 import pytest
 from flask import Flask
 
+from portal.web.presentation import money
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
@@ -68,6 +69,28 @@ def test_before_its_end_it_is_said_that_the_seats_end_anyway_and_how_to_keep_the
     assert 'action="/billing/leaving/keep"' in refused.text
     assert 'action="/billing/leaving/keep"' not in other.get(PAGE).text
     assert "An owner of this workspace can keep it." in words(other.get("/billing"))
+
+
+def test_a_change_that_a_debit_pays_is_shown_wherever_it_matters_until_it_has_arrived(
+    buyer: Browser, customer: Customer
+) -> None:
+    changer = debit_payer(customer)
+    owed = money(changer.quote(changer.change(seats=15)).amount_due, "usd")
+    pages = [words(buyer.get(path)) for path in ("/billing", "/billing/seats", PAGE)]
+    customer.shop.advance(days=6)
+    customer.settle()
+    after = [words(buyer.get(path)) for path in ("/billing", "/billing/seats", PAGE)]
+
+    for page in pages:
+        assert "A change waits for your bank" in page
+        assert "Seats: 15 instead of 12. Your subscription shows it already" in page
+        assert f"the debit of {owed} has arrived" in page
+        # none can be added now, and the three that are not paid yet are no part of its price
+        assert "One more:" not in page
+    assert "Bought 12" in pages[1]
+    assert "A change waits for your bank" not in "".join(after)
+    assert "Bought 15" in after[1]
+    assert "One more:" in after[2]
 
 
 def test_a_planned_change_that_was_missed_is_said_wherever_it_was_shown(
