@@ -1,6 +1,10 @@
 """One PostgreSQL for the whole run, a database per process, a transaction per test, closed doors outside."""
 
 import gc
+
+# see pytest_collection_finish
+gc.disable()
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,9 +41,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Spare the collector of garbage what stays anyway; looking through it took a tenth of the time."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import logging
 import sqlite3
 import sys
@@ -16,6 +17,8 @@ from portal.sandbox.app import create_sandbox
 from portal.sandbox.background import Background
 
 THREADS = 8
+# so many objects are made before garbage is looked for
+YOUNG = 20_000
 HIGHEST_PORT = 65_535
 
 
@@ -83,6 +86,9 @@ def main(arguments: list[str] | None = None) -> int:
     logging.info("Stripe's API on %s, control page on %s/_sandbox/", address, address)
     background = Background(app)
     background.start()
+    # what is loaded stays, and need not be looked through for garbage again and again
+    gc.freeze()
+    gc.set_threshold(YOUNG)
     try:
         server.run()
     except KeyboardInterrupt:
