@@ -12,7 +12,7 @@ from portal.app import create_app
 from portal.config import Settings
 from portal.gateways import Gateways
 from portal.web import api_reference
-from portal.web.api import events, keys, openapi, operations, reservations, usage
+from portal.web.api import events, keys, openapi_document, operations, reservations, usage
 from portal.web.api.problems import KINDS
 from tests.browsing import Browser
 from tests.web.reading import words
@@ -39,7 +39,7 @@ def test_the_document_is_openapi_3_1_and_needs_no_key(client: Browser, document:
 def test_every_route_is_in_the_document_and_guarded(app: Flask, document: dict[str, Any]) -> None:
     api = app.extensions["portal.api"]
     routes = {
-        (openapi.path_of(rule), method.lower(), rule.endpoint)
+        (openapi_document.path_of(rule), method.lower(), rule.endpoint)
         for rule in api.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if rule.endpoint != "openapi.page"
