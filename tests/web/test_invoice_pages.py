@@ -278,13 +278,14 @@ def test_the_invoice_of_a_change_that_waits_for_the_bank_leads_to_where_it_is_pa
     quote = changer.prepare(seats=15)
     changer.confirm(quote)
     customer.settle()
-    newest, _first = bought(customer)
-    page = buyer.get(f"/billing/invoices/{newest.stripe_id}")
-    pay = buyer.get(f"/billing/payment/pay/{newest.stripe_id}")
+    attempt = customer.attempt(quote)
+    assert attempt
+    page = buyer.get(f"/billing/invoices/{attempt.stripe_invoice_id}")
+    pay = buyer.get(f"/billing/payment/pay/{attempt.stripe_invoice_id}")
     as_member(customer)
 
     there = f"/billing/subscription/{quote}"
     assert f'href="{there}"' in page.text
     assert "Pay $297.00" in words(page)
     assert pay.location == there
-    assert there not in buyer.get(f"/billing/invoices/{newest.stripe_id}").text
+    assert there not in buyer.get(f"/billing/invoices/{attempt.stripe_invoice_id}").text
