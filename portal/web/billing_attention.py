@@ -120,7 +120,7 @@ def _access(subscription: Subscription | None) -> Notice | None:
                 "negative",
                 gettext("Your workspace is limited: the last payment failed"),
                 gettext("Nobody loses anything. Choose again, and everything works at once."),
-                _choose_again(url_for("pricing.page")),
+                _choose_again(way_back(subscription)),
             )
         case "ended":
             return Notice(

@@ -115,7 +115,7 @@ def next_charges(
 
     A ``planned`` change makes the renewal's amount another one; ``used`` is the usage so far.
     """
-    if subscription.access == "ended" or subscription.cancel_at:
+    if subscription.access == "ended" or subscription.cancel_at or subscription.ended_at:
         return []
     found = []
     renews = subscription.renews_at

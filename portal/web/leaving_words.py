@@ -11,6 +11,7 @@ from portal.models import Invoice as StoredInvoice
 from portal.models import Subscription
 from portal.services.credits import Balance
 from portal.services.dues import processing
+from portal.services.subscriptions import PAYMENT_PENDING
 from portal.web.explanations import units
 from portal.web.presentation import date_text, money
 
@@ -90,6 +91,8 @@ def _seats(subscription: Subscription, *, now: bool) -> str:
         return gettext("Nothing was charged for the trial, and nothing will be.")
     if subscription.status in OWING:
         return gettext("They do not renew. The invoice for the present period is not paid and stays due.")
+    if subscription.access == PAYMENT_PENDING:
+        return gettext("They do not renew. The first payment is on its way, and is not given back.")
     if not now:
         return gettext("They are paid until that day and do not renew. Nothing is charged for them again.")
     return gettext(

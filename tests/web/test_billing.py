@@ -122,6 +122,26 @@ def test_a_bank_debit_on_its_way_lets_the_company_work(
     assert "Advanced seat × 12" in text
 
 
+def test_a_first_debit_that_came_back_promises_no_charge_and_leads_back_with_the_old_choice(
+    shop: Shop, buyer: Browser, customer: Customer
+) -> None:
+    quote_id = customer.prepare()
+    shop.pay_by_debit(customer.confirm(quote_id).client_secret or "", account="000222222227")
+    customer.settle()
+    leaving = [words(buyer.get(path)) for path in ("/billing/leaving", "/billing/leaving/end")]
+    shop.advance(days=7)
+    customer.settle()
+    page = buyer.get("/billing")
+
+    assert "Its first payment is on its way." in leaving[0]
+    assert "The first payment is on its way, and is not given back." in leaving[1]
+    assert "paid until" not in leaving[0] + leaving[1]
+    assert "Your workspace is limited: the last payment failed" in words(page)
+    assert "Nothing is charged: the subscription has ended." in words(page)
+    assert "Seats and add-ons for the year, before tax" not in words(page)
+    assert 'href="/pricing?tier=advanced&amp;interval=year&amp;seats=12&amp;copilot=5"' in page.text
+
+
 def test_a_failed_renewal_comes_first_with_the_way_to_pay(
     shop: Shop, buyer: Browser, customer: Customer
 ) -> None:
