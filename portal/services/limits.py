@@ -223,10 +223,12 @@ def check(session: Session, row: Allowance, wanted: Wanted) -> Standing:
         "cap_amount": held.spent.resolutions.accrued,
     }
     problems: dict[str, Problem] = {}
+    passed = wanted.hard and not held.limit.hard and (held.cap or 0) < held.state.accrued
     for name, fewest in least.items():
         value = getattr(wanted, name)
-        # what stays as it was may have been passed since
-        if value is None or value == getattr(held.limit, name):
+        # what stays as it was may have been passed since, but for a soft cap that becomes hard
+        stays = value == getattr(held.limit, name) and (name == "budget" or not passed)
+        if value is None or stays:
             continue
         if value < fewest:
             problems[name] = Problem(TOO_LOW, fewest)

@@ -88,6 +88,17 @@ def test_what_was_passed_meanwhile_can_stay(company: Company) -> None:
     assert (standing.limit.budget, standing.cap) == (1000, 3)
 
 
+def test_a_soft_cap_that_was_passed_cannot_become_hard_below_what_has_accrued(company: Company) -> None:
+    company.limit(cap_units=3, hard=False)
+    company.use(5)
+
+    assert problems(company, cap_units=3) == {"cap_units": Problem("too_low", 5)}
+    assert company.limit(cap_units=5).state.left == 0
+    company.limit(cap_amount=495, hard=False)
+    company.use(1)
+    assert problems(company, cap_amount=495) == {"cap_amount": Problem("too_low", 594)}
+
+
 @pytest.mark.parametrize(
     ("amount", "units"), [(9_900, 100), (9_899, 99), (9_998, 100), (9_999, 101), (98, 0), (0, 0)]
 )
