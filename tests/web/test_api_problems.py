@@ -152,6 +152,18 @@ def test_a_key_is_counted_and_told_how_often_it_may_still_ask(
     assert other.get("/quotes").status_code == 200
 
 
+def test_who_is_over_two_limits_is_told_to_wait_for_the_longer_one(
+    settings: Settings, gateways: Gateways, workspace: factories.Account
+) -> None:
+    tight = replace(settings, limits_enabled=True, limit_api="2 per minute; 2 per hour")
+    tool = program(create_app(tight, gateways), workspace)
+    refused = [tool.get("/quotes") for _ in range(3)][-1]
+
+    assert refused.json["detail"] == "A key asks at most 2 times in 3600 seconds."
+    assert int(refused.headers["Retry-After"]) > 60
+    assert refused.headers["RateLimit-Reset"] == refused.headers["Retry-After"]
+
+
 def test_a_wrong_scope_counts_too(counting: Flask, workspace: factories.Account) -> None:
     tool = program(counting, workspace, WRITE)
 

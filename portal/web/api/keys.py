@@ -65,11 +65,13 @@ def _admit() -> Caller:
         raise ApiError("unauthorized", "The key is unknown, was revoked, or has ended.", headers=headers)
     structlog.contextvars.bind_contextvars(key=found.key_id)
     g.uses = found.uses
-    for use in found.uses:
-        if use.left < 0:
-            detail = f"A key asks at most {use.window.most} times in {use.window.seconds} seconds."
-            headers = {"Retry-After": str(max(1, use.starts_anew_in))}
-            raise ApiError("too_many_requests", detail, headers=headers)
+    spent = [use for use in found.uses if use.left < 0]
+    if spent:
+        # before the last of them starts anew, asking again is of no use
+        use = max(spent, key=lambda use: use.starts_anew_in)
+        detail = f"A key asks at most {use.window.most} times in {use.window.seconds} seconds."
+        headers = {"Retry-After": str(max(1, use.starts_anew_in))}
+        raise ApiError("too_many_requests", detail, headers=headers)
     return found
 
 
