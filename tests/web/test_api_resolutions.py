@@ -117,6 +117,29 @@ def test_every_resolution_is_on_one_page(company: Workspace, clock: HandClock, t
     assert third.json["next_cursor"] is None
 
 
+def test_a_list_that_was_begun_goes_on_in_its_period_when_the_next_one_begins(
+    company: Workspace, clock: HandClock, tool: Program
+) -> None:
+    clock.at = datetime(2026, 12, 10, 11, 59, 50, tzinfo=UTC)
+    made = [company.resolve(f"conv_{number}") for number in range(5)]
+    first = tool.get("/resolutions?limit=3")
+    clock.advance(minutes=1)
+    company.resolve("conv_new")
+    second = tool.get("/resolutions", query_string={"limit": 3, "cursor": first.json["next_cursor"]})
+
+    assert sorted(conversations(first) + conversations(second)) == made
+    assert conversations(tool.get("/resolutions")) == ["conv_new"]
+
+
+def test_a_period_that_there_is_not_is_not_found(company: Workspace, tool: Program) -> None:
+    company.resolve("conv_1")
+    answer = tool.get("/resolutions?period=2026-11-10T00:00:00Z")
+
+    assert answer.status_code == 404
+    assert answer.json["detail"] == "There is no such period of usage."
+    assert conversations(tool.get("/resolutions?period=2026-11-10T12:00:00Z")) == ["conv_1"]
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [

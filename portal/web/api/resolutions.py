@@ -16,14 +16,18 @@ from portal.services import credit_covers, resolutions, usage
 from portal.services.api_keys import READ
 from portal.services.credit_covers import Pack
 from portal.services.resolutions import COUNTED, Filter, Page, Place
+from portal.services.usage import Period
 from portal.web.api.answers import readable
 from portal.web.api.bodies import Channel, ConversationId, Given, query
 from portal.web.api.keys import caller, needs
 from portal.web.api.operations import Operation, describe
 from portal.web.api.paging import Paged, after, link, next_cursor
+from portal.web.api.problems import ApiError
 
 blueprint = Blueprint("resolutions", __name__)
 
+# parts of a cursor that say after which unit it goes on; then comes the period
+PLACED = 3
 # a day that has a next one, in every time zone
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9998, 12, 31)
 
@@ -111,6 +115,7 @@ LISTING = Operation(
     answers=Resolutions,
     query=Wanted,
     tagged=True,
+    problems=("not_found",),
 )
 
 
@@ -121,17 +126,27 @@ def listing() -> Response:
     """The resolutions that the query leaves."""
     wanted = query(Wanted)
     last = after(wanted)
+    now = current_app.extensions["portal"].clock.now()
     with unit_of_work(caller().workspace_id) as session:
-        page = _page(session, wanted, last)
+        period = usage.find(session, now, _period(wanted, last))
+        page = _page(session, wanted, period, last)
         covers = credit_covers.of_units(session, page.units)
-    cursor = next_cursor(_key(page.further))
+    cursor = next_cursor(_key(page.further, period))
     told = [_told(row, credit_covers.pack_of(row, covers)) for row in page.units]
     return link(readable(Resolutions(data=told, next_cursor=cursor)), cursor)
 
 
-def _page(session: Session, wanted: Wanted, last: list[Any] | None) -> Page:
-    period = usage.find(session, current_app.extensions["portal"].clock.now(), wanted.period)
+def _period(wanted: Wanted, last: list[Any] | None) -> datetime | None:
+    """Which one is asked for: where none is named, a list goes on in the one that it was begun in."""
+    if wanted.period is not None or last is None or len(last) <= PLACED or last[PLACED] is None:
+        return wanted.period
+    return datetime.fromisoformat(last[PLACED])
+
+
+def _page(session: Session, wanted: Wanted, period: Period | None, last: list[Any] | None) -> Page:
     if period is None and not wanted.conversation_id:
+        if wanted.period is not None:
+            raise ApiError("not_found", "There is no such period of usage.")
         return Page([], None)
     which = Filter(
         period=period,
@@ -144,16 +159,17 @@ def _page(session: Session, wanted: Wanted, last: list[Any] | None) -> Page:
     return resolutions.page(session, which, after=_place(last), limit=wanted.limit)
 
 
-def _key(place: Place | None) -> list[Any] | None:
+def _key(place: Place | None, period: Period | None) -> list[Any] | None:
     if place is None:
         return None
-    return [place.at.isoformat() if place.at else None, place.conversation_id, place.episode]
+    at = place.at.isoformat() if place.at else None
+    return [at, place.conversation_id, place.episode, period.starts_at.isoformat() if period else None]
 
 
 def _place(key: list[Any] | None) -> Place | None:
     if key is None:
         return None
-    at, conversation_id, episode = key
+    at, conversation_id, episode = key[:PLACED]
     return Place(datetime.fromisoformat(at) if at else None, conversation_id, episode)
 
 
