@@ -28,6 +28,7 @@ from portal.services import (
     credit_returns,
     incidents,
     turns,
+    units,
     usage_credit_plans,
     usage_moves,
     usage_periods,
@@ -247,7 +248,7 @@ def _ask(gateways: Gateways, row: UsageCredit, plan: Plan) -> str:
 def memo(key: str, source: str) -> str:
     """What the credit note says it is for, in the invoice's language."""
     if key == RESOLUTION:
-        conversation_id, _, episode = source.rpartition("#")
+        conversation_id, episode = units.unit_of(source)
         return f"Resolution taken back: conversation {conversation_id}, episode {episode}"
     return f"Usage taken back: {key} {source}"
 

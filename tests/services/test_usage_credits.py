@@ -11,6 +11,7 @@ from portal.services import checkout, usage_credits
 from tests.faults import Killed
 from tests.services.buying import Customer
 from tests.services.metering import Metered
+from tests.services.using import happened
 from tests.shop import BERLIN
 
 NOTES = "/v1/credit_notes"
@@ -48,6 +49,22 @@ def test_its_price_comes_back_to_the_card_by_a_credit_note(acme: Metered) -> Non
     assert (credit.state, credit.amount, credit.total, credit.refunded) == ("done", 99, 99, 99)
     assert (credit.credit_note_id, credit.stripe_invoice_id) == (note.stripe_id, note.stripe_invoice_id)
     assert acme.outbox_states() == ["sent", "sent", "credited"]
+
+
+def test_the_credit_note_names_the_episode_of_a_unit_that_was_counted_anew(acme: Metered) -> None:
+    answered = acme.gateways.clock.now()
+    acme.feed(happened("c1", "ai_answered", answered))
+    acme.advance(hours=25)
+    acme.catch_up()
+    acme.feed(happened("c1", "customer_confirmed", answered + timedelta(hours=1)))
+    acme.use(1)
+    acme.report()
+    acme.advance(days=33)
+    acme.returns("c1")
+    acme.credit()
+
+    assert "c1#1~2" in [entry.source for entry in acme.entries()]
+    assert notes(acme)[0].details["memo"] == "Resolution taken back: conversation c1, episode 1"
 
 
 def test_two_workers_at_the_same_unit_credit_it_once(acme: Metered) -> None:
