@@ -5,7 +5,7 @@ the decision the ledger gets an entry, and Stripe's meter, or a credit note, fol
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -98,7 +98,7 @@ def _charged(session: Session, gateways: Gateways, conversation_id: str, episode
         raise NotContestableError(
             N_("Nothing is charged for this resolution, so there is nothing to contest.")
         )
-    if unit.billable_at is None or gateways.clock.now() > unit.billable_at + CONTESTABLE:
+    if not is_in_time(unit, gateways.clock.now()):
         raise NotContestableError(
             N_(
                 "A resolution can be contested for %(days)s days. Write to us about older ones.",
@@ -106,6 +106,11 @@ def _charged(session: Session, gateways: Gateways, conversation_id: str, episode
             )
         )
     return unit
+
+
+def is_in_time(unit: Resolution, now: datetime) -> bool:
+    """Whether it is not too late to contest the unit."""
+    return unit.billable_at is not None and now <= unit.billable_at + CONTESTABLE
 
 
 def is_charged(unit: Resolution) -> bool:
@@ -144,7 +149,7 @@ def decide(
 ) -> Contest:
     """Support's answer to an open contest: taken back, or it stays; the customer is mailed.
 
-    Raises NotFoundError, and ConflictError when it is decided already.
+    Raises NotFoundError, and ConflictError when it is decided already, or cannot stay.
     """
     with unit_of_work(workspace_id) as session:
         session.execute(WRITING)
@@ -153,6 +158,9 @@ def decide(
             raise NotFoundError(f"Workspace {workspace_id} did not contest {conversation_id} ({episode}).")
         if found.state != OPEN:
             raise ConflictError(f"This contest is {found.state} already.")
+        if not accepted and not _unit(session, found).counts:
+            # to say that it stays would be wrong
+            raise ConflictError("The resolution was taken back already: the customer came back. Accept it.")
         found.answer = " ".join(answer.split())[:LONGEST_ANSWER] or None
         _decide(session, gateways, found, ACCEPTED if accepted else REFUSED, actor="support")
         _tell(session, gateways, found)
@@ -167,10 +175,14 @@ def _decide(
         outcomes.take_out(session, gateways, made.workspace_id, made.conversation_id, made.episode)
         # take_out reads its rows anew
         session.refresh(made)
-    unit = session.get_one(Resolution, (made.workspace_id, made.conversation_id, made.episode))
+    unit = _unit(session, made)
     unit.contest = made.state = state
     made.decided_at = gateways.clock.now()
     audit.record(session, f"contest.{state}", actor=actor, after=_facts(made))
+
+
+def _unit(session: Session, row: Contest) -> Resolution:
+    return session.get_one(Resolution, (row.workspace_id, row.conversation_id, row.episode))
 
 
 def _facts(row: Contest) -> dict[str, object]:

@@ -144,6 +144,8 @@ def _evidence(conversation_id: str, episode: int, form: ContestForm) -> str:
             contest=contested,
             form=form,
             may_contest=may(contests.MAY_CONTEST),
+            in_time=contests.is_in_time(found.unit, gateways().clock.now()),
+            contestable=contests.CONTESTABLE.days,
             reasons=REASONS,
         )
 

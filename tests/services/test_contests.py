@@ -165,6 +165,17 @@ def test_a_customer_who_comes_back_while_support_looks_is_not_paid_twice(acme: M
     assert acme.balanced()
 
 
+def test_support_cannot_say_that_it_stays_when_the_customer_has_come_back(acme: Metered) -> None:
+    conversation = acme.resolve()
+    ask(acme, conversation, "other")
+    acme.returns(conversation)
+    with pytest.raises(ConflictError, match="taken back already"):
+        contests.decide(acme.gateways, acme.workspace_id, conversation, 1, accepted=False, answer="It stays.")
+
+    assert mails(acme) == []
+    assert acme.units(conversation)[0].contest == "open"
+
+
 def test_one_incident_tells_support_what_to_do(acme: Metered) -> None:
     ask(acme, acme.resolve(), "other")
     with unit_of_work(system=True) as session:

@@ -80,6 +80,20 @@ def test_what_is_not_charged_offers_no_contest_and_says_so(buyer: Browser, acme:
     assert "Nothing is charged for this resolution" in words(answer)
 
 
+def test_what_is_too_old_offers_no_contest_and_says_whom_to_write_to(
+    buyer: Browser, acme: Workspace, customer: Customer
+) -> None:
+    customer.shop.advance(days=59)
+    early = buyer.get(page("plain")).text
+    customer.shop.advance(days=2)
+    customer.settle()
+    late = buyer.get(page("plain")).text
+
+    assert "Contest this resolution" in early
+    assert "Contest this resolution" not in late
+    assert "A resolution can be contested for 60 days. Write to us about older ones." in late
+
+
 def test_a_member_reads_who_may(buyer: Browser, acme: Workspace) -> None:
     with unit_of_work(acme.workspace_id) as session:
         session.execute(update(Member).values(role="member"))
