@@ -148,6 +148,7 @@ def cap_notice(state: State | None) -> Notice | None:
     titles = {
         allowances.HAND_OVER: gettext("The AI hands over to people: its cap is reached"),
         allowances.ASK_APPROVER: gettext("The AI waits for more: its cap is reached"),
+        allowances.NEXT_PACK: gettext("The AI waits for the next pack: its cap is reached"),
     }
     stop = gettext("The AI has stopped: its cap is reached")
     return Notice(

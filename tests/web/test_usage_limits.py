@@ -5,8 +5,11 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
+from portal.db import unit_of_work
 from portal.gateways import Gateways
+from portal.models import UsageLimit
 from portal.services import alerts
 from tests import factories
 from tests.browsing import Browser
@@ -202,6 +205,20 @@ def test_the_overview_says_that_a_cap_has_stopped_the_ai(signed_in: Browser, com
     assert "its cap is reached" not in quiet
     assert "The AI hands over to people: its cap is reached" in told
     assert "2 resolutions count, with what may still be billed." in told
+
+
+def test_where_the_next_pack_is_drawn_nobody_is_told_that_the_ai_was_to_stop(
+    signed_in: Browser, company: Company
+) -> None:
+    company.limit(cap_units=2)
+    company.use(2)
+    with unit_of_work(company.workspace_id) as session:
+        session.execute(update(UsageLimit).values(at_cap="next_pack"))
+    overview, usage = words(signed_in.get("/billing")), words(signed_in.get("/usage"))
+
+    assert "The AI waits for the next pack: its cap is reached" in overview
+    assert "The AI waits until the next pack is bought by itself, within the limits that you chose" in usage
+    assert "The AI stops answering new conversations" not in usage
 
 
 def test_what_is_undecided_at_the_months_end_may_fill_the_next_months_cap(
