@@ -13,6 +13,7 @@ from portal.db import unit_of_work
 from portal.errors import ConflictError
 from portal.models import Member, User
 from portal.services import (
+    change_catalogs,
     change_states,
     changes,
     leaving,
@@ -75,10 +76,10 @@ class Walk(Standing):
 
     def wanted(self) -> changes.Wanted:
         held = self.changer.held()
-        moves = held.catalog != CURRENT and self.chance.random() < 0.2
-        catalog = pricing.catalog(CURRENT if moves else held.catalog)
+        moves = self.moves_to(held)
+        catalog = pricing.catalog(moves or held.catalog)
         seats = max(1, held.wanted.seats + self.chance.choice((-5, -2, -1, 0, 0, 1, 1, 3, 8)))
-        add_ons = dict(held.wanted.add_ons)
+        add_ons = {key: count for key, count in held.wanted.add_ons.items() if key in catalog.add_ons}
         for key, add_on in catalog.add_ons.items():
             if self.chance.random() < 0.4:
                 add_ons[key] = self.chance.randint(0, seats if add_on.per == "seat" else 1)
@@ -86,17 +87,27 @@ class Walk(Standing):
         own = [held.wanted.tier] * 2 if held.wanted.tier in catalog.tiers else []
         tier = self.chance.choice((*own, *catalog.tiers))
         interval = held.wanted.interval
-        if self.chance.random() < 0.15:
-            interval = self.chance.choice(pricing.INTERVALS)
+        if self.chance.random() < 0.15 or interval not in catalog.intervals:
+            interval = self.chance.choice(catalog.intervals if moves else pricing.INTERVALS)
         return changes.Wanted(
             pricing.Selection(tier, seats, interval, add_ons),
-            CURRENT if moves else None,
+            moves,
             self.chance.random() < 0.25,
         )
 
+    def moves_to(self, held: changes.Holding) -> str | None:
+        """The prices of now, or back on the same day to those that were left for them."""
+        if held.catalog != CURRENT:
+            return CURRENT if self.chance.random() < 0.2 else None
+        gateways, workspace_id, _ = self.changer.place
+        with unit_of_work(workspace_id) as session:
+            left = change_catalogs.came_from(session, held, gateways.clock.now())
+        return left if left is not None and self.chance.random() < 0.5 else None
+
     def quote(self) -> str:
         wanted = self.wanted()
-        self.trail.append(f"change {wanted.selection.as_dict()} all_now={wanted.all_now}")
+        to = f" to {wanted.catalog}" if wanted.catalog else ""
+        self.trail.append(f"change {wanted.selection.as_dict()}{to} all_now={wanted.all_now}")
         quote_id = changes.prepare(*self.changer.place, wanted)
         if self.chance.random() < 0.3:
             self.customer.shop.advance(minutes=self.chance.randint(1, 20))
