@@ -57,7 +57,7 @@ def _page(session: Session, found: usage.Usage, wanted: Filter) -> dict[str, Any
         "periods": usage.periods(session, found.now),
         "wanted": wanted,
         "units": page.units,
-        "further": _further(page),
+        "further": _further(page, found.period),
         "began": request.args.get("conversation") is None,
         "kept": kept(request.args),
         "channels": sorted(channels | ({wanted.channel} if wanted.channel else set())),
@@ -110,13 +110,14 @@ def _instant(text: str) -> datetime | None:
     return found if found.tzinfo else None
 
 
-def _further(page: Page) -> str | None:
+def _further(page: Page, period: Period) -> str | None:
     place = page.further
     if place is None:
         return None
     return url_for(
         "usage.resolutions.listing",
-        **kept(request.args),
+        # also where the present one went without saying, since another may begin meanwhile
+        **{**kept(request.args), "period": period_text(period.starts_at)},
         at=place.at.isoformat() if place.at else None,
         conversation=place.conversation_id,
         episode=place.episode,

@@ -1,6 +1,7 @@
 """/usage: what was counted, what it costs, what it comes to; the file that sums to the invoice's line."""
 
 import csv
+import html
 import io
 import re
 from decimal import Decimal
@@ -10,12 +11,13 @@ from sqlalchemy import select, update
 
 from portal.db import unit_of_work
 from portal.models import Invoice, Member, UsageCredit, UsagePeriod
-from portal.services import outcomes
+from portal.services import outcomes, resolutions
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.services.using import Workspace, happened
 from tests.shop import TWELVE_BY_THE_MONTH
 from tests.web.reading import block, words
+from tests.web.usage_books import FURTHER
 
 
 @pytest.fixture
@@ -139,6 +141,20 @@ def test_the_file_sums_to_the_headline(buyer: Browser, customer: Customer, acme:
         ("reversal", "-1", "-0.99"),
     ]
     assert {row["conversation"] for row in found} == {"a", "b", "'=cmd|'calc'!A0"}
+
+
+def test_a_list_that_was_begun_goes_on_in_its_month_when_the_next_one_begins(
+    buyer: Browser, customer: Customer, acme: Workspace
+) -> None:
+    for number in range(resolutions.PER_PAGE + 1):
+        acme.resolve(f"conv_{number:02}")
+    begun = buyer.get("/usage/resolutions").text
+    customer.shop.advance(days=32)
+    customer.settle()
+    further = html.unescape(FURTHER.search(begun)[1])  # type: ignore[index]
+
+    assert "conv_00" not in begun
+    assert "conv_00" in buyer.get(further).text
 
 
 def test_each_row_of_the_file_leads_to_its_evidence(buyer: Browser, acme: Workspace) -> None:
