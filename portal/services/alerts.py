@@ -74,7 +74,8 @@ def save(gateways: Gateways, workspace_id: int, user_id: int | None, chosen: Cho
     """Keep what is told to whom. Raises RecipientsError."""
     now = gateways.clock.now()
     with unit_of_work(workspace_id) as session:
-        allowances.locked(session, now)
+        # so that what was passed already is told with the next look
+        allowances.locked(session, now).changed_at = now
         people = _people(session, chosen.recipients)
         limit = limits.current(session)
         before = facts(session, limit)
@@ -141,15 +142,18 @@ def look(gateways: Gateways, workspace_id: int) -> list[str]:
     with unit_of_work(workspace_id) as session:
         row = allowances.locked(session, now)
         held = limits.standing_of(session, row)
-        row.looked_at = now
         period_start = row.period_start
-    if period_start is None:
-        return []
+        if period_start is None:
+            row.looked_at = now
+            return []
     # not under the lock: mails are worded meanwhile
     with unit_of_work(workspace_id) as session:
         reached = list(_reached(session, held, now))
         _rearm(session, period_start, held, reached)
-        return _tell(session, gateways, held, reached, now)
+        names = _tell(session, gateways, held, reached, now)
+        # with what was told: whoever is killed before has not looked
+        session.execute(update(Allowance).values(looked_at=now))
+        return names
 
 
 def _reached(session: Session, held: Standing, now: datetime) -> Iterator[Reached]:

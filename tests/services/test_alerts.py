@@ -1,6 +1,8 @@
 """Alerts: at 50, 80 and 100 %, by the forecast, and at the cap; each once a period, to whom was chosen."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask
@@ -335,6 +337,28 @@ def test_the_sweeper_looks_at_what_has_changed_and_at_the_rest_once_an_hour(
     clock.advance(minutes=1)
 
     assert (first, idle, changed, quiet, alerts.sweep(company.gateways)) == (1, 0, 1, 0, 1)
+    assert [subject for _, subject in mails(company)] == ["50% of your cap on resolutions is used"]
+
+
+def test_what_could_not_be_told_is_told_by_the_next_sweep(company: Company, clock: HandClock) -> None:
+    company.limit(cap_units=2)
+    company.use(2)
+    clock.advance(seconds=1)
+    alerts.sweep(replace(company.gateways, letters=SimpleNamespace(write=None)))  # cannot be called
+    alerts.sweep(company.gateways)
+
+    assert [subject for _, subject in mails(company)] == ["The AI has reached your cap"]
+
+
+def test_what_was_passed_before_it_was_chosen_is_told_at_once(company: Company, clock: HandClock) -> None:
+    choose(company, shares=frozenset(), forecast=False)
+    company.limit(cap_units=2)
+    company.use(1)
+    clock.advance(seconds=1)
+    alerts.sweep(company.gateways)
+    choose(company, shares=frozenset((50,)), forecast=False)
+    alerts.sweep(company.gateways)
+
     assert [subject for _, subject in mails(company)] == ["50% of your cap on resolutions is used"]
 
 
