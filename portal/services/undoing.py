@@ -9,9 +9,12 @@ from portal.db import unit_of_work
 from portal.errors import N_, ConflictError
 from portal.gateways import Gateways
 from portal.gateways.stripe_errors import StripeRefusedError
+from portal.gateways.stripe_words import Invoice
 from portal.models import Attempt
 from portal.services import attempt_states as states
-from portal.services import projections
+from portal.services import incidents, projections
+
+GIVE_BACK = "give_back"
 
 REASONS = {
     "replaced": N_("You chose something else. Nothing was charged."),
@@ -61,6 +64,7 @@ def undo(gateways: Gateways, workspace_id: int, attempt_id: str) -> None:
         return
     if subscription_id is not None:
         gateways.stripe.cancel_subscription(subscription_id, key=f"{attempt_id}:{states.CANCEL}")
+        _give_back(gateways, attempt)
         projections.refresh_subscription(gateways, subscription_id)
     end = states.REFUSED if (attempt.error or {}).get("code") == "mismatch" else states.ABANDONED
     states.close(workspace_id, attempt_id, end if attempt.state in states.LIVE else attempt.state)
@@ -78,8 +82,50 @@ def _voided(gateways: Gateways, attempt: Attempt) -> bool:
         gateways.stripe.void_invoice(attempt.stripe_invoice_id, key=f"{attempt.id}:{states.VOID}")
     except StripeRefusedError:
         invoice = gateways.stripe.invoice(attempt.stripe_invoice_id)
-        return invoice.status in ("void", "uncollectible") or (invoice.status == "paid" and not invoice.total)
+        return invoice.status in ("void", "uncollectible") or _paid_by_nobody(invoice)
     return True
+
+
+def _paid_by_nobody(invoice: Invoice) -> bool:
+    """Whether it was paid as it was made: it is for nothing, or the balance took all of it."""
+    return invoice.status == "paid" and not invoice.amount_due
+
+
+def _give_back(gateways: Gateways, attempt: Attempt) -> None:
+    """Put on the balance again what an invoice took of it that asked for no money: it stays paid for good."""
+    if attempt.stripe_invoice_id is None:
+        return
+    invoice = gateways.stripe.invoice(attempt.stripe_invoice_id)
+    if not invoice.total or not _paid_by_nobody(invoice):
+        return
+    # read first, since this may come after Stripe has forgotten the key
+    if gateways.stripe.invoices.credit_notes(invoice.id):
+        return
+    try:
+        gateways.stripe.invoices.credit_to_balance(
+            invoice.id,
+            {line.id: line.amount for line in invoice.lines if line.amount},
+            amount=invoice.total,
+            memo="This purchase was not completed",
+            metadata={"attempt": attempt.id},
+            key=f"{attempt.id}:{GIVE_BACK}",
+        )
+    except StripeRefusedError as refusal:
+        _report_kept(gateways, attempt, invoice, refusal)
+
+
+def _report_kept(gateways: Gateways, attempt: Attempt, invoice: Invoice, refusal: StripeRefusedError) -> None:
+    """A person gives it back instead; the purchase ends all the same, so that another can be made."""
+    with unit_of_work(attempt.workspace_id) as session:
+        incidents.report(
+            session,
+            gateways,
+            "balance_not_given_back",
+            dedupe_key=f"balance_not_given_back:{attempt.id}",
+            workspace_id=attempt.workspace_id,
+            summary=f"Invoice {invoice.number} of a purchase that was given up keeps what the balance paid",
+            details={"attempt": attempt.id, "invoice": invoice.id, "refusal": str(refusal)},
+        )
 
 
 def _moving(gateways: Gateways, intent_id: str) -> bool:
