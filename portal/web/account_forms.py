@@ -103,6 +103,16 @@ class AskResetForm(ForgotPasswordForm):
     )
     submit = SubmitField(_("Send the link"))
 
+    def validate(self, **kwargs: Any) -> bool:
+        """As the library, but for who never confirmed the address: this link, too, proves whose it is."""
+        if super().validate(**kwargs):
+            return True
+        if not self.requires_confirmation:
+            return False
+        self.requires_confirmation = False
+        self.email.errors = []
+        return True
+
 
 class NewPasswordForm(ResetPasswordForm):
     """A new password, after the mailed link."""

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask, Response, current_app, g, redirect, request, session, url_for
 from flask_login import user_logged_in, user_logged_out
 from flask_security import Security, SQLAlchemySessionUserDatastore
+from flask_security.confirmable import confirm_user
 from flask_security.signals import change_email_confirmed, password_changed, password_reset, user_registered
 from flask_security.utils import aware_utcnow, set_request_attr
 from flask_wtf.csrf import CSRFProtect
@@ -237,6 +238,8 @@ def _email_changed(app: Flask, user: Any, old_email: str, **_kwargs: Any) -> Non
 
 
 def _password_reset(app: Flask, user: Any, **_kwargs: Any) -> None:
+    # the link was mailed, and so proves the address of who never followed the first one
+    confirm_user(user)
     sign_ins.end_all(user.id)
 
 
