@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from portal.pricing.checks import percentage, text, whole
+from portal.pricing.checks import percentage, shown, text, whole
 from portal.pricing.errors import PricingError
 from portal.pricing.money import round_half_up
 from portal.pricing.trace import MONEY, PERCENT, Input, Reason
@@ -56,7 +56,8 @@ def deduct(amounts: Mapping[str, int], discounts: Sequence[Discount]) -> dict[st
     reasons: dict[str, list[Reason]] = {key: [] for key in amounts}
     for position, discount in enumerate(discounts):
         if discount.line is not None and discount.line not in amounts:
-            message = f"No such line to discount: {discount.line}. This quote has {', '.join(amounts)}."
+            named = shown(discount.line)
+            message = f"No such line to discount: {named}. This quote has {', '.join(amounts)}."
             raise PricingError(message, f"discounts[{position}][line]")
     for discount in sorted(discounts, key=lambda each: each.line is None):
         for key, reason in _shares(discount, remaining):

@@ -302,6 +302,15 @@ def test_a_message_quotes_what_was_given_in_one_short_line() -> None:
         assert message.isprintable()
 
 
+def test_a_message_about_a_line_that_is_not_there_quotes_it_in_one_short_line() -> None:
+    for line in ("x" * 10_000, "line\nbreak", "\ud800"):
+        message = ask(QUOTE | {"discounts": [{"line": line, "amount_off": 1}]}).content["error"]["message"]
+
+        assert message.startswith("No such line to discount: ")
+        assert len(message) < 130
+        assert message.isprintable()
+
+
 scalars = st.one_of(
     st.none(),
     st.booleans(),
