@@ -59,8 +59,6 @@ __all__ = [
     "state",
 ]
 
-# how long a second click waits for the first one's result
-
 
 class AlreadySubscribedError(ConflictError):
     """The workspace has a subscription; it is changed, not bought again."""
