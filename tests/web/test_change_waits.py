@@ -46,6 +46,7 @@ def test_seats_are_given_up_for_the_renewal_while_an_invoice_is_unpaid(
 
     assert more.status_code == 409
     assert "given up already now" in words(more)
+    assert "which is paid for" not in words(more)
     assert "The change is planned" in done
     assert "Seats: 10 instead of 12" in words(subscriber.get(PAGE))
 
