@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,12 +26,32 @@ TYPES_BY_CURRENCY = {
     "gbp": ("card", "link", "amazon_pay"),
 }
 OTHER_TYPES = ("card", "link")
+# They take the customer to a page of somebody else and back.
+REDIRECTING = ("amazon_pay",)
 ADDRESS_FIELDS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 
 def types_for(currency: str) -> list[str]:
     """The payment method types offered for a currency, best first."""
     return list(TYPES_BY_CURRENCY.get(currency, OTHER_TYPES))
+
+
+def taken(types: Sequence[str], automatic: Document) -> list[str]:
+    """Those of the types that an intent takes which says so in its `automatic_payment_methods`."""
+    leaves = automatic["allow_redirects"] == "always"
+    return [type for type in types if leaves or type not in REDIRECTING]
+
+
+def check_taken(intent: Document, method: Document) -> None:
+    """Refuse a method of a type that the intent does not take."""
+    types = intent["payment_method_types"]
+    if method["type"] not in types:
+        kind = "PaymentIntent" if intent["object"] == "payment_intent" else "SetupIntent"
+        raise invalid(
+            f"The PaymentMethod provided ({method['type']}) is not allowed for this {kind}. Please attach a "
+            f"PaymentMethod of one of the following types: {', '.join(types)}.",
+            "payment_method",
+        )
 
 
 def automatic(params: Document) -> Document:

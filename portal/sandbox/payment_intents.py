@@ -16,7 +16,7 @@ from stripe.params import (
 
 from portal.sandbox import browser, charges, confirmation, intents, lists, methods
 from portal.sandbox.dispatch import route
-from portal.sandbox.errors import StripeError, invalid, state_error
+from portal.sandbox.errors import StripeError, invalid, state_error, unsupported
 from portal.sandbox.intents import KIND, OPEN
 from portal.sandbox.payment_methods import merged_metadata, owner, usable
 from portal.sandbox.state import Sandbox
@@ -90,13 +90,16 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
         owner(sandbox, customer)
     if params.get("off_session") and not params.get("confirm"):
         raise invalid("`off_session` cannot be set when `confirm` is not true.", "off_session")
+    if params.get("confirmation_method") == "manual":
+        raise unsupported("confirmation_method")
+    automatic, currency = methods.automatic(params), params["currency"].lower()
     intent = intents.create(
         sandbox,
         params["amount"],
-        params["currency"].lower(),
-        automatic_payment_methods=methods.automatic(params),
+        currency,
+        automatic_payment_methods=automatic,
+        payment_method_types=methods.taken(methods.types_for(currency), automatic),
         capture_method=params.get("capture_method", "automatic_async"),
-        confirmation_method=params.get("confirmation_method", "automatic"),
         customer=customer,
         metadata=params.get("metadata") or {},
         setup_future_usage=params.get("setup_future_usage"),
@@ -217,6 +220,7 @@ def _confirm(sandbox: Sandbox, intent: Document, params: dict[str, Any]) -> Docu
         raise invalid(NEEDS_RETURN_URL, "return_url")
     method = sandbox.store.get(methods.KIND, intent["payment_method"])
     assert method
+    methods.check_taken(intent, method)
     # Stripe.js shows 3-D Secure in its dialog; only a redirect method takes the customer away.
     dialog = sandbox.request.publishable or params.get("use_stripe_sdk")
     leaves = method["type"] == "amazon_pay" or not dialog

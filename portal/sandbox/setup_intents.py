@@ -35,9 +35,11 @@ def create(sandbox: Sandbox, params: dict[str, Any]) -> Document:
     customer = params.get("customer")
     if customer:
         owner(sandbox, customer)
+    automatic = methods.automatic(params)
     intent = setups.create(
         sandbox,
-        automatic_payment_methods=methods.automatic(params),
+        automatic_payment_methods=automatic,
+        payment_method_types=methods.taken(methods.TYPES, automatic),
         customer=customer,
         description=params.get("description"),
         metadata=params.get("metadata") or {},
@@ -123,6 +125,7 @@ def _confirm(sandbox: Sandbox, intent: Document, params: dict[str, Any]) -> Docu
         )
     method = sandbox.store.get(methods.KIND, intent["payment_method"])
     assert method
+    methods.check_taken(intent, method)
     dialog = sandbox.request.publishable or bool(params.get("use_stripe_sdk"))
     automatic = intent["automatic_payment_methods"] or {}
     return_url = params.get("return_url")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import stripe
 from flask import Flask
 
-from tests.sandbox.paying import RETURN_URL, Browser, card, event_types, pay
+from tests.sandbox.paying import RETURN_URL, STAY, Browser, card, event_types, pay, wallet
 from tests.sandbox.recorded import refusal
 
 
@@ -302,3 +304,26 @@ def test_a_card_used_once_without_a_customer_cannot_be_used_again(client: stripe
     error = refusal(lambda: pay(client, str(used)))
 
     assert error.user_message.startswith("This PaymentMethod was previously used without being attached")
+
+
+@pytest.mark.parametrize("kind", ["payment", "setup"])
+def test_an_intent_that_must_not_leave_the_page_takes_no_method_that_does(
+    client: stripe.StripeClient, browser: Browser, kind: str
+) -> None:
+    params: Any = {"automatic_payment_methods": STAY}
+    if kind == "payment":
+        intent: Any = client.v1.payment_intents.create({"amount": 1000, "currency": "usd", **params})
+    else:
+        intent = client.v1.setup_intents.create(params)
+    status, answer = browser.confirm(intent.client_secret, **wallet())
+
+    assert intent.payment_method_types == ["card", "link", "us_bank_account"]
+    assert (status, answer["error"]["param"]) == (400, "payment_method")
+    assert "The PaymentMethod provided (amazon_pay) is not allowed" in answer["error"]["message"]
+
+
+def test_confirming_by_hand_is_refused_by_name(client: stripe.StripeClient) -> None:
+    with pytest.raises(stripe.InvalidRequestError, match="not supported by this sandbox") as refused:
+        client.v1.payment_intents.create({"amount": 1000, "currency": "usd", "confirmation_method": "manual"})
+
+    assert refused.value.param == "confirmation_method"
