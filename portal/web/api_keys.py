@@ -30,7 +30,7 @@ ROLE = "admin"
 LISTING = "api_keys.listing"
 SCOPE_NAMES = {
     api_keys.WRITE: _("Send events and usage"),
-    api_keys.READ: _("Read usage, resolutions and quotes"),
+    api_keys.READ: _("Read usage, resolutions, credits and quotes"),
 }
 SCOPE_HINTS = {
     api_keys.WRITE: _(

@@ -44,7 +44,7 @@ def make_key(customer: Customer) -> str:
     page = customer.page
     page.get_by_label("Name").fill("Help desk")
     page.get_by_label("Send events and usage").check()
-    page.get_by_label("Read usage, resolutions and quotes").check()
+    page.get_by_label("Read usage, resolutions, credits and quotes").check()
     page.get_by_role("button", name="Make the key").click()
     return page.get_by_label("Key", exact=True).input_value()
 

@@ -87,7 +87,7 @@ def test_owners_and_admins_hear_of_every_key(
     assert sorted(told) == sorted([workspace.email, admin.email] * 3)
     assert f"{workspace.email} made the key “<b>Desk</b>” ({made.row.prefix}…)" in first.text_body
     assert "“&lt;b&gt;Desk&lt;/b&gt;”" in str(first.html_body)
-    assert "can read usage, resolutions and quotes with it, and change nothing." in first.text_body
+    assert "can read usage, resolutions, credits and quotes with it, and change nothing." in first.text_body
     assert not [mail for mail in mails if made.secret in f"{mail.text_body}{mail.html_body}"]
 
 

@@ -51,7 +51,7 @@ def test_a_key_is_shown_once_and_works(
     assert comes_in(gateways, secret)
     assert SECRET.findall(listing.text) == []
     assert f"{secret[:13]}…" in listing.text
-    assert "Send events and usage · Read usage, resolutions and quotes" in words(listing)
+    assert "Send events and usage · Read usage, resolutions, credits and quotes" in words(listing)
     assert f"by {workspace.email}" in words(listing)
 
 
