@@ -160,7 +160,7 @@ def decide(
             raise ConflictError(f"This contest is {found.state} already.")
         if not accepted and not _unit(session, found).counts:
             # to say that it stays would be wrong
-            raise ConflictError("The resolution was taken back already: the customer came back. Accept it.")
+            raise ConflictError("The resolution was taken back already by its conversation. Accept it.")
         found.answer = " ".join(answer.split())[:LONGEST_ANSWER] or None
         _decide(session, gateways, found, ACCEPTED if accepted else REFUSED, actor="support")
         _tell(session, gateways, found)

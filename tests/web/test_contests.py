@@ -50,6 +50,18 @@ def test_the_rest_is_looked_at_and_stays_until_then(buyer: Browser, acme: Worksp
     assert "plain" in buyer.get("/usage/resolutions?state=contested").text
 
 
+def test_what_comes_back_by_itself_meanwhile_is_not_said_to_stay(
+    buyer: Browser, acme: Workspace, customer: Customer
+) -> None:
+    buyer.submit(page("plain"), {"reason": "other"})
+    customer.shop.advance(minutes=5)
+    acme.feed(happened("plain", "reopened", customer.gateways.clock.now()))
+    text = words(buyer.get(page("plain")))
+
+    assert "It was taken back meanwhile by what happened in the conversation: it costs you nothing." in text
+    assert "Until then it stays in your usage" not in text
+
+
 @pytest.mark.parametrize(
     ("said", "problem"),
     [
