@@ -108,7 +108,7 @@ def state(session: Session, row: Allowance, subscription: Subscription | None = 
     subscription = subscription or subscriptions.current(session)
     limit = session.scalars(_LIMIT).first()
     trial = is_trial(session, row.period_start)
-    most = _units_of_trial(subscription) if trial else None
+    trial_cap = row.cap is not None and trial and _units_of_trial(subscription) == row.cap
     reason = _reason(row, subscription)
     return State(
         may_answer=reason is None,
@@ -117,13 +117,20 @@ def state(session: Session, row: Allowance, subscription: Subscription | None = 
         pending=max(row.held - held, 0),
         held=held,
         cap=row.cap,
-        at_cap=limit.at_cap if limit else STOP,
+        at_cap=_at_cap(limit, trial=trial, trial_cap=trial_cap),
         trial=trial,
-        trial_cap=most is not None and most == row.cap,
+        trial_cap=trial_cap,
         starts_at=row.period_start,
         until=row.period_end,
         fills_next=reason == CAP_REACHED and _fills_next(session, row),
     )
+
+
+def _at_cap(limit: UsageLimit | None, *, trial: bool, trial_cap: bool) -> str:
+    """What happens at the cap: nobody can raise a trial's, and no pack is bought in one."""
+    chosen = limit.at_cap if limit else STOP
+    idle = (trial_cap and chosen == ASK_APPROVER) or (trial and chosen == NEXT_PACK)
+    return STOP if idle else chosen
 
 
 def _fills_next(session: Session, row: Allowance) -> bool:

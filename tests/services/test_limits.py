@@ -178,6 +178,22 @@ def test_a_trial_is_capped_at_50_whatever_was_chosen(new: Company) -> None:
     assert new.limit(cap_units=100, hard=False).state.cap == 50
 
 
+def test_at_the_cap_of_a_trial_nobody_is_said_to_be_asked_for_more(
+    new: Company, workspace: factories.Account
+) -> None:
+    new.subscribe(trial=True)
+    new.limit(cap_units=80, at_cap="ask_approver", approver=workspace.email)
+    asked = new.state()
+    new.limit(cap_units=40, at_cap="ask_approver", approver=workspace.email)
+    lower = new.state()
+    new.limit(cap_units=80, at_cap="hand_over")
+
+    assert (asked.cap, asked.at_cap) == (50, "stop")
+    # a cap of one's own can be raised by its approver in a trial, too
+    assert (lower.cap, lower.at_cap) == (40, "ask_approver")
+    assert new.state().at_cap == "hand_over"
+
+
 def test_a_lower_cap_of_ones_own_counts_in_the_trial_too(new: Company) -> None:
     new.subscribe(trial=True)
     standing = new.limit(cap_units=10)

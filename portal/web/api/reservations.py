@@ -44,7 +44,9 @@ class Allowance(Given):
         description=N_("Why the AI may not answer.")
     )
     at_cap: Literal["stop", "hand_over", "ask_approver", "next_pack"] = Field(
-        description=N_("What the workspace has chosen to happen at its cap.")
+        description=N_(
+            "What the workspace has chosen to happen at its cap; stop where that cannot be, as in a trial."
+        )
     )
     cap: int | None = Field(description=N_("The hard cap; null while nothing stops the AI."))
     left: int | None = Field(description=N_("How many units may still be held; null without a cap."))
