@@ -106,11 +106,14 @@ def _welcome(subscription: Subscription | None) -> bool:
 
 
 def _usage_costs(subscription: Subscription | None, holding: Holding | None) -> dict[str, object]:
-    """What usage costs now, and what from the end of its month on if that is something else."""
+    """What usage that comes with what is held costs now, and from the end of its month on if that differs."""
     if subscription is None:
         return {"rates": {}, "next_rates": None}
     coming = next_rates(holding, subscription) if holding else None
-    return {"rates": usage_prices.rates(subscription), "next_rates": coming}
+    held = {item.get("key") for item in subscription.items}
+    rates = usage_prices.rates(subscription)
+    sold = {key: rate for key, rate in rates.items() if rate.requires is None or {key, rate.requires} & held}
+    return {"rates": sold, "next_rates": coming}
 
 
 def _bought(subscription: Subscription | None, sold: Catalog | None) -> HeldLines:

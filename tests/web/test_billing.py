@@ -55,6 +55,9 @@ def test_after_buying_the_overview_shows_tier_prices_proof_and_receipt(
     assert "Each year, before tax $13,980.00" in text
     assert f"Quote {quote_id} matched to the cent" in text
     assert "Visa ending in 4242" in text
+    assert "SMS: the first 1,000 at $0.04" in text
+    # they come with Proactive Support, which was not bought
+    assert "messages a month are included" not in text
 
 
 def test_the_welcome_belongs_to_the_purchase_that_was_made(buyer: Browser, customer: Customer) -> None:
@@ -81,6 +84,7 @@ def test_by_the_month_seats_and_usage_are_charged_together(buyer: Browser, custo
     assert "Seats and add-ons for the month, before tax, with the usage before $1,462.00" in text
     assert "Proactive Support $99.00" in text
     assert "As used" not in text
+    assert "Proactive messages: 500 messages a month are included" in text
 
 
 def test_a_trial_says_when_the_first_payment_is_taken_and_from_what(
