@@ -117,7 +117,7 @@ def state(session: Session, row: Allowance, subscription: Subscription | None = 
         pending=max(row.held - held, 0),
         held=held,
         cap=row.cap,
-        at_cap=_at_cap(limit, trial=trial, trial_cap=trial_cap),
+        at_cap=what_happens(limit.at_cap if limit else None, trial=trial, trial_cap=trial_cap),
         trial=trial,
         trial_cap=trial_cap,
         starts_at=row.period_start,
@@ -126,11 +126,10 @@ def state(session: Session, row: Allowance, subscription: Subscription | None = 
     )
 
 
-def _at_cap(limit: UsageLimit | None, *, trial: bool, trial_cap: bool) -> str:
-    """What happens at the cap: nobody can raise a trial's, and no pack is bought in one."""
-    chosen = limit.at_cap if limit else STOP
+def what_happens(chosen: str | None, *, trial: bool, trial_cap: bool) -> str:
+    """What happens at the cap of what was ``chosen``: nobody raises a trial's, no pack is bought in one."""
     idle = (trial_cap and chosen == ASK_APPROVER) or (trial and chosen == NEXT_PACK)
-    return STOP if idle else chosen
+    return STOP if idle or chosen is None else chosen
 
 
 def _fills_next(session: Session, row: Allowance) -> bool:

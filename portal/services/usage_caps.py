@@ -53,11 +53,13 @@ def read(session: Session, now: datetime, period: Period, subscription: Subscrip
     else:
         used, cap = row.used, row.cap
     most = allowances.trial_cap(session, period.starts_at, subscription) if period.trial else None
+    trial = most is not None and most == cap
+    chosen = row.at_cap if row else None
     return Cap(
         used=used,
         pending=max(row.held - row.reserved, 0) if row else 0,
         held=row.reserved - row.lapsed if row else 0,
         cap=cap,
-        at_cap=(row.at_cap if row else None) or allowances.STOP,
-        trial=most is not None and most == cap,
+        at_cap=allowances.what_happens(chosen, trial=period.trial, trial_cap=trial),
+        trial=trial,
     )

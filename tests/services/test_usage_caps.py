@@ -4,6 +4,7 @@ import pytest
 
 from portal.db import unit_of_work
 from portal.gateways import Gateways
+from portal.models import UsageLimit
 from portal.services import allowances, limits, reservations, subscriptions, usage, usage_caps
 from portal.services.limits import Wanted
 from portal.services.usage_caps import Cap
@@ -63,3 +64,14 @@ def test_a_trial_has_its_own_cap_before_anything_was_used(
     found = seen(Workspace(gateways, workspace.workspace_id))
 
     assert (found.cap, found.trial, found.accrued) == (50, True, 0)
+
+
+def test_in_a_trial_no_pack_is_said_to_be_drawn(gateways: Gateways, workspace: factories.Account) -> None:
+    subscribe(gateways, workspace.workspace_id, trial_days=14)
+    acme = Workspace(gateways, workspace.workspace_id)
+    acme.resolve()
+    with unit_of_work(acme.workspace_id) as session:
+        session.add(UsageLimit(cap_units=10, hard=True, at_cap="next_pack"))
+    told = allowances.current(gateways, acme.workspace_id)
+
+    assert (seen(acme).at_cap, told.at_cap) == ("stop", "stop")
