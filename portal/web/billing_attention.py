@@ -119,7 +119,7 @@ def _access(subscription: Subscription | None) -> Notice | None:
             return Notice(
                 "negative",
                 gettext("Your workspace is limited: the last payment failed"),
-                gettext("Nobody loses anything. Choose again, and everything works at once."),
+                gettext("Everybody stays a member. Choose again, then give your people their seats again."),
                 _choose_again(way_back(subscription)),
             )
         case "ended":
@@ -173,7 +173,7 @@ def _ended_for(invoice: Invoice, ended: Subscription | None) -> Notice:
         gettext("Your subscription has ended with an invoice unpaid"),
         gettext(
             "Invoice %(number)s over %(amount)s could not be collected, and is not collected any more."
-            " Choose again, and everything is as it was.",
+            " Everybody stays a member. Choose again, then give your people their seats again.",
             number=invoice.number,
             amount=money(invoice.amount_due, invoice.currency),
         ),
