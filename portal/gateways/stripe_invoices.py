@@ -107,6 +107,11 @@ class StripeInvoices:
         listed = ask(lambda: self._client.v1.refunds.list({"charge": charge_id, "limit": PAGE}))
         return [_refund(reading.plain(each)) for each in listed.data]
 
+    def refunds_of_payment(self, intent_id: str) -> list[Adjustment]:
+        """All refunds of what a payment intent has charged, newest first."""
+        listed = ask(lambda: self._client.v1.refunds.list({"payment_intent": intent_id, "limit": PAGE}))
+        return [_refund(reading.plain(each)) for each in listed.data]
+
     def dispute(self, dispute_id: str) -> Adjustment:
         """A dispute as it is now. Raises NotFoundError."""
         return _dispute(reading.plain(find(lambda: self._client.v1.disputes.retrieve(dispute_id))))

@@ -44,6 +44,16 @@ def refresh_charge(gateways: Gateways, charge_id: str) -> projections.Outcome:
     return _keep(gateways, found, _paid_by(gateways, found[0]) if found else None, read_at)
 
 
+def refresh_given_back(gateways: Gateways, invoice_id: str) -> projections.Outcome:
+    """Read all credit notes and refunds of an invoice, whether they have been heard of yet or not."""
+    read_at = projections.database_time()
+    invoice = gateways.stripe.invoice(invoice_id)
+    found = gateways.stripe.invoices.credit_notes(invoice_id)
+    if invoice.intent_id:
+        found = [*found, *gateways.stripe.invoices.refunds_of_payment(invoice.intent_id)]
+    return _keep(gateways, found, invoice_id, read_at)
+
+
 def refresh_dispute(gateways: Gateways, dispute_id: str) -> projections.Outcome:
     """Read a dispute and keep it; support is told of a new one, since the answer has a date."""
     read_at = projections.database_time()

@@ -83,6 +83,9 @@ def take_up(gateways: Gateways, workspace_id: int, refund_id: str) -> CreditRefu
     with unit_of_work(workspace_id) as session:
         row = session.scalars(select(CreditRefund).where(CreditRefund.id == refund_id)).one()
         purchase = states.get(session, row.purchase_id)
+    # it may have been given back a moment ago
+    adjustments.refresh_given_back(gateways, str(purchase.stripe_invoice_id))
+    with unit_of_work(workspace_id) as session:
         begun = select(CreditEntry.at).where(CreditEntry.kind == RETURNED, CreditEntry.source == refund_id)
         # Stripe tells seconds
         since = session.scalars(begun).one().replace(microsecond=0)

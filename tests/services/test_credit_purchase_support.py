@@ -227,3 +227,16 @@ def test_what_was_given_back_by_hand_is_settled_and_shown(app: Flask, credits: C
     assert again.exit_code != 0
     assert ["refund", *settled] in shown
     assert credits.left() == 500
+
+
+def test_a_refund_made_at_stripe_that_was_not_heard_of_yet_is_not_made_again(
+    app: Flask, credits: CreditBuyer
+) -> None:
+    purchase = refused(app, credits, credits.buy(600))
+    [charge, *_older] = credits.shop.charges()
+    credits.shop.client.v1.refunds.create({"charge": charge.id})
+    shown = run(app, credits, "repeat", purchase.id).output
+
+    assert "done  pro_rata  600 units  56430 minor units of usd" in shown
+    customer_id = payment_methods.customer_of(credits.workspace_id) or ""
+    assert credits.gateways.stripe.invoices.balance(customer_id) == 0
