@@ -175,12 +175,18 @@ def _month(session: Session, now: datetime) -> datetime | None:
 
 def _taken_back(session: Session, since: datetime) -> bool:
     """Whether a pack was returned, or a bank took it, and the choice was not made anew after that."""
-    taken = select(func.coalesce(func.sum(CreditEntry.quantity), 0)).where(
-        CreditEntry.kind == lots.RETURNED,
-        CreditEntry.source.not_like(f"{lots.OF_UNIT}%"),
-        CreditEntry.at > since,
+    # by the pack: what one gets again by a dispute that is won makes up for no other
+    taken = (
+        select(CreditEntry.lot_id)
+        .where(
+            CreditEntry.kind == lots.RETURNED,
+            CreditEntry.source.not_like(f"{lots.OF_UNIT}%"),
+            CreditEntry.at > since,
+        )
+        .group_by(CreditEntry.lot_id)
+        .having(func.sum(CreditEntry.quantity) < 0)
     )
-    return int(session.scalar(taken) or 0) < 0 or _is_disputed(session, since)
+    return session.scalar(taken.limit(1)) is not None or _is_disputed(session, since)
 
 
 def _is_disputed(session: Session, since: datetime) -> bool:

@@ -178,6 +178,21 @@ def test_a_bank_that_takes_the_money_for_a_pack_that_is_used_up_is_charged_for_n
     assert look(credits) == "bought"
 
 
+def test_a_dispute_that_is_won_after_the_choice_hides_no_pack_that_is_returned(credits: CreditBuyer) -> None:
+    disputed = credits.buy(600)
+    dispute(credits)
+    credits.customer.settle()
+    choose(credits, replace(CHOICE, below=1_000))
+    credits.shop.advance(hours=1)
+    with unit_of_work(credits.workspace_id) as session:
+        credit_refunds.give_again(session, credits.gateways, disputed.id, dispute_id="dp_won")
+    returned = credits.buy(600)
+    credit_refunds.return_unused(credits.gateways, credits.workspace_id, None, returned.id)
+    credits.customer.settle()
+
+    assert (credits.left(), look(credits)) == (600, "taken_back")
+
+
 def test_no_more_is_spent_in_a_month_than_allowed(credits: CreditBuyer) -> None:
     choose(credits, replace(CHOICE, below=5_000, most_times=9, most_amount=100_000))
     look(credits)
