@@ -159,7 +159,7 @@ def renew(quote_id: str) -> Response:
 def _again(terms: Terms, holding: Holding) -> Wanted:
     wanted, planned = rebased(terms, holding.wanted), holding.planned
     leavers = terms.leavers
-    if planned is not None and wanted.seats == holding.wanted.seats:
+    if planned is not None and wanted.seats != terms.final.selection.seats:
         # the number is the plan's, and so is the choice of people for it
         leavers = tuple(planned.leavers)
     return Wanted(

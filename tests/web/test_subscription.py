@@ -268,6 +268,21 @@ def test_whom_a_planned_change_takes_a_seat_from_is_shown_and_stays_so_through_f
         assert "bob@acme.example" not in words(page)
 
 
+def test_whom_an_old_price_was_asked_for_is_kept_when_it_is_asked_for_anew(
+    app: Flask, shop: Shop, subscriber: Browser, workspace: factories.Account
+) -> None:
+    ann = _seat(app, workspace, "ann@acme.example", datetime(2027, 3, 10, tzinfo=UTC))
+    bob = _seat(app, workspace, "bob@acme.example", datetime(2027, 1, 2, tzinfo=UTC))
+    confirm(subscriber, ask(subscriber, seats="1", copilot="1", chosen_for="1", leaver=str(ann)))
+    other = ask(subscriber, seats="1", copilot="1", tier="expert", chosen_for="1", leaver=str(bob))
+    shop.advance(minutes=31)
+    answer = subscriber.submit(f"{other.request.path}/renew", page=other.request.path)
+    renewed = words(subscriber.get(answer.location))
+
+    assert "bob@acme.example: a lite seat instead of a full one" in renewed
+    assert "ann@acme.example: a lite seat" not in renewed
+
+
 def _seat(app: Flask, workspace: factories.Account, email: str, active: datetime | None) -> int:
     made = factories.member(app, workspace.workspace_id, email=email)
     with unit_of_work(workspace.workspace_id) as session:
