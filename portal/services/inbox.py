@@ -233,14 +233,20 @@ def _told_by(event: Waiting, read: frozenset[str]) -> Update:
 
     A burst about one object, or about one purchase, is one reading, so that a backlog is worked off faster
     than it came. What only the poller saw is left out: that its webhook is missing is still to be found.
+    So is what somebody else is just settling, who may be waiting for this one.
     """
-    return update(InboxEvent).where(
-        InboxEvent.object_id.in_(sorted({event.object_id, *read} - {None})),
-        InboxEvent.type.in_(told_together(event.type)),
-        InboxEvent.state == RECEIVED,
-        InboxEvent.source == WEBHOOK,
-        InboxEvent.received_at < event.claimed_at,
+    theirs = (
+        select(InboxEvent.id)
+        .where(
+            InboxEvent.object_id.in_(sorted({event.object_id, *read} - {None})),
+            InboxEvent.type.in_(told_together(event.type)),
+            InboxEvent.state == RECEIVED,
+            InboxEvent.source == WEBHOOK,
+            InboxEvent.received_at < event.claimed_at,
+        )
+        .with_for_update(skip_locked=True)
     )
+    return update(InboxEvent).where(InboxEvent.id.in_(theirs.cte("theirs").select()))
 
 
 def _wait(event: Waiting, reason: str, *, count: bool = True) -> str:

@@ -107,6 +107,24 @@ def test_all_events_worked_on_at_once_end_in_stripes_state(open_shop: tuple[Flas
     assert count(Mail, Mail.kind == "receipt", workspace_id=customer.workspace_id) == 1
 
 
+def test_an_event_is_settled_while_somebody_settles_another_of_the_same_purchase(
+    open_shop: tuple[Flask, Customer],
+) -> None:
+    _app, customer = open_shop
+    quote_id = customer.prepare(TWELVE_BY_THE_MONTH)
+    customer.shop.pay(customer.confirm(quote_id).client_secret or "")
+    customer.shop.deliver()
+    of_invoice = select(InboxEvent.id).where(InboxEvent.type.in_(["invoice.finalized", "invoice.paid"]))
+    with unit_of_work() as session:
+        first, second = session.scalars(of_invoice)
+    with unit_of_work() as session:
+        session.execute(select(InboxEvent).where(InboxEvent.id == second).with_for_update())
+        states = at_once(lambda: inbox.process(customer.gateways, first))
+
+    assert states == ["done"]
+    assert inbox.process(customer.gateways, second) == "done"
+
+
 def test_saving_details_twice_at_once_makes_one_customer(open_shop: tuple[Flask, Customer]) -> None:
     app, customer = open_shop
     other = factories.account(app)
