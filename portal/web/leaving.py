@@ -106,6 +106,7 @@ def _end_page(kind: str, running: Subscription, form: ReasonForm) -> str:
         now=now,
         ends_at=shown,
         period_end=leaving.period_end(running),
+        paid=running.status == "active" and running.access == subscriptions.ACTIVE,
         facts=consequences(running, shown, estimate, newest, due=due, now=now, planned=planned, credits=held),
         amount=estimate.invoice.amount_due if estimate.invoice else 0,
         currency=running.currency,

@@ -64,6 +64,7 @@ def test_a_trial_that_is_ended_costs_nothing_on_any_page(buyer: Browser, custome
         assert "Last invoice There is none: a trial that ends without being continued costs nothing." in page
         assert "billed then" not in page
         assert "is billed now" not in page
+        assert "what you paid for" not in page
     assert "and the subscription with it. Until then everything works. Nothing is ever charged." in ended
     assert "Until then everything works. Nothing is charged for the trial." in overview
     assert "Nothing is charged: the subscription ends with the trial." in overview
@@ -116,6 +117,7 @@ def test_what_is_not_paid_is_not_called_paid(buyer: Browser, customer: Customer)
     assert "is not paid. It stays due, whichever way you leave." in end
     assert "paid until" not in page + end
     assert "It stays as it is now only if the open invoice is paid in time" in end
+    assert "what you paid for" not in words(buyer.get(f"{LEAVING}/end-now"))
     assert "Everything works as now" not in end
 
 
