@@ -297,7 +297,10 @@ def _issue(work: Work) -> str:
 
 
 def give_back_rest(work: Work) -> None:
-    """Put on the balance what the value of seats had paid of a swap's pack: no credit note can name that."""
+    """Put on the balance what the value of seats had paid of a swap's pack: no credit note can name that.
+
+    Also what was not given back of any pack where somebody gave a part of it by hand.
+    """
     refund, invoices = work.refund, work.gateways.stripe.invoices
     invoice = work.gateways.stripe.invoice(str(work.purchase.stripe_invoice_id))
     amount, line = share(work.purchase, refund.units), _line(work, invoice)

@@ -184,7 +184,8 @@ def begin_by_hand(
 def take_up(session: Session, refund_id: str, given: Sequence[Adjustment]) -> None:
     """Let a refund that is stuck go on, for ``carry_out``; money ``given`` by hand since counts as its own.
 
-    Stripe has refused its credit note, so that the next one has a key of its own.
+    Stripe has refused its credit note, so that the next one has a key of its own. Where less was given
+    than it comes to, the rest goes on the balance.
     """
     refund = steps.locked(session, refund_id)
     if refund.state != STUCK:
@@ -192,7 +193,7 @@ def take_up(session: Session, refund_id: str, given: Sequence[Adjustment]) -> No
     refund.state, refund.error, refund.tried_at = OPEN, None, None
     if given:
         _note_given(refund, given)
-        refund.step = FINISHED
+        refund.step = REST
 
 
 def _note_given(refund: CreditRefund, given: Sequence[Adjustment]) -> None:

@@ -171,6 +171,19 @@ def test_a_refund_that_somebody_made_up_for_at_stripe_is_not_made_again(
     assert credits.customer.mails("credits_refunded") == 1
 
 
+def test_of_a_refund_that_somebody_made_up_for_in_part_the_rest_goes_on_the_balance(
+    app: Flask, credits: CreditBuyer
+) -> None:
+    purchase = refused(app, credits, credits.buy(600))
+    refund_in_dashboard(credits, 20_000)
+    shown = [run(app, credits, "repeat", purchase.id).output for _again in range(2)][-1]
+
+    assert "done  pro_rata  600 units  56430 minor units of usd" in shown
+    assert credits.shop.charges()[0].amount_refunded == 20_000
+    customer_id = payment_methods.customer_of(credits.workspace_id) or ""
+    assert credits.gateways.stripe.invoices.balance(customer_id) == -36_430
+
+
 def test_what_was_given_back_for_something_else_before_is_no_part_of_a_refund_that_is_repeated(
     app: Flask, credits: CreditBuyer
 ) -> None:
