@@ -31,6 +31,7 @@ from portal.services import (
     holdings,
     incidents,
     matches,
+    owed_invoices,
     payment_methods,
     planned_changes,
     projections,
@@ -185,7 +186,7 @@ def _see_that_it_can_be_paid(
     live = attempts.live(session, quotes.CHANGE)
     if live is not None and live.state == attempt_states.PROCESSING:
         raise PaymentUnderWayError
-    if held.status in ("past_due", "unpaid") or subscriptions.owed_since(session, held.subscription_id):
+    if held.status in ("past_due", "unpaid") or owed_invoices.owed_since(session, held.subscription_id):
         raise UnpaidInvoiceError
     near = any(now >= end - change_states.QUIET_BEFORE_RENEWAL for end in plans)
     if not held.trialing and (near or change_states.is_near(held.plan, now)):

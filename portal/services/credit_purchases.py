@@ -29,9 +29,9 @@ from portal.services import (
     credit_quotes,
     incidents,
     matches,
+    owed_invoices,
     payments,
     quotes,
-    subscriptions,
 )
 from portal.services import credit_purchase_states as states
 from portal.services.attempts import PurchaseRefusedError, StillConfirmingError
@@ -160,7 +160,7 @@ def _ready(session: Session) -> Buyer:
     """Who buys, if nothing is owed."""
     details = _details(session)
     held = credit_quotes.buyer(session, details)
-    if subscriptions.owed_since(session, held.subscription_id):
+    if owed_invoices.owed_since(session, held.subscription_id):
         raise CreditsUnpaidError
     return held
 

@@ -15,7 +15,7 @@ from portal.models import Invoice, Subscription
 from portal.services import invoices, subscriptions
 from portal.services import payment_actions as actions
 from portal.services import payment_methods as methods
-from portal.services.notices import ELSEWHERE
+from portal.services.owed_invoices import PAID_ELSEWHERE, is_paid_elsewhere
 
 CHANGE = "subscription_update"
 
@@ -59,7 +59,7 @@ class Due:
 _OPEN_RENEWALS = (
     select(Invoice)
     .where(Invoice.stripe_subscription_id == bindparam("subscription_id"), Invoice.status == "open")
-    .where(Invoice.billing_reason.not_in(ELSEWHERE))
+    .where(~PAID_ELSEWHERE)
     .order_by(Invoice.issued_at, Invoice.stripe_id)
 )
 
@@ -124,7 +124,7 @@ def payable(session: Session, invoice_id: str) -> Invoice:
         raise NotPayableError(N_("Nothing is to be paid on this invoice any more."))
     if processing(invoice):
         raise OnItsWayError
-    if invoice.billing_reason in ELSEWHERE:
+    if is_paid_elsewhere(session, invoice):
         raise NotPayableError(N_("This invoice belongs to a purchase or a change, and is paid there."))
     if given_up(session, invoice):
         raise NotPayableError(
@@ -139,12 +139,12 @@ def staying_due(session: Session) -> list[Invoice]:
     That of a change or of a pack which nobody pays lapses, and nothing is owed for it.
     """
     rows = session.scalars(select(Invoice).where(Invoice.status == "open").order_by(Invoice.issued_at))
-    return [
-        each
-        for each in rows
-        if not given_up(session, each)
-        and (processing(each) or not (each.billing_reason == CHANGE or each.billing.get("purchase")))
-    ]
+    return [each for each in rows if not given_up(session, each) and not _lapses(session, each)]
+
+
+def _lapses(session: Session, invoice: Invoice) -> bool:
+    of_change = invoice.billing_reason == CHANGE and is_paid_elsewhere(session, invoice)
+    return not processing(invoice) and (of_change or bool(invoice.billing.get("purchase")))
 
 
 def given_up(session: Session, invoice: Invoice) -> bool:
@@ -169,7 +169,7 @@ def following(session: Session, invoice: Invoice) -> Sequence[Invoice]:
             Invoice.stripe_subscription_id == invoice.stripe_subscription_id,
             Invoice.status == "open",
             Invoice.stripe_id != invoice.stripe_id,
-            Invoice.billing_reason.not_in(ELSEWHERE),
+            ~PAID_ELSEWHERE,
         )
         .order_by(Invoice.issued_at)
     ).all()

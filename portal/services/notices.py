@@ -9,13 +9,11 @@ from sqlalchemy.orm import Session
 from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.models import BillingDetails, Invoice, Mail, Quote, Subscription
-from portal.services import incidents, letters, subscriptions
+from portal.services import incidents, letters, owed_invoices, subscriptions
 from portal.services.unbilled_periods import UnbilledPeriod
 
 TRIAL_REMINDER = timedelta(days=3)
 BATCH = 100
-# the pages of first purchases and changes say at once what was not paid, and nothing is owed for it
-ELSEWHERE = ("subscription_create", "subscription_update")
 
 log = structlog.get_logger()
 
@@ -31,8 +29,10 @@ def about_invoice(
             session, gateways, details, "receipt", f"receipt:{invoice.stripe_id}", _invoice_facts(invoice)
         )
     # a pack that was not paid is not bought, and nothing is owed for it
-    renewal = invoice.billing_reason not in ELSEWHERE and not invoice.billing.get("purchase")
-    if renewal and attempt_count and subscriptions.collection_failed(invoice):
+    failed = (
+        attempt_count and subscriptions.collection_failed(invoice) and not invoice.billing.get("purchase")
+    )
+    if failed and not owed_invoices.is_paid_elsewhere(session, invoice):
         key = f"payment_failed:{invoice.stripe_id}:{attempt_count}"
         letters.tell(
             session, gateways, details, "payment_failed", key, _owed_facts(session, gateways, invoice)
@@ -217,7 +217,7 @@ def _owed_facts(session: Session, gateways: Gateways, invoice: Invoice) -> dict[
     """What a mail about an invoice that could not be collected says: until when work goes on, and more."""
     since = invoice.issued_at
     if invoice.stripe_subscription_id:
-        since = subscriptions.owed_since(session, invoice.stripe_subscription_id) or since
+        since = owed_invoices.owed_since(session, invoice.stripe_subscription_id) or since
     until = (since or gateways.clock.now()) + gateways.settings.grace
     planned = (invoice.payment or {}).get("next_attempt")
     return _invoice_facts(invoice) | {

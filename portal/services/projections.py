@@ -33,6 +33,7 @@ from portal.services import (
     late_debits,
     matches,
     notices,
+    owed_invoices,
     payment_actions,
     plan_effects,
     seats,
@@ -349,7 +350,7 @@ def _access(
         payment=facts.payment,
         setup=facts.setup,
         before=before,
-        owed_since=subscriptions.owed_since(session, subscription.id),
+        owed_since=owed_invoices.owed_since(session, subscription.id),
         now=gateways.clock.now(),
         grace=gateways.settings.grace,
     )

@@ -68,22 +68,6 @@ def other_live(session: Session, stripe_id: str) -> str | None:
     return session.scalars(statement).first()
 
 
-def owed_since(session: Session, stripe_id: str) -> datetime | None:
-    """When the oldest of its invoices that is still owed became final; nothing while none is.
-
-    The first purchase does not count, it has not begun before it is paid; neither does a debit on its way.
-    """
-    statement = select(Invoice).where(
-        Invoice.stripe_subscription_id == stripe_id,
-        Invoice.status == "open",
-        # an unpaid change is taken back by itself
-        Invoice.billing_reason.not_in(("subscription_create", "subscription_update")),
-        Invoice.issued_at.is_not(None),
-    )
-    owed = [row for row in session.scalars(statement) if collection_failed(row)]
-    return min((row.issued_at for row in owed if row.issued_at), default=None)
-
-
 def collection_failed(invoice: Invoice) -> bool:
     """Whether an open invoice was to be collected and was not, and nothing is on its way."""
     payment = invoice.payment or {}

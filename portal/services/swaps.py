@@ -22,6 +22,7 @@ from portal.services import (
     changes,
     credit_purchases,
     credit_quotes,
+    owed_invoices,
     subscriptions,
 )
 from portal.services.change_pricing import SwappedPack
@@ -127,7 +128,7 @@ def swappable(session: Session) -> Swappable:
     if held.trialing:
         raise SwapInTrialError
     unpaid = held.status in ("past_due", "unpaid") or held.access == subscriptions.PAYMENT_PENDING
-    if unpaid or subscriptions.owed_since(session, held.subscription_id):
+    if unpaid or owed_invoices.owed_since(session, held.subscription_id):
         raise SwapUnpaidError
     if held.planned is not None:
         raise SwapPlannedError

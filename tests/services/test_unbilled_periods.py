@@ -9,10 +9,11 @@ from sqlalchemy import select
 from portal.db import unit_of_work
 from portal.gateways.stripe_errors import StripeUnknownError
 from portal.models import AuditEntry, Invoice
-from portal.services import leaving, negotiated_discounts, sweeping
+from portal.services import dues, leaving, negotiated_discounts, sweeping
 from tests.faults import Killed
 from tests.services.buying import Customer
 from tests.services.changing import Changer
+from tests.services.failing import add, owed, pay
 from tests.services.test_attempts import NOW, let_claims_run_out
 from tests.services.test_change_payments import debit_payer, failing_account, pays_with
 from tests.services.test_change_waits import later, until_the_renewal
@@ -143,8 +144,25 @@ def test_where_no_card_pays_for_it_it_is_owed_as_a_renewal_is(changer: Changer) 
     pays_with(changer, "pm_card_chargeCustomerFail")
     comes_back(changer)
 
-    assert [(row.status, row.total) for row in invoices(changer)][-1] == ("open", MONTH)
-    assert changer.customer.subscription().status == "past_due"
+    customer = changer.customer
+    invoice = invoices(changer)[-1]
+    [due] = owed(customer)
+    with unit_of_work(customer.workspace_id) as session:
+        staying = [each.stripe_id for each in dues.staying_due(session)]
+
+    assert (invoice.status, invoice.total) == ("open", MONTH)
+    assert customer.subscription().status == "past_due"
+    assert (due.invoice.stripe_id, due.limited, staying) == (invoice.stripe_id, False, [invoice.stripe_id])
+    assert customer.mails("payment_failed") == 1
+
+    customer.shop.advance(days=8)
+    customer.settle()
+    sweeping.sweep_grace(customer.gateways)
+    customer.settle()
+    limited = customer.access()
+    came = pay(customer, invoice.stripe_id, add(customer))
+    customer.settle()
+    assert (limited, came.name, customer.access(), owed(customer)) == ("limited", "paid", "active", [])
 
 
 def test_of_a_subscription_that_ends_it_is_left_to_support(changer: Changer) -> None:
