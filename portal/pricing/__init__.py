@@ -5,7 +5,7 @@ gives the same answer on every page, in every invoice check and in ``python -m p
 integer minor units, rates are Decimal minor units, and every result carries a trace that says why.
 """
 
-from portal.pricing.advice import Advice, Expectation, Option, Outcome, advise
+from portal.pricing.advice import Advice, Expectation, Left, Option, Outcome, advise
 from portal.pricing.affordable import units_within
 from portal.pricing.catalog import (
     INTERVALS,
@@ -74,6 +74,7 @@ __all__ = [
     "Input",
     "Item",
     "Lasting",
+    "Left",
     "Line",
     "Lot",
     "LotDrawn",

@@ -20,6 +20,7 @@ from math import isqrt
 from portal.pricing.affordable import units_within
 from portal.pricing.catalog import Catalog
 from portal.pricing.checks import whole
+from portal.pricing.errors import PricingError
 from portal.pricing.forecast import Range, lower_half, upper_half
 from portal.pricing.money import MAX_AMOUNT, line_amount, round_half_up
 from portal.pricing.packs import Pack, offer, price_list
@@ -102,7 +103,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Units that were paid for before, and pay for what is used in so many ``months`` from now on."""
+    """Units that were paid for before, and pay for what is used in so many ``months``, ≥ 0, from now on."""
 
     units: int
     months: Fraction
@@ -147,6 +148,8 @@ def advise(
     whole(len(history), "history", minimum=0, maximum=MAX_MONTHS)
     for position, each in enumerate(held):
         whole(each.units, f"held[{position}]", minimum=0, maximum=YEAR * MAX_MONTHLY_UNITS)
+        if each.months < 0:
+            raise PricingError("held must end at some time to come.", f"held[{position}]")
     known = since_first_use(history)
     listed = price_list(catalog=catalog, unit_amount=unit_amount)
     if len(known) < MIN_MONTHS:

@@ -59,7 +59,7 @@ def confirm(
         return _debit(sandbox, intent, method)
     if forced := next_payment.take(sandbox):
         return _forced(sandbox, intent, method, forced, on_session, return_url)
-    if method["type"] == "amazon_pay":
+    if method["type"] in methods.REDIRECTING:
         if on_session:
             return _redirect(sandbox, intent, return_url)
         return _succeed(sandbox, intent, method)

@@ -223,7 +223,7 @@ def _confirm(sandbox: Sandbox, intent: Document, params: dict[str, Any]) -> Docu
     methods.check_taken(intent, method)
     # Stripe.js shows 3-D Secure in its dialog; only a redirect method takes the customer away.
     dialog = sandbox.request.publishable or params.get("use_stripe_sdk")
-    leaves = method["type"] == "amazon_pay" or not dialog
+    leaves = method["type"] in methods.REDIRECTING or not dialog
     return_url = params.get("return_url") if leaves else None
     outcome = confirmation.confirm(sandbox, intent, method, on_session=not off_session, return_url=return_url)
     if outcome.error:

@@ -130,7 +130,7 @@ def _confirm(sandbox: Sandbox, intent: Document, params: dict[str, Any]) -> Docu
     automatic = intent["automatic_payment_methods"] or {}
     return_url = params.get("return_url")
     redirects = automatic.get("enabled") and automatic.get("allow_redirects") == "always"
-    if redirects and method["type"] == "amazon_pay" and not return_url:
+    if redirects and method["type"] in methods.REDIRECTING and not return_url:
         raise invalid(NEEDS_RETURN_URL, "return_url")
     outcome = setups.confirm(sandbox, intent, method, dialog=dialog, return_url=return_url)
     if outcome.error:

@@ -114,7 +114,7 @@ def confirm(
             details = {"type": "three_d_secure_redirect", "stripe_js": address}
             return _wait(sandbox, intent, {"type": "use_stripe_sdk", "use_stripe_sdk": details})
         return _wait(sandbox, intent, _leave(return_url, address))
-    if method["type"] == "amazon_pay":
+    if method["type"] in methods.REDIRECTING:
         if not return_url:
             message = "You must provide a `return_url` when confirming using this payment method type."
             return Outcome(intent, invalid(message, "return_url"))

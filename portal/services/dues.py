@@ -15,9 +15,8 @@ from portal.models import Invoice, Subscription
 from portal.services import invoices, subscriptions
 from portal.services import payment_actions as actions
 from portal.services import payment_methods as methods
+from portal.services.change_states import UPDATE_REASON
 from portal.services.owed_invoices import PAID_ELSEWHERE, is_paid_elsewhere
-
-CHANGE = "subscription_update"
 
 
 class NotPayableError(ConflictError):
@@ -143,7 +142,7 @@ def staying_due(session: Session) -> list[Invoice]:
 
 
 def _lapses(session: Session, invoice: Invoice) -> bool:
-    of_change = invoice.billing_reason == CHANGE and is_paid_elsewhere(session, invoice)
+    of_change = invoice.billing_reason == UPDATE_REASON and is_paid_elsewhere(session, invoice)
     return not processing(invoice) and (of_change or bool(invoice.billing.get("purchase")))
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from portal.models import Attempt, Invoice
 from portal.services import attempt_states
+from portal.services.change_states import UPDATE_REASON
 from portal.services.subscriptions import collection_failed
 
 # of which the attempt may not have heard yet
@@ -16,7 +17,7 @@ _BEGUN = and_(Attempt.stripe_invoice_id.is_(None), Attempt.state.in_(attempt_sta
 PAID_ELSEWHERE = or_(
     Invoice.billing_reason == "subscription_create",
     and_(
-        Invoice.billing_reason == "subscription_update",
+        Invoice.billing_reason == UPDATE_REASON,
         exists().where(or_(Attempt.stripe_invoice_id == Invoice.stripe_id, _BEGUN)),
     ),
 )

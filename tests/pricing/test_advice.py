@@ -9,20 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.pricing import (
-    Advice,
-    Lot,
-    Option,
-    Outcome,
-    PricingError,
-    Range,
-    Use,
-    catalog,
-    draw,
-    pack,
-)
+from portal.pricing import Advice, Left, Lot, Option, Outcome, PricingError, Range, Use, catalog, draw, pack
 from portal.pricing import advise as advised
-from portal.pricing.advice import BECAUSE, MAX_MONTHLY_UNITS, MAX_MONTHS, Left
+from portal.pricing.advice import BECAUSE, MAX_MONTHLY_UNITS, MAX_MONTHS
 from tests.pricing.test_packs import NEWEST, other
 
 EVEN = [100] * 24
@@ -385,6 +374,7 @@ def test_the_same_history_gives_the_same_advice(history: list[int]) -> None:
         (lambda: advise([1] * (MAX_MONTHS + 1)), "history"),
         (lambda: advised([1], catalog=catalog("2023-11")), "catalog"),
         (lambda: advised(EVEN, catalog=NEWEST, unit_amount=Decimal(0)), "unit_amount"),
+        (lambda: advised(EVEN, catalog=NEWEST, held=[Left(1, Fraction(-1, 2))]), "held[0]"),
     ],
 )
 def test_what_makes_no_sense_is_refused(ask_for: Callable[[], object], param: str) -> None:

@@ -43,6 +43,18 @@ def test_what_a_given_up_purchase_took_of_the_balance_is_back_on_it(customer: Cu
         customer.confirm(second)
 
 
+def test_what_a_promotion_took_off_is_not_given_back_with_it(customer: Customer) -> None:
+    customer.shop.promotion("TENOFF", amount_off=1_000, currency="usd")
+    put_on_balance(customer, 200_000)
+    first = customer.prepare(TWELVE_BY_THE_MONTH, promotion_code="TENOFF")
+    customer.confirm(first)
+    taken = balance(customer)
+    with pytest.raises(checkout.QuoteChangedError):
+        customer.confirm(customer.prepare(TWELVE_BY_THE_YEAR))
+
+    assert (taken, balance(customer), customer.incidents()) == (54_800, 200_000, [])
+
+
 def test_a_balance_that_stripe_does_not_give_back_is_told_to_support_and_stops_no_other_purchase(
     customer: Customer,
 ) -> None:

@@ -9,11 +9,11 @@ from sqlalchemy import select, update
 
 from portal.db import unit_of_work
 from portal.models import Correction, Invoice, Member
-from portal.services import invoices, method_changes
+from portal.services import invoices
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.services.changing import Changer
-from tests.services.failing import add
+from tests.services.test_change_payments import pays_with
 from tests.shop import TWELVE_BY_THE_MONTH
 from tests.web.reading import block, words
 
@@ -272,9 +272,8 @@ def test_the_invoice_of_a_change_that_waits_for_the_bank_leads_to_where_it_is_pa
     buyer: Browser, customer: Customer
 ) -> None:
     customer.buy(TWELVE_BY_THE_MONTH)
-    card = add(customer, "pm_card_authenticationRequired")
-    method_changes.make_default(customer.gateways, customer.workspace_id, customer.account.user_id, card)
     changer = Changer(customer)
+    pays_with(changer, "pm_card_authenticationRequired")
     quote = changer.prepare(seats=15)
     changer.confirm(quote)
     customer.settle()

@@ -9,14 +9,12 @@ from sqlalchemy import update
 from portal.db import unit_of_work
 from portal.models import Invoice, Member, Subscription
 from portal.pricing import Selection
-from portal.services import method_changes
 from tests import factories
 from tests.browsing import Browser
 from tests.services.buying import Customer
 from tests.services.changing import Changer
-from tests.services.failing import add
 from tests.services.lots import buy
-from tests.services.test_change_payments import debit_payer
+from tests.services.test_change_payments import debit_payer, pays_with
 from tests.services.using import Workspace
 from tests.shop import TWELVE_BY_THE_MONTH, Shop
 from tests.web.reading import words
@@ -146,9 +144,8 @@ def test_a_debit_that_is_on_its_way_is_not_called_unpaid(buyer: Browser, custome
 
 def test_a_change_that_was_not_paid_is_not_said_to_stay_due(buyer: Browser, customer: Customer) -> None:
     customer.buy(TWELVE_BY_THE_MONTH)
-    card = add(customer, "pm_card_authenticationRequired")
-    method_changes.make_default(customer.gateways, customer.workspace_id, customer.account.user_id, card)
     changer = Changer(customer)
+    pays_with(changer, "pm_card_authenticationRequired")
     quote = changer.prepare(seats=15)
     changer.confirm(quote)
     customer.settle()
