@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable
 from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
-from typing import Any, Protocol, TypeVar
+from functools import cache, partial, wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import stripe
 from flask import Flask
@@ -51,12 +51,34 @@ TWELVE_BY_THE_MONTH = pricing.Selection("advanced", 12, "month", {"copilot": 5, 
 
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Step(Protocol):
     """How a step is taken that many tests begin with: ``tests.worlds`` takes it once for all of them."""
 
     def __call__(self, name: Hashable, take: Callable[[], T]) -> T: ...
+
+
+class Walker(Protocol):
+    """Somebody who takes steps."""
+
+    @property
+    def step(self) -> Step: ...
+
+
+W = TypeVar("W", bound=Walker)
+
+
+def taken_once(take: Callable[Concatenate[W, P], T]) -> Callable[Concatenate[W, P], T]:
+    """Make what somebody does a step: its arguments, and what it returns, are plain values."""
+
+    @wraps(take)
+    def taken(who: W, /, *args: P.args, **options: P.kwargs) -> T:
+        name = (take.__module__, take.__qualname__, repr(args), repr(sorted(options.items())))
+        return who.step(name, lambda: take(who, *args, **options))
+
+    return taken
 
 
 _STOCK: dict[str, list[dict[str, Any]]] = {}
@@ -103,13 +125,14 @@ class Shop:
     def __init__(self) -> None:
         self.post: Callable[[bytes, dict[str, str]], int] = _nobody
         self.post_thin: Callable[[bytes, dict[str, str]], int] = _nobody
+        self._portal = self.post
         self.application: Flask = create_sandbox(send=self._send, app=without_state())
         self.application.testing = True
         self.sandbox: Sandbox = self.application.extensions["sandbox"]
         self.faults = Faults(self.application)
         # what a person at Stripe's dashboard or a browser does: without faults
         self.client = stripe_client(self.application)
-        self.step: Step = _each_time
+        self.step: Step = each_time
         opened = self._opened()
         self.webhook_secret = opened.secret
         self.gateway = StripeGateway(
@@ -173,26 +196,30 @@ class Shop:
         def post(path: str, body: bytes, headers: dict[str, str]) -> int:
             return app.test_client().post(path, data=body, headers=headers).status_code
 
-        self.post = partial(post, "/webhooks/stripe")
+        self.post = self._portal = partial(post, "/webhooks/stripe")
         self.post_thin = partial(post, "/webhooks/stripe/thin")
+
+    @property
+    def is_diverted(self) -> bool:
+        """Whether somebody else than the portal hears the webhooks."""
+        return self.post is not self._portal
 
     def deliver(self) -> int:
         """Bring every webhook that waits; how many."""
         return int(self.application.extensions["webhooks"].deliver_pending())
 
+    @taken_once
     def stand_at(self, moment: datetime) -> None:
         """Let time stand there until the clock is turned."""
         second = int(moment.timestamp())
-        self.step(("stand at", second), lambda: self._stand_at(second))
-
-    def _stand_at(self, second: int) -> None:
         self.sandbox.clock.source, self.sandbox.clock.offset = lambda: second, 0
 
+    @taken_once
     def advance(self, **delta: Any) -> None:
         """Turn the clock: ``advance(days=14)``."""
-        seconds = int(timedelta(**delta).total_seconds())
-        self.step(("advance", seconds), lambda: self.sandbox.advance(seconds=seconds))
+        self.sandbox.advance(seconds=int(timedelta(**delta).total_seconds()))
 
+    @taken_once
     def pay(self, client_secret: str, method: str = "pm_card_visa") -> stripe.PaymentIntent:
         """Confirm the payment intent as the browser does."""
         return self.client.v1.payment_intents.confirm(
@@ -200,6 +227,7 @@ class Shop:
             {"payment_method": method, "return_url": "https://portal.example/checkout/return"},
         )
 
+    @taken_once
     def pay_by_debit(self, client_secret: str, account: str = "000123456789") -> stripe.PaymentIntent:
         """Confirm the payment intent with a bank account, which takes days to settle."""
         return self.client.v1.payment_intents.confirm(
@@ -224,6 +252,7 @@ class Shop:
             },
         )
 
+    @taken_once
     def set_up(self, client_secret: str, method: str = "pm_card_visa") -> stripe.SetupIntent:
         """Confirm the setup intent as the browser does."""
         return self.client.v1.setup_intents.confirm(
@@ -239,6 +268,7 @@ class Shop:
         """All charges at Stripe, newest first."""
         return self.client.v1.charges.list({"limit": 100}).data
 
+    @taken_once
     def promotion(self, code: str, *, restricted: bool = True, **coupon: Any) -> str:
         """A promotion code for seats and add-ons of the newest catalogue; its id."""
         if restricted:
@@ -255,7 +285,8 @@ def _licensed() -> list[pricing.Price]:
     return [price for price in pricing.current_catalog().lookup_keys() if price.usage_type == "licensed"]
 
 
-def _each_time(name: Hashable, take: Callable[[], T]) -> T:
+def each_time(name: Hashable, take: Callable[[], T]) -> T:
+    """A step of those that are taken anew each time."""
     return take()
 
 

@@ -24,7 +24,6 @@ def everything(connection: Connection, customer: Customer) -> Any:
     return snapshots.rows(connection, tables), sandbox.store.freeze(), sandbox.now() // 60, list(calls), mails
 
 
-@pytest.mark.xdist_group("worlds")
 @pytest.mark.parametrize("time", ["the first time", "again"])
 def test_a_purchase_that_is_not_made_again_is_the_same_to_the_last_row(
     app: Flask, connection: Connection, customer: Customer, time: str

@@ -122,7 +122,7 @@ class World:
         self._found = self._now()
 
     def _is_untouched(self) -> bool:
-        if self._state is None or (self.shop and self.shop.faults.faults):
+        if self._state is None or (self.shop and (self.shop.faults.faults or self.shop.is_diverted)):
             return False
         if self._now() != self._found:
             self._state = None

@@ -8,6 +8,7 @@ from portal.db import unit_of_work
 from portal.models import PlannedChange, Quote
 from portal.services import changes, invoices, quotes
 from tests.services.buying import Customer
+from tests.shop import Step, taken_once
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,10 @@ class Changer:
     """A company with a subscription: asks what a change costs, confirms it, looks at what came of it."""
 
     customer: Customer
+
+    @property
+    def step(self) -> Step:
+        return self.customer.step
 
     @property
     def place(self) -> tuple[Any, int, int]:
@@ -31,14 +36,17 @@ class Changer:
         """What is held, but for what is named."""
         return pricing.Selection(**{**self.held().selection.as_dict(), "usage": {}, **differently})
 
+    @taken_once
     def prepare(self, *, all_now: bool = False, catalog: str | None = None, **differently: Any) -> str:
         leavers = differently.pop("leavers", ())
         wanted = changes.Wanted(self.selection(**differently), catalog, all_now, leavers)
         return changes.prepare(*self.place, wanted)
 
+    @taken_once
     def confirm(self, quote_id: str) -> changes.Confirmation:
         return changes.confirm(*self.place, quote_id)
 
+    @taken_once
     def change(self, **differently: Any) -> str:
         """Quote and confirm, with a card that works; the quote's id."""
         quote_id = self.prepare(**differently)

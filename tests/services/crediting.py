@@ -12,7 +12,7 @@ from portal.services import credit_lots, credit_purchases, payment_methods
 from portal.services.credit_purchases import Wanted
 from portal.services.payments import Payment
 from tests.services.buying import Customer
-from tests.shop import Shop
+from tests.shop import Shop, Step, taken_once
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,21 @@ class CreditBuyer:
         return self.customer.shop
 
     @property
+    def step(self) -> Step:
+        return self.customer.step
+
+    @property
     def workspace_id(self) -> int:
         return self.customer.workspace_id
 
+    @taken_once
     def prepare(self, units: int, **wanted: str) -> str:
         """A binding quote of a pack; its id."""
         return credit_purchases.prepare(
             self.gateways, self.workspace_id, self.customer.account.user_id, Wanted(units, **wanted)
         )
 
+    @taken_once
     def pay(self, quote_id: str, method_id: str | None = None) -> Payment:
         """The click on the button, with a stored method or a new one."""
         return credit_purchases.pay(
@@ -47,10 +53,10 @@ class CreditBuyer:
 
     def buy(self, units: int, **wanted: str) -> CreditPurchase:
         """The whole purchase with a new card that works."""
-        name = ("buy credits", units, *sorted(wanted.items()))
-        return self.purchase(self.shop.step(name, lambda: self._buy(units, wanted)))
+        return self.purchase(self._buy(units, **wanted))
 
-    def _buy(self, units: int, wanted: dict[str, str]) -> str:
+    @taken_once
+    def _buy(self, units: int, **wanted: str) -> str:
         quote_id = self.prepare(units, **wanted)
         payment = self.pay(quote_id)
         if payment.name == "collect":

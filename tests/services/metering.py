@@ -11,7 +11,7 @@ from portal.models import Invoice, MeterEvent, UsageCredit
 from portal.services import meter_sending, usage_credits
 from tests.services.buying import Customer
 from tests.services.using import Workspace, happened
-from tests.shop import TWELVE_BY_THE_MONTH
+from tests.shop import TWELVE_BY_THE_MONTH, Step, each_time, taken_once
 
 MINUTE = timedelta(minutes=1)
 
@@ -29,10 +29,16 @@ class Metered(Workspace):
         customer.shop.advance(days=1)
         return cls(customer.gateways, customer.workspace_id, customer)
 
+    @property
+    def step(self) -> Step:
+        return self.customer.step if self.gateways is self.customer.gateways else each_time
+
+    @taken_once
     def use(self, count: int) -> list[str]:
         """That many conversations become billable; their ids."""
         return [self.resolve() for _number in range(count)]
 
+    @taken_once
     def report(self) -> int:
         """Let the reporter run once."""
         return meter_sending.report(self.gateways)
@@ -71,6 +77,7 @@ class Metered(Workspace):
                 for name, value in values.items():
                     setattr(row, name, value)
 
+    @taken_once
     def free(self) -> None:
         """The claims of dead workers, and waits after failures, are over."""
         self.change(claimed_until=datetime(2000, 1, 1, tzinfo=UTC))
@@ -78,10 +85,12 @@ class Metered(Workspace):
             for row in session.query(UsageCredit):
                 row.claimed_until = None
 
+    @taken_once
     def returns(self, conversation_id: str) -> None:
         """The customer comes back to the conversation."""
         self.feed(happened(conversation_id, "reopened", self.gateways.clock.now()))
 
+    @taken_once
     def credit(self) -> None:
         """Let the credits that are owed be carried out."""
         self.free()

@@ -7,7 +7,7 @@ from tests.faults import Killed
 from tests.services.buying import Customer
 from tests.services.changing import Changer
 from tests.services.test_attempts import NOW, let_claims_run_out
-from tests.shop import TWELVE_BY_THE_MONTH
+from tests.shop import TWELVE_BY_THE_MONTH, taken_once
 
 UPDATE = "/v1/subscriptions/*"
 
@@ -19,6 +19,7 @@ def changer(customer: Customer) -> Changer:
     return Changer(customer)
 
 
+@taken_once
 def pays_with(changer: Changer, method: str) -> None:
     """The method on file is another one from now on."""
     v1 = changer.customer.shop.client.v1
@@ -164,6 +165,7 @@ def debit_payer(customer: Customer, account: str = "000123456789") -> Changer:
     return Changer(customer)
 
 
+@taken_once
 def failing_account(customer: Customer) -> str:
     """A bank account whose debits come back."""
     method = customer.shop.client.v1.payment_methods.create(

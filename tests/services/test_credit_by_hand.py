@@ -20,6 +20,7 @@ from tests.services.buying import Customer
 from tests.services.changing import Changer
 from tests.services.crediting import CreditBuyer
 from tests.services.metering import Metered
+from tests.shop import taken_once
 
 GRANTS = "/v1/billing/credit_grants"
 
@@ -36,6 +37,7 @@ def packs(acme: Metered) -> CreditBuyer:
     return CreditBuyer(acme.customer)
 
 
+@taken_once
 def refund_in_dashboard(packs: CreditBuyer, amount: int | None = None) -> None:
     """Somebody refunds the last payment, without a credit note."""
     [charge, *_older] = packs.shop.charges()

@@ -19,6 +19,7 @@ from tests.services.buying import Customer
 from tests.services.changing import Changer
 from tests.services.crediting import CreditBuyer
 from tests.services.metering import Metered
+from tests.shop import taken_once
 
 GRANTS = "/v1/billing/credit_grants"
 
@@ -54,6 +55,7 @@ def month_ends(acme: Metered) -> None:
     sweeps(acme)
 
 
+@taken_once
 def sweeps(acme: Metered) -> None:
     """What the workers do every few seconds, after those that died."""
     with unit_of_work(acme.workspace_id) as session:

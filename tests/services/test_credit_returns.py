@@ -23,6 +23,7 @@ from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
 from tests.services.metering import Metered
 from tests.services.test_usage_matches import matches
+from tests.shop import taken_once
 
 GRANTS = "/v1/billing/credit_grants"
 
@@ -71,6 +72,7 @@ def notes(acme: Metered) -> list[int]:
         return [row.amount for row in rows]
 
 
+@taken_once
 def free(acme: Metered) -> None:
     """The claims of a process that is gone have run out."""
     acme.free()

@@ -24,7 +24,7 @@ from tests.services.failing import fall_behind
 from tests.services.metering import Metered
 from tests.services.test_credit_renewals import decline_from_now_on
 from tests.services.using import Workspace
-from tests.shop import TWELVE_BY_THE_MONTH, Shop
+from tests.shop import TWELVE_BY_THE_MONTH, Shop, taken_once
 
 # 600 for $564.30 once fewer than 700 are left, at most twice a month and for at most $2,000.00
 CHOICE = Choice(enabled=True, below=700, units=600, most_times=2, most_amount=200_000, pause_hours=24)
@@ -37,10 +37,12 @@ def credits(customer: Customer) -> CreditBuyer:
     return CreditBuyer(customer)
 
 
+@taken_once
 def choose(credits: CreditBuyer, choice: Choice = CHOICE) -> None:
     credit_top_ups.choose(credits.gateways, credits.workspace_id, credits.customer.account.user_id, choice)
 
 
+@taken_once
 def look(credits: CreditBuyer) -> str | None:
     """The sweeper's turn, and what follows from it."""
     result = credit_top_ups.top_up(credits.gateways, credits.workspace_id)

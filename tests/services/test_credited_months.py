@@ -23,8 +23,7 @@ def acme(customer: Customer) -> Metered:
 @pytest.fixture
 def still(customer: Customer) -> Metered:
     """The same while time stands still unless it is turned on."""
-    now = int(datetime(2026, 11, 10, 12, tzinfo=UTC).timestamp())
-    customer.shop.sandbox.clock.source = lambda: now
+    customer.shop.stand_at(datetime(2026, 11, 10, 12, tzinfo=UTC))
     return Metered.buy(customer)
 
 

@@ -16,7 +16,7 @@ from tests.services.buying import Customer
 from tests.services.crediting import CreditBuyer
 from tests.services.metering import Metered
 from tests.services.test_usage_matches import matches
-from tests.shop import Shop
+from tests.shop import Shop, taken_once
 
 TWELVE = pricing.Selection("advanced", 12, "month")
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
@@ -40,6 +40,7 @@ def go_to(acme: Metered, year: int, month: int, day: int, *, hours: float = 0) -
     acme.advance(seconds=until.total_seconds())
 
 
+@taken_once
 def leave(acme: Metered) -> None:
     """The subscription ends now; what was used is billed."""
     leaving.ask(acme.gateways, acme.workspace_id, acme.customer.account.user_id, leaving.NOW)

@@ -11,9 +11,10 @@ from portal.services.leaving import AT_PERIOD_END, KEEP, NOW, NothingToEndError,
 from tests.faults import Killed
 from tests.services.buying import Customer
 from tests.services.changing import Changer
-from tests.shop import TWELVE_BY_THE_MONTH, Shop
+from tests.shop import TWELVE_BY_THE_MONTH, Shop, taken_once
 
 
+@taken_once
 def ask(customer: Customer, kind: str, **answers: str) -> None:
     leaving.ask(customer.gateways, customer.workspace_id, customer.account.user_id, kind, **answers)
     customer.settle()

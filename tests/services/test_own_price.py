@@ -22,7 +22,7 @@ from tests.shop import TWELVE_BY_THE_MONTH, Shop
 
 def of_may_2023(selling: Gateways, shop: Shop, run_jobs: Callable[[], list[str]]) -> Changer:
     """Eight seats of the catalogue of May 2023, at 74 dollars a month."""
-    made = demo.seed(selling, "2023-05", password_hash="-")
+    made = shop.step("demo", lambda: demo.seed(selling, "2023-05", password_hash="-"))
     account = Account(made.workspace_id, None, made.email)  # type: ignore[arg-type]
     shop.advance(days=10)
     changer = Changer(Customer(selling, shop, account, run_jobs))

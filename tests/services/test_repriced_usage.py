@@ -15,7 +15,7 @@ from tests.shop import Shop
 @pytest.fixture
 def acme(selling: Gateways, shop: Shop, run_jobs) -> Metered:  # type: ignore[no-untyped-def]
     """A company that pays 1.90 for a resolution, on the tenth day of its month."""
-    made = demo.seed(selling, "2023-05", password_hash="-")
+    made = shop.step("demo", lambda: demo.seed(selling, "2023-05", password_hash="-"))
     account = Account(made.workspace_id, None, made.email)  # type: ignore[arg-type]
     shop.advance(days=10)
     customer = Customer(selling, shop, account, run_jobs)

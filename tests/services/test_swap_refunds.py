@@ -23,7 +23,7 @@ from tests.services.buying import Customer
 from tests.services.changing import Changer
 from tests.services.test_change_payments import pays_with
 from tests.services.using import Workspace
-from tests.shop import BERLIN, Shop
+from tests.shop import BERLIN, Shop, taken_once
 
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
 TWELVE = pricing.Selection("advanced", 12, "month")
@@ -47,9 +47,14 @@ def half_a_month(shop: Shop, customer: Customer, since: datetime = NOVEMBER) -> 
 
 def swap(changer: Changer, dropped: int, units: int) -> CreditPurchase:
     """Seats into a pack, paid; its purchase."""
+    _swap(changer, dropped, units)
+    return purchase(changer)
+
+
+@taken_once
+def _swap(changer: Changer, dropped: int, units: int) -> None:
     changer.confirm(swaps.prepare(*changer.place, dropped=dropped, units=units))
     changer.customer.settle()
-    return purchase(changer)
 
 
 def purchase(changer: Changer) -> CreditPurchase:
@@ -69,6 +74,7 @@ def by_support(changer: Changer) -> CreditRefund:
     return done
 
 
+@taken_once
 def use(changer: Changer, units: int) -> None:
     gateways, workspace_id, _ = changer.place
     for _unit in range(units):
@@ -100,6 +106,7 @@ def seats(changer: Changer) -> tuple[dict[str, int], int]:
     return changer.at_stripe(), row.seats or 0
 
 
+@taken_once
 def released(changer: Changer) -> None:
     with unit_of_work(changer.customer.workspace_id) as session:
         session.execute(update(CreditRefund).values(claimed_until=None))

@@ -12,7 +12,7 @@ from portal.services.billed_months import billed_months
 from tests.services.buying import Customer
 from tests.services.changing import Changer
 from tests.services.using import Workspace
-from tests.shop import TWELVE_BY_THE_MONTH
+from tests.shop import TWELVE_BY_THE_MONTH, taken_once
 
 PRO = Selection("pro", 10, "month")
 SUPPORTED_BY_THE_YEAR = Selection("advanced", 12, "year", {"proactive_support": 1})
@@ -39,6 +39,7 @@ def monthly(customer: Customer) -> Changer:
     return changer
 
 
+@taken_once
 def use(changer: Changer, **counts: int) -> None:
     """So much of each kind now, at Stripe's meters."""
     shop = changer.customer.shop
