@@ -22,6 +22,8 @@ from typing import Any, cast
 
 import stripe
 
+from portal.development.start import FLASK, environment_of_running
+
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
@@ -108,9 +110,9 @@ class Stack:
     def command(self, *arguments: str) -> str:
         """What ``flask …`` says, with the settings of what runs."""
         done = subprocess.run(
-            [sys.executable, "-m", "portal.development", "flask", *arguments],
+            [*FLASK, *arguments],
             cwd=ROOT,
-            env=self._environment(),
+            env=environment_of_running(self._environment()),
             capture_output=True,
             text=True,
             timeout=START_SECONDS,
