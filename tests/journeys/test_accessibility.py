@@ -154,7 +154,7 @@ def test_the_pages_after_paying_are_accessible(inspector: Inspector) -> None:
 
 def test_the_pages_of_a_change_are_accessible(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
-    customer.buy(ADVANCED_MONTH)
+    customer.arrive_as_subscriber(ADVANCED_MONTH)
     inspector.visit("/billing/subscription")
     inspector.visit("/billing/subscription?seats=0")
     look_at_change(customer, "seats=14&when=now&proactive_support=0")

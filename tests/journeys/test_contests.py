@@ -22,7 +22,7 @@ def inspector(new_customer: NewCustomer) -> Inspector:
 
 def with_usage(customer: Customer) -> str:
     """Buy, and let three conversations be resolved, which Stripe hears of; the key."""
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     customer.stack.advance(HOUR)
     customer.visit("/developers")
     key = make_key(customer)

@@ -51,7 +51,7 @@ def make_key(customer: Customer) -> str:
 
 def test_a_key_is_made_and_a_program_sends_a_conversation_with_it(customer: Customer) -> None:
     page, inspector = customer.page, Inspector(customer)
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     customer.visit("/billing")
     page.get_by_role("button", name=customer.company).click()
     page.get_by_role("link", name="Developers").click()

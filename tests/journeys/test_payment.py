@@ -23,7 +23,7 @@ def add_card(customer: Customer, number: str) -> None:
 
 def fall_behind(customer: Customer) -> None:
     """Buy, exchange the card for one that fails, and let a month pass."""
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     add_card(customer, FAILS_WHEN_CHARGED)
     expect(customer.page.get_by_text("Your new way to pay is saved.")).to_be_visible()
     customer.stack.advance(32 * DAY)
@@ -32,7 +32,7 @@ def fall_behind(customer: Customer) -> None:
 
 def test_a_card_is_added_and_pays_the_subscription_and_the_last_one_is_kept(customer: Customer) -> None:
     page = customer.page
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     customer.visit("/billing/payment")
     page.get_by_role("link", name="Remove Visa ending in 4242").click()
     expect(page.get_by_text("Your subscription is paid with this alone.")).to_be_visible()
@@ -95,7 +95,7 @@ def test_link_a_bank_account_and_a_way_that_leaves_the_page_are_added(
     customer: Customer, link_email: str
 ) -> None:
     page = customer.page
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     customer.visit("/billing/payment/add")
     sign_in_to_link(customer, link_email)
     customer.press_pay()
