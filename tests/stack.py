@@ -61,6 +61,8 @@ class Stack:
         self.sandbox_url = f"http://localhost:{self.sandbox_port}"
         self._settings = {**WITHOUT_LIMITS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        # what was read stays read: a mail is looked for many times, among those of all other customers
+        self._mails: dict[str, tuple[str, EmailMessage]] = {}
         self.start_seconds = 0.0
 
     def __enter__(self) -> "Stack":
@@ -154,9 +156,11 @@ class Stack:
 
     def mails(self, recipient: str) -> list[EmailMessage]:
         """What was sent to ``recipient``, oldest first."""
-        files = sorted((self.data / "mail").glob("*.eml"))
-        parsed = [message_from_bytes(file.read_bytes(), policy=default) for file in files]
-        return [cast(EmailMessage, mail) for mail in parsed if recipient in str(mail["To"])]
+        for file in sorted((self.data / "mail").glob("[0-9]*.eml")):
+            if file.name not in self._mails:
+                mail = cast(EmailMessage, message_from_bytes(file.read_bytes(), policy=default))
+                self._mails[file.name] = (str(mail["To"]), mail)
+        return [mail for _, (to, mail) in sorted(self._mails.items()) if recipient in to]
 
     def mail(self, recipient: str, words: str) -> EmailMessage:
         """The newest mail to ``recipient`` with ``words`` in its subject; waits for it."""
