@@ -57,6 +57,7 @@ def listed(customer: Customer) -> list[str]:
     return customer.stack.command("support", "contest", "list").splitlines()
 
 
+@pytest.mark.lets_time_pass
 def test_what_support_agrees_to_comes_back_by_a_credit_note_on_its_invoice(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
     with_usage(customer)

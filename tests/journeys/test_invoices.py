@@ -71,6 +71,7 @@ def test_an_invoice_is_made_out_anew_to_another_name(inspector: Inspector) -> No
     assert inspector.found == {}
 
 
+@pytest.mark.lets_time_pass
 def test_the_next_invoice_is_what_a_month_later_is_charged(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
     customer.arrive_as_subscriber(ESSENTIAL_MONTH)

@@ -46,6 +46,7 @@ def test_a_subscription_is_ended_and_kept_after_all(inspector: Inspector) -> Non
     assert inspector.found == {}
 
 
+@pytest.mark.lets_time_pass
 def test_who_has_left_comes_back_with_the_old_choice(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
     customer.arrive_as_subscriber(ESSENTIAL_MONTH)

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.customer import ESSENTIAL_MONTH, Customer
@@ -52,6 +53,7 @@ def test_a_card_is_added_and_pays_the_subscription_and_the_last_one_is_kept(cust
     assert kept.card.last4 == "4242"
 
 
+@pytest.mark.lets_time_pass
 def test_a_failed_renewal_is_paid_with_a_new_card_and_the_banner_goes(customer: Customer) -> None:
     page, inspector = customer.page, Inspector(customer)
     fall_behind(customer)
@@ -72,6 +74,7 @@ def test_a_failed_renewal_is_paid_with_a_new_card_and_the_banner_goes(customer: 
     assert inspector.found == {}
 
 
+@pytest.mark.lets_time_pass
 def test_the_bank_asks_on_the_page_before_a_stored_card_pays(customer: Customer) -> None:
     page = customer.page
     fall_behind(customer)
