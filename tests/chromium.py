@@ -25,6 +25,9 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # a renderer for each of the payment page's frames takes a fifth more of the processor
+    "--process-per-site",
+    "--renderer-process-limit=1",
 )
 ADVICE = (
     "No Chromium was found and none could be installed. Install one (on Debian: apt-get install chromium), or"

@@ -22,6 +22,8 @@ from typing import Any, cast
 
 import stripe
 
+from portal.development.start import FLASK, environment_of_running
+
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
@@ -59,6 +61,8 @@ class Stack:
         self.sandbox_url = f"http://localhost:{self.sandbox_port}"
         self._settings = {**WITHOUT_LIMITS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        # what was read stays read: a mail is looked for many times, among those of all other customers
+        self._mails: dict[str, tuple[str, EmailMessage]] = {}
         self.start_seconds = 0.0
 
     def __enter__(self) -> "Stack":
@@ -108,9 +112,9 @@ class Stack:
     def command(self, *arguments: str) -> str:
         """What ``flask …`` says, with the settings of what runs."""
         done = subprocess.run(
-            [sys.executable, "-m", "portal.development", "flask", *arguments],
+            [*FLASK, *arguments],
             cwd=ROOT,
-            env=self._environment(),
+            env=environment_of_running(self._environment()),
             capture_output=True,
             text=True,
             timeout=START_SECONDS,
@@ -152,9 +156,11 @@ class Stack:
 
     def mails(self, recipient: str) -> list[EmailMessage]:
         """What was sent to ``recipient``, oldest first."""
-        files = sorted((self.data / "mail").glob("*.eml"))
-        parsed = [message_from_bytes(file.read_bytes(), policy=default) for file in files]
-        return [cast(EmailMessage, mail) for mail in parsed if recipient in str(mail["To"])]
+        for file in sorted((self.data / "mail").glob("[0-9]*.eml")):
+            if file.name not in self._mails:
+                mail = cast(EmailMessage, message_from_bytes(file.read_bytes(), policy=default))
+                self._mails[file.name] = (str(mail["To"]), mail)
+        return [mail for _, (to, mail) in sorted(self._mails.items()) if recipient in to]
 
     def mail(self, recipient: str, words: str) -> EmailMessage:
         """The newest mail to ``recipient`` with ``words`` in its subject; waits for it."""

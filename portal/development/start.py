@@ -90,11 +90,15 @@ def run(environ: Mapping[str, str]) -> int:
 
 def command(environ: Mapping[str, str], arguments: list[str]) -> int:
     """Run ``flask`` with the settings of what ``run`` has started; returns its exit status."""
+    environment = environment_of_running(environ)
+    return subprocess.run([*FLASK, *arguments], cwd=ROOT, env=environment, check=False).returncode
+
+
+def environment_of_running(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings of what ``run`` has started from this folder."""
     place = Place.from_env(ROOT, environ).running()
     place.make()
-    postgres = _embedded(place, environ)
-    environment = _environment(place, environ, postgres, sandbox=_sandbox_wanted(environ))
-    return subprocess.run([*FLASK, *arguments], cwd=ROOT, env=environment, check=False).returncode
+    return _environment(place, environ, _embedded(place, environ), sandbox=_sandbox_wanted(environ))
 
 
 def _embedded(place: Place, environ: Mapping[str, str]) -> EmbeddedPostgres | None:

@@ -152,10 +152,15 @@ class Customer:
         start: str = "now",
     ) -> str:
         """Look at a new binding quote, without the page for the details; returns its id."""
-        details = {"company_name": self.company, "email": self.email, "tax_id_value": tax_id, "start": start}
-        quote = Shortcut(self.stack, self.context.request).quote(choice, **details, **asdict(address))
-        self.visit(quote)
+        self.visit(self._new_quote(choice, address, tax_id, start))
         return self.quote_id
+
+    def _new_quote(
+        self, choice: str, address: Address = CALIFORNIA, tax_id: str = "", start: str = "now"
+    ) -> str:
+        """The address of a new binding quote."""
+        details = {"company_name": self.company, "email": self.email, "tax_id_value": tax_id, "start": start}
+        return Shortcut(self.stack, self.context.request).quote(choice, **details, **asdict(address))
 
     def payment_form(self, page: Page | None = None) -> FrameLocator:
         return (page or self.page).frame_locator("iframe[src*='/elements/payment']")
@@ -211,6 +216,18 @@ class Customer:
         self.pay_by_card(card)
         self.expect_live()
         return quote
+
+    def arrive_as_subscriber(self, choice: str = ADVANCED_YEAR) -> str:
+        """Arrive and buy without the pages for either; returns the quote's id."""
+        self.arrive()
+        return self.subscribe(choice)
+
+    def subscribe(self, choice: str = ADVANCED_YEAR) -> str:
+        """Buy without the pages for it, and look at the overview that follows; returns the quote's id."""
+        quote = self._new_quote(choice)
+        self.visit(Shortcut(self.stack, self.context.request).buy(quote))
+        self.expect_live()
+        return quote.rsplit("/", 1)[-1]
 
     def subscriptions(self) -> list[dict[str, Any]]:
         """What Stripe holds for this person's company: its subscriptions that are not over."""

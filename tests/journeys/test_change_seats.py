@@ -19,7 +19,7 @@ from tests.journeys.test_phone import PHONE, expect_no_sideways_scroll
 
 def test_seats_are_added_for_exactly_what_the_button_said_and_are_there_at_once(customer: Customer) -> None:
     page = customer.page
-    customer.buy(ADVANCED_MONTH)
+    customer.arrive_as_subscriber(ADVANCED_MONTH)
     page.get_by_role("link", name="Add seats").click()
     expect(page.get_by_label("Seats", exact=True)).to_have_value("13")
     page.get_by_label("Seats", exact=True).fill("14")
@@ -38,7 +38,7 @@ def test_seats_are_added_for_exactly_what_the_button_said_and_are_there_at_once(
 def test_seats_are_removed_at_the_renewal_and_undone_in_one_click(new_customer: NewCustomer) -> None:
     customer = new_customer(**PHONE)
     page = customer.page
-    customer.buy(ADVANCED_MONTH)
+    customer.arrive_as_subscriber(ADVANCED_MONTH)
     look_at_change(customer, "seats=10")
     expect_no_sideways_scroll(customer)
     expect(page.locator("#pay-button")).to_contain_text("Change at renewal on")

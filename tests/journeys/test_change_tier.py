@@ -21,7 +21,7 @@ def test_a_higher_tier_now_and_an_add_on_off_at_the_renewal_are_one_quote_by_key
     customer: Customer,
 ) -> None:
     page = customer.page
-    customer.buy(ADVANCED_MONTH)
+    customer.arrive_as_subscriber(ADVANCED_MONTH)
     customer.visit("/billing/subscription")
     press(customer, page.get_by_label("Proactive Support"), "Space")
     press(customer, page.get_by_label("Advanced"), "ArrowRight")
@@ -40,7 +40,7 @@ def test_a_higher_tier_now_and_an_add_on_off_at_the_renewal_are_one_quote_by_key
 
 def test_a_refused_card_changes_nothing_and_another_one_pays_on_the_same_page(customer: Customer) -> None:
     page = customer.page
-    customer.buy(ADVANCED_MONTH)
+    customer.arrive_as_subscriber(ADVANCED_MONTH)
     quote = look_at_change(customer, "seats=13")
     amount = quoted_amount(page)
     customer.stack.sandbox("next-payment", outcome="insufficient_funds")
@@ -58,7 +58,7 @@ def test_a_refused_card_changes_nothing_and_another_one_pays_on_the_same_page(cu
 
 def test_of_two_tabs_the_second_is_told_what_changed_and_loses_nothing(customer: Customer) -> None:
     first = customer.page
-    customer.buy(ADVANCED_MONTH)
+    customer.arrive_as_subscriber(ADVANCED_MONTH)
     second = customer.context.new_page()
     look_at_change(customer, "copilot=6", second)
     look_at_change(customer, "seats=13", first)

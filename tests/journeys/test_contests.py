@@ -22,7 +22,7 @@ def inspector(new_customer: NewCustomer) -> Inspector:
 
 def with_usage(customer: Customer) -> str:
     """Buy, and let three conversations be resolved, which Stripe hears of; the key."""
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     customer.stack.advance(HOUR)
     customer.visit("/developers")
     key = make_key(customer)
@@ -42,17 +42,22 @@ def contest(customer: Customer, conversation: str, reason: str, comment: str = "
     customer.page.get_by_role("button", name="Contest this resolution").click()
 
 
-def support(customer: Customer, *arguments: str, ending: tuple[str, ...] = ()) -> str:
-    """What the vendor's support does about this customer's open contest."""
+def waiting_workspace(customer: Customer) -> str:
+    """The id of the workspace whose contest waits for the vendor's support."""
     [waiting] = [line for line in listed(customer) if WHY in line]
-    workspace_id = waiting.split()[0]
-    return customer.stack.command("support", "contest", *arguments, workspace_id, "conv-1", "1", *ending)
+    return waiting.split()[0]
+
+
+def support(customer: Customer, workspace_id: str, action: str, *ending: str) -> str:
+    """What the vendor's support does about this workspace's open contest."""
+    return customer.stack.command("support", "contest", action, workspace_id, "conv-1", "1", *ending)
 
 
 def listed(customer: Customer) -> list[str]:
     return customer.stack.command("support", "contest", "list").splitlines()
 
 
+@pytest.mark.lets_time_pass
 def test_what_support_agrees_to_comes_back_by_a_credit_note_on_its_invoice(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
     with_usage(customer)
@@ -72,8 +77,9 @@ def test_what_support_agrees_to_comes_back_by_a_credit_note_on_its_invoice(inspe
     expect(page.get_by_role("rowheader")).to_have_count(1)
     pictures(customer, "contest-list")
 
-    assert "ai_answered" in support(customer, "show")
-    assert "accepted" in support(customer, "accept", ending=("--answer", ANSWER))
+    workspace_id = waiting_workspace(customer)
+    assert "ai_answered" in support(customer, workspace_id, "show")
+    assert "accepted" in support(customer, workspace_id, "accept", "--answer", ANSWER)
     visit(customer, "conv-1")
     expect(page.get_by_role("heading", name="Contested, and taken back")).to_be_visible()
     expect(page.get_by_text(ANSWER)).to_be_visible()
@@ -100,10 +106,11 @@ def test_what_its_own_events_prove_is_taken_back_at_once_and_the_rest_may_stay(i
     inspector.look("taken back at once")
     pictures(customer, "contest-by-rule")
     contest(customer, "conv-1", "It did not solve the problem, or something else", WHY)
-    support(customer, "refuse", ending=("--answer", "They thanked the AI for the right product."))
+    answer = "They thanked the AI for the right product."
+    support(customer, waiting_workspace(customer), "refuse", "--answer", answer)
     visit(customer, "conv-1")
     expect(page.get_by_role("heading", name="Contested, and it stays")).to_be_visible()
-    expect(page.get_by_text("They thanked the AI for the right product.")).to_be_visible()
+    expect(page.get_by_text(answer)).to_be_visible()
     inspector.look("refused")
     pictures(customer, "contest-stays")
     customer.visit("/usage")

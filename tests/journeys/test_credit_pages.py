@@ -118,7 +118,7 @@ def test_credits_are_chosen_bought_and_returned_without_a_script(
 
 def test_a_swap_is_reckoned_without_a_script(new_customer: NewCustomer) -> None:
     buying = new_customer()
-    buying.buy(ESSENTIAL_MONTH)
+    buying.arrive_as_subscriber(ESSENTIAL_MONTH)
     customer = new_customer(java_script_enabled=False)
     customer.email = buying.email
     customer.visit("/login")

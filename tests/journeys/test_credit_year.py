@@ -46,7 +46,7 @@ def paid_by_credits(customer: Customer) -> tuple[int, int]:
 def buy_and_use(customer: Customer) -> None:
     """From the advisor to a pack, of which three resolutions are used."""
     page = customer.page
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     customer.stack.advance(HOUR)
     customer.visit("/developers")
     key = make_key(customer)

@@ -35,7 +35,7 @@ def grants(customer: Customer) -> list[int]:
 
 def test_from_the_advisor_to_a_pack_on_the_balance_with_the_stored_card(customer: Customer) -> None:
     page, inspector = customer.page, Inspector(customer)
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     customer.visit("/credits?units=600")
     page.get_by_role("link", name=re.compile("^Buy 600")).click()
     inspector.look("/credits/buy")
@@ -67,7 +67,7 @@ def test_from_the_advisor_to_a_pack_on_the_balance_with_the_stored_card(customer
 
 def test_a_second_pack_is_paid_with_link(customer: Customer, link_email: str) -> None:
     page = customer.page
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     for units, price in ((600, "$564.30"), (1200, "$1,069.20")):
         ask_for(customer, units)
         page.get_by_label("Another card or account").check()
@@ -82,7 +82,7 @@ def test_a_second_pack_is_paid_with_link(customer: Customer, link_email: str) ->
 
 def test_a_bank_that_asks_is_answered_and_the_pack_is_bought_once(customer: Customer) -> None:
     page = customer.page
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     ask_for(customer, 600)
     page.get_by_label("Another card or account").check()
     customer.fill_card(ASKS_EVERY_TIME)

@@ -1,5 +1,6 @@
 """A bank debit: days on its way, then settled, or sent back."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.customer import Customer
@@ -18,6 +19,7 @@ def send_debit(customer: Customer, account: str) -> None:
     customer.await_words("A bank debit takes a few working days.")
 
 
+@pytest.mark.lets_time_pass
 def test_a_debit_is_shown_on_its_way_and_settles_after_some_days(customer: Customer) -> None:
     page, stack = customer.page, customer.stack
     send_debit(customer, SETTLES)
@@ -42,6 +44,7 @@ def test_while_a_debit_is_on_its_way_nothing_can_be_bought_twice(customer: Custo
     assert len(customer.subscriptions()) == 1
 
 
+@pytest.mark.lets_time_pass
 def test_a_debit_that_comes_back_limits_the_workspace_and_is_told_by_mail(customer: Customer) -> None:
     page, stack = customer.page, customer.stack
     send_debit(customer, COMES_BACK)

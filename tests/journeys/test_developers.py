@@ -8,9 +8,8 @@ from urllib.error import HTTPError
 
 from playwright.sync_api import expect
 
-from tests.journeys.conftest import NewCustomer
 from tests.journeys.customer import ESSENTIAL_MONTH, Customer
-from tests.journeys.test_accessibility import Inspector
+from tests.journeys.test_accessibility import SIZES, Inspector
 
 
 def ask(customer: Customer, key: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
@@ -51,7 +50,7 @@ def make_key(customer: Customer) -> str:
 
 def test_a_key_is_made_and_a_program_sends_a_conversation_with_it(customer: Customer) -> None:
     page, inspector = customer.page, Inspector(customer)
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     customer.visit("/billing")
     page.get_by_role("button", name=customer.company).click()
     page.get_by_role("link", name="Developers").click()
@@ -101,8 +100,8 @@ def test_a_key_is_replaced_and_the_old_one_revoked(customer: Customer) -> None:
     assert inspector.found == {}
 
 
-def test_the_reference_is_there_for_guests_and_on_a_phone(new_customer: NewCustomer) -> None:
-    for size in ({"width": 1280, "height": 900}, {"width": 390, "height": 844}):
-        inspector = Inspector(new_customer(viewport=size))
-        inspector.visit("/developers/api")
-        assert inspector.found == {}
+def test_the_reference_is_there_for_guests_and_on_a_phone(customer: Customer) -> None:
+    inspector = Inspector(customer, SIZES)
+    inspector.visit("/developers/api")
+
+    assert inspector.found == {}

@@ -27,7 +27,7 @@ def download(customer: Customer, link: str) -> list[dict[str, str]]:
 
 def test_an_invoice_is_found_taken_along_and_explained(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     customer.visit("/billing/invoices")
     page.get_by_label("State").select_option("void")
     page.get_by_role("button", name="Show", exact=True).click()
@@ -50,7 +50,7 @@ def test_an_invoice_is_found_taken_along_and_explained(inspector: Inspector) -> 
 
 def test_an_invoice_is_made_out_anew_to_another_name(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     inspector.visit("/billing/details")
     page.get_by_label("Company name").fill("Ada & Sons Holdings")
     page.get_by_label("PO number").fill("PO-2026-17")
@@ -71,9 +71,10 @@ def test_an_invoice_is_made_out_anew_to_another_name(inspector: Inspector) -> No
     assert inspector.found == {}
 
 
+@pytest.mark.lets_time_pass
 def test_the_next_invoice_is_what_a_month_later_is_charged(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     inspector.visit("/billing/invoices/next")
     expect(page.get_by_text("Stripe foresees the same")).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="Total, without further usage")).to_contain_text(

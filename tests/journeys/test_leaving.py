@@ -22,7 +22,7 @@ def inspector(new_customer: NewCustomer) -> Inspector:
 
 def test_a_subscription_is_ended_and_kept_after_all(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     page.get_by_role("button", name=customer.company).click()
     page.get_by_role("link", name="Leaving").click()
     inspector.look("leaving")
@@ -46,9 +46,10 @@ def test_a_subscription_is_ended_and_kept_after_all(inspector: Inspector) -> Non
     assert inspector.found == {}
 
 
+@pytest.mark.lets_time_pass
 def test_who_has_left_comes_back_with_the_old_choice(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     customer.visit("/billing/leaving/end")
     page.get_by_role("button", name=re.compile("^End it on")).click()
     expect(page.get_by_role("button", name="Keep the subscription")).to_be_visible()
@@ -75,7 +76,7 @@ def test_who_has_left_comes_back_with_the_old_choice(inspector: Inspector) -> No
 
 def test_the_activity_says_who_did_what(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
-    quote_id = customer.buy(ESSENTIAL_MONTH)
+    quote_id = customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     inspector.visit("/billing/activity")
     row = page.get_by_role("row").filter(has_text="Confirmed the quote")
     expect(row).to_contain_text(customer.email)

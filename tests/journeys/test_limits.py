@@ -23,7 +23,7 @@ def open_limits(customer: Customer) -> None:
 
 def test_a_cap_is_set_reached_and_raised_by_the_approver(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     open_limits(customer)
     expect(page.get_by_text("No cap: the AI answers whatever is asked")).to_be_visible()
     expect(page.get_by_label("Who may allow more")).to_be_hidden()

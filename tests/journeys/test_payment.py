@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.customer import ESSENTIAL_MONTH, Customer
@@ -23,7 +24,7 @@ def add_card(customer: Customer, number: str) -> None:
 
 def fall_behind(customer: Customer) -> None:
     """Buy, exchange the card for one that fails, and let a month pass."""
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     add_card(customer, FAILS_WHEN_CHARGED)
     expect(customer.page.get_by_text("Your new way to pay is saved.")).to_be_visible()
     customer.stack.advance(32 * DAY)
@@ -32,7 +33,7 @@ def fall_behind(customer: Customer) -> None:
 
 def test_a_card_is_added_and_pays_the_subscription_and_the_last_one_is_kept(customer: Customer) -> None:
     page = customer.page
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     customer.visit("/billing/payment")
     page.get_by_role("link", name="Remove Visa ending in 4242").click()
     expect(page.get_by_text("Your subscription is paid with this alone.")).to_be_visible()
@@ -52,6 +53,7 @@ def test_a_card_is_added_and_pays_the_subscription_and_the_last_one_is_kept(cust
     assert kept.card.last4 == "4242"
 
 
+@pytest.mark.lets_time_pass
 def test_a_failed_renewal_is_paid_with_a_new_card_and_the_banner_goes(customer: Customer) -> None:
     page, inspector = customer.page, Inspector(customer)
     fall_behind(customer)
@@ -72,6 +74,7 @@ def test_a_failed_renewal_is_paid_with_a_new_card_and_the_banner_goes(customer: 
     assert inspector.found == {}
 
 
+@pytest.mark.lets_time_pass
 def test_the_bank_asks_on_the_page_before_a_stored_card_pays(customer: Customer) -> None:
     page = customer.page
     fall_behind(customer)
@@ -95,7 +98,7 @@ def test_link_a_bank_account_and_a_way_that_leaves_the_page_are_added(
     customer: Customer, link_email: str
 ) -> None:
     page = customer.page
-    customer.buy(ESSENTIAL_MONTH)
+    customer.arrive_as_subscriber(ESSENTIAL_MONTH)
     customer.visit("/billing/payment/add")
     sign_in_to_link(customer, link_email)
     customer.press_pay()

@@ -20,7 +20,7 @@ def join(customer: Customer, guest: Customer, name: str) -> None:
 
 def test_somebody_new_is_invited_joins_and_uses_a_seat(customer: Customer, new_customer: NewCustomer) -> None:
     page, guest, inspector = customer.page, new_customer(), Inspector(customer)
-    customer.buy(FOUR)
+    customer.arrive_as_subscriber(FOUR)
     customer.visit("/billing/seats")
     page.get_by_role("link", name="Invite somebody").click()
     inspector.look("invite")
@@ -49,7 +49,7 @@ def test_somebody_new_is_invited_joins_and_uses_a_seat(customer: Customer, new_c
 
 def test_many_are_invited_from_a_table_after_a_look_at_every_row(customer: Customer) -> None:
     page, inspector = customer.page, Inspector(customer)
-    customer.buy(FOUR)
+    customer.arrive_as_subscriber(FOUR)
     customer.visit("/billing/seats")
     page.get_by_role("link", name="Invite from a table").click()
     inspector.look("the table")

@@ -24,7 +24,7 @@ def test_a_swap_that_costs_something_is_one_charge_for_exactly_what_the_button_s
     customer: Customer,
 ) -> None:
     page = customer.page
-    customer.buy(ADVANCED_MONTH)
+    customer.arrive_as_subscriber(ADVANCED_MONTH)
     customer.visit("/credits")
     page.get_by_role("link", name="Swap their unused time for resolutions").click()
     choose(page, "2", "600")
@@ -39,7 +39,7 @@ def test_a_swap_that_costs_something_is_one_charge_for_exactly_what_the_button_s
 def test_what_is_left_of_the_seats_value_stays_on_the_balance(new_customer: NewCustomer) -> None:
     customer = new_customer(**PHONE)
     page = customer.page
-    customer.buy(ADVANCED_MONTH)
+    customer.arrive_as_subscriber(ADVANCED_MONTH)
     customer.visit("/billing/swap?seats=3")
     expect_no_sideways_scroll(customer)
     choose(page, "3", "100")
@@ -55,7 +55,7 @@ def test_what_is_left_of_the_seats_value_stays_on_the_balance(new_customer: NewC
 
 
 def test_axe_finds_nothing_on_the_advisor_and_the_simulator(customer: Customer) -> None:
-    customer.buy(ADVANCED_MONTH)
+    customer.arrive_as_subscriber(ADVANCED_MONTH)
     inspector = Inspector(customer)
     for path in (
         "/credits?units=599",

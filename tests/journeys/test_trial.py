@@ -1,5 +1,6 @@
 """A trial: nothing today, a method for later, a word before the end, once per workspace."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.customer import ADVANCED_YEAR, ESSENTIAL_MONTH, Customer
@@ -8,6 +9,7 @@ DAY = 86_400
 FAILS_WHEN_CHARGED = "4000 0000 0000 0341"
 
 
+@pytest.mark.lets_time_pass
 def test_a_trial_charges_nothing_today_and_the_first_payment_when_it_ends(customer: Customer) -> None:
     page, stack = customer.page, customer.stack
     customer.arrive()
@@ -40,6 +42,7 @@ def test_a_trial_charges_nothing_today_and_the_first_payment_when_it_ends(custom
     expect(page.get_by_text("Active", exact=True)).to_be_visible()
 
 
+@pytest.mark.lets_time_pass
 def test_a_card_that_fails_when_the_trial_ends_is_said_by_mail_and_on_the_overview(
     customer: Customer,
 ) -> None:
