@@ -14,7 +14,7 @@ UV := uv~=0.9
 # dozens of processes start in a run: where bytecode is not kept, each compiles all of the portal anew
 export PYTHONDONTWRITEBYTECODE :=
 # a file's tests share what they start from, if one process runs them
-PYTEST := $(BIN)/python -m pytest --quiet --numprocesses=$(shell nproc) --dist=loadfile
+PYTEST := $(BIN)/python -m pytest --quiet --numprocesses=$(shell nproc) --dist=loadfile --no-loadscope-reorder
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20

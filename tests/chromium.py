@@ -25,7 +25,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # a renderer for each of the payment page's frames takes a fifth more of the processor
+    # a renderer for each of the payment page's frames takes a tenth more of the processor
     "--process-per-site",
     "--renderer-process-limit=1",
 )

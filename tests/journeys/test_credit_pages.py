@@ -11,8 +11,6 @@ from tests.journeys.test_accessibility import Inspector
 from tests.journeys.test_phone import PHONE, expect_no_sideways_scroll
 from tests.stack import Stack
 
-# one process, since the company takes long to make
-pytestmark = pytest.mark.xdist_group("credit pages")
 WITH_HISTORY = ("--catalog", "2026-11", "--size", "600", "--months", "3")
 PAGES = (
     "/credits",
