@@ -36,7 +36,7 @@ class Metered(Workspace):
     @taken_once
     def use(self, count: int) -> list[str]:
         """That many conversations become billable; their ids."""
-        return [self.resolve() for _number in range(count)]
+        return self.resolve_many(count)
 
     @taken_once
     def report(self) -> int:

@@ -14,7 +14,7 @@ from tests.services.crediting import CreditBuyer
 from tests.services.metering import Metered
 from tests.services.test_credit_grants import forget_keys
 from tests.services.using import Workspace
-from tests.shop import TWELVE_BY_THE_MONTH
+from tests.shop import TWELVE_BY_THE_MONTH, taken_once
 
 NOTES = "/v1/credit_notes"
 
@@ -33,11 +33,10 @@ def give_back(credits: CreditBuyer, purchase: CreditPurchase) -> CreditRefund:
     )
 
 
+@taken_once
 def use(credits: CreditBuyer, units: int) -> None:
     """So many resolutions of this month."""
-    workspace = Workspace(credits.gateways, credits.workspace_id)
-    for _ in range(units):
-        workspace.resolve()
+    Workspace(credits.gateways, credits.workspace_id).resolve_many(units)
 
 
 def state(credits: CreditBuyer, purchase: CreditPurchase) -> str:

@@ -77,8 +77,7 @@ def by_support(changer: Changer) -> CreditRefund:
 @taken_once
 def use(changer: Changer, units: int) -> None:
     gateways, workspace_id, _ = changer.place
-    for _unit in range(units):
-        Workspace(gateways, workspace_id).resolve()
+    Workspace(gateways, workspace_id).resolve_many(units)
 
 
 def left(changer: Changer) -> int:

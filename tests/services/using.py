@@ -33,6 +33,8 @@ from portal.services.units import source_of
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+# conversations in one sending
+BATCH = 50
 METERED = ("resolution", "sms", "whatsapp", "phone_minute", "bulk_email")
 
 _numbers = itertools.count(1)
@@ -153,12 +155,24 @@ class Workspace:
     def resolve(self, conversation_id: str | None = None, *, channel: str = "chat") -> str:
         """A conversation that was answered a minute ago and is confirmed now: one billable unit; its id."""
         conversation_id = conversation_id or new_conversation()
+        self.feed(*self._resolved(conversation_id, channel))
+        return conversation_id
+
+    def resolve_many(self, count: int) -> list[str]:
+        """So many new conversations of that kind, sent in batches; their ids."""
+        ids = [new_conversation() for _number in range(count)]
+        for start in range(0, count, BATCH):
+            self.feed(
+                *(event for each in ids[start : start + BATCH] for event in self._resolved(each, "chat"))
+            )
+        return ids
+
+    def _resolved(self, conversation_id: str, channel: str) -> tuple[ConversationEvent, ConversationEvent]:
         now = self.gateways.clock.now()
-        self.feed(
+        return (
             happened(conversation_id, "ai_answered", now - timedelta(minutes=1), channel=channel),
             happened(conversation_id, "customer_confirmed", now, channel=channel),
         )
-        return conversation_id
 
     def catch_up(self) -> int:
         """Let what is due become billable; how many units."""

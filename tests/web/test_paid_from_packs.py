@@ -47,7 +47,7 @@ def statements() -> Iterator[list[str]]:
 
 
 def use(acme: Workspace, count: int) -> list[str]:
-    return [acme.resolve() for _number in range(count)]
+    return acme.resolve_many(count)
 
 
 def bought_on(acme: Workspace) -> str:
