@@ -93,6 +93,9 @@ def _refresh(gateways: Gateways, workspace_id: int, read_at: datetime, subscript
     invoice = (
         gateways.stripe.invoice(subscription.latest_invoice_id) if subscription.latest_invoice_id else None
     )
+    if subscription.status == "incomplete" and invoice and invoice.status == "paid":
+        # paid between the two readings: its receipt is not to go out beside a purchase that waits
+        subscription = gateways.stripe.subscription(subscription.id)
     outcome = _write(gateways, workspace_id, _read_more(gateways, read_at, subscription, invoice))
     return replace(outcome, invoice_id=subscription.latest_invoice_id)
 
