@@ -14,7 +14,8 @@ UV := uv~=0.9
 # dozens of processes start in a run: where bytecode is not kept, each compiles all of the portal anew
 export PYTHONDONTWRITEBYTECODE :=
 # a file's tests share what they start from, if one process runs them
-PYTEST := $(BIN)/python -m pytest --quiet --numprocesses=$(shell nproc) --dist=loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --quiet --dist=loadfile --no-loadscope-reorder
+CORES := $(shell nproc)
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -32,7 +33,9 @@ flask: install ## A command with the settings of 'make run', such as: make flask
 
 test: $(VENV)/.installed-dev ## Check everything, browser journeys included
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint browser pricing
-	$(PYTEST) tests --ignore=tests/pricing
+	$(PYTEST) tests --ignore=tests/pricing --ignore=tests/journeys --numprocesses=$(CORES)
+	# these wait for a browser now and then, so one process more than there are cores keeps them all busy
+	$(PYTEST) tests/journeys --numprocesses=$$(($(CORES) + 1))
 
 browser: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.chromium
@@ -47,7 +50,7 @@ lint: $(VENV)/.installed-dev ## Style, types, and the direction of imports
 	$(BIN)/lint-imports
 
 fast: $(VENV)/.installed-dev ## The tests without browsers, for while you write
-	$(PYTEST) tests --ignore=tests/journeys --ignore=tests/typings
+	$(PYTEST) tests --ignore=tests/journeys --ignore=tests/typings --numprocesses=$(CORES)
 
 soak: $(VENV)/.installed-dev ## Long runs: processes killed at work, equal timings, 2,000 changes, a year with credits
 	$(BIN)/python -m pytest tests/soak --override-ini=python_files='soak_*.py' --override-ini=faulthandler_timeout=1800

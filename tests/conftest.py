@@ -37,19 +37,6 @@ APPS = Apps()
 Flask.url_rule_class = CompiledRule
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the journeys, which take longest, so that no process is at one when the others are done.
-
-    Of these first what lets time pass, while few customers are there who are billed for it.
-    """
-    items.sort(
-        key=lambda item: (
-            "journeys" not in item.path.parts,
-            item.get_closest_marker("lets_time_pass") is None,
-        )
-    )
-
-
 def pytest_collection_finish() -> None:
     """Spare the collector of garbage what stays anyway; looking through it took a tenth of the time."""
     gc.freeze()
