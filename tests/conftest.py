@@ -68,8 +68,11 @@ def engine(database: TestDatabase) -> Iterator[Engine]:
 
 
 def _share_a_core(session: psycopg.Connection, _record: object) -> None:
-    """Keep this process and its session of the database together: waking another core takes as long as most
-    statements. What starts other processes, or commits, has sessions of its own, which stay free."""
+    """Keep this process and its session of the database on one core, each process on another.
+
+    Waking a second core takes as long as most statements. Other sessions stay free: those of what commits,
+    in threads or processes at the same time.
+    """
     number = re.search(r"\d+$", os.environ.get("PYTEST_XDIST_WORKER", ""))
     if number and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))

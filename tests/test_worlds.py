@@ -41,3 +41,14 @@ def test_what_a_test_does_between_steps_is_not_lost(customer: Customer) -> None:
     customer.buy(TWELVE_BY_THE_MONTH)
 
     assert "Somebody else" in [each.name for each in customer.shop.client.v1.customers.list()]
+
+
+@pytest.mark.parametrize("time", ["the first time", "again"])
+def test_what_somebody_else_than_the_portal_hears_is_done_each_time(customer: Customer, time: str) -> None:
+    customer.buy(TWELVE_BY_THE_MONTH)
+    heard: list[bytes] = []
+    customer.shop.post = lambda body, headers: heard.append(body) or 200  # type: ignore[func-returns-value]
+    customer.shop.advance(days=32)
+    customer.settle()
+
+    assert heard != []
