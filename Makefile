@@ -31,10 +31,10 @@ reset: install ## Throw away the data that 'make run' keeps
 flask: install ## A command with the settings of 'make run', such as: make flask DO='demo seed'
 	@$(BIN)/python -m portal.development flask $(DO)
 
+# journeys wait for a browser now and then, so one process more than there are cores keeps them all busy
 test: $(VENV)/.installed-dev ## Check everything, browser journeys included
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint browser pricing
 	$(PYTEST) tests --ignore=tests/pricing --ignore=tests/journeys --numprocesses=$(CORES)
-	# these wait for a browser now and then, so one process more than there are cores keeps them all busy
 	$(PYTEST) tests/journeys --numprocesses=$$(($(CORES) + 1))
 
 browser: $(VENV)/.installed-dev
@@ -53,6 +53,7 @@ fast: $(VENV)/.installed-dev ## The tests without browsers, for while you write
 	$(PYTEST) tests --ignore=tests/journeys --ignore=tests/typings --numprocesses=$(CORES)
 
 soak: $(VENV)/.installed-dev ## Long runs: processes killed at work, equal timings, 2,000 changes, a year with credits
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest tests/pricing --quiet --numprocesses=$(CORES)
 	$(BIN)/python -m pytest tests/soak --override-ini=python_files='soak_*.py' --override-ini=faulthandler_timeout=1800
 
 bench: $(VENV)/.installed-dev ## Measure, and print the table that the README keeps

@@ -71,7 +71,10 @@ W = TypeVar("W", bound=Walker)
 
 
 def taken_once(take: Callable[Concatenate[W, P], T]) -> Callable[Concatenate[W, P], T]:
-    """Make what somebody does a step: its arguments, and what it returns, are plain values."""
+    """Make what somebody does a step.
+
+    Its arguments are values whose ``repr`` says all of them; what it returns is shared, and nobody changes it.
+    """
 
     @wraps(take)
     def taken(who: W, /, *args: P.args, **options: P.kwargs) -> T:
@@ -125,7 +128,7 @@ class Shop:
     def __init__(self) -> None:
         self.post: Callable[[bytes, dict[str, str]], int] = _nobody
         self.post_thin: Callable[[bytes, dict[str, str]], int] = _nobody
-        self._portal = self.post
+        self._portal = self.post, self.post_thin
         self.application: Flask = create_sandbox(send=self._send, app=without_state())
         self.application.testing = True
         self.sandbox: Sandbox = self.application.extensions["sandbox"]
@@ -196,13 +199,14 @@ class Shop:
         def post(path: str, body: bytes, headers: dict[str, str]) -> int:
             return app.test_client().post(path, data=body, headers=headers).status_code
 
-        self.post = self._portal = partial(post, "/webhooks/stripe")
+        self.post = partial(post, "/webhooks/stripe")
         self.post_thin = partial(post, "/webhooks/stripe/thin")
+        self._portal = self.post, self.post_thin
 
     @property
     def is_diverted(self) -> bool:
         """Whether somebody else than the portal hears the webhooks."""
-        return self.post is not self._portal
+        return (self.post, self.post_thin) != self._portal
 
     def deliver(self) -> int:
         """Bring every webhook that waits; how many."""

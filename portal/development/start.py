@@ -95,7 +95,10 @@ def command(environ: Mapping[str, str], arguments: list[str]) -> int:
 
 
 def environment_of_running(environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings of what ``run`` has started from this folder."""
+    """The settings of what ``run`` has started, or would start, in the folder that ``environ`` names.
+
+    Raises PlaceError or SettingsError where they do not go together.
+    """
     place = Place.from_env(ROOT, environ).running()
     place.make()
     return _environment(place, environ, _embedded(place, environ), sandbox=_sandbox_wanted(environ))

@@ -104,7 +104,8 @@ def refresh_invoice(gateways: Gateways, invoice_id: str) -> Outcome:
     """Fetch an invoice, and the subscription that it belongs to, and write them.
 
     A subscription is always read before its invoice, and that before its payment: a payment in between then
-    shows up in the later readings, never as an invoice that an active subscription has left unpaid.
+    shows up in the later readings, never as an invoice that an active subscription has left unpaid. The
+    subscription is read again where its first invoice was paid in between.
     """
     read_at = database_time()
     invoice = gateways.stripe.invoice(invoice_id)
