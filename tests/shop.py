@@ -73,7 +73,7 @@ W = TypeVar("W", bound=Walker)
 def taken_once(take: Callable[Concatenate[W, P], T]) -> Callable[Concatenate[W, P], T]:
     """Make what somebody does a step.
 
-    Its arguments are values whose ``repr`` says all of them; what it returns is shared, and nobody changes it.
+    Its arguments are values that ``repr`` tells apart; what it returns is shared, and nobody changes it.
     """
 
     @wraps(take)
