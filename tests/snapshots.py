@@ -19,15 +19,15 @@ BEGIN
   EXECUTE 'SELECT json_agg(r) FROM ' || name || ' r' INTO found;
   RETURN coalesce(found, '[]');
 END $$;
-CREATE FUNCTION snapshots.put(names text[], contents text[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION snapshots.put(contents json) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET session_replication_role = replica AS $$
-DECLARE columns text;
+DECLARE name text; rows json; columns text;
 BEGIN
-  FOR i IN 1 .. coalesce(cardinality(names), 0) LOOP
-    EXECUTE 'DELETE FROM ' || names[i];
-    columns := snapshots.columns_of(names[i]);
-    EXECUTE 'INSERT INTO ' || names[i] || '(' || columns || ') OVERRIDING SYSTEM VALUE SELECT ' || columns
-      || ' FROM json_populate_recordset(NULL::' || names[i] || ', $1::json)' USING contents[i];
+  FOR name, rows IN SELECT * FROM json_each(contents) LOOP
+    EXECUTE 'DELETE FROM ' || name;
+    columns := snapshots.columns_of(name);
+    EXECUTE 'INSERT INTO ' || name || '(' || columns || ') OVERRIDING SYSTEM VALUE SELECT ' || columns
+      || ' FROM json_populate_recordset(NULL::' || name || ', $1)' USING rows;
   END LOOP;
 END $$;
 """
@@ -37,7 +37,7 @@ WRITTEN = text(
     " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 )
 ROWS = text("SELECT name, snapshots.rows_of(name) FROM unnest(CAST(:names AS text[])) AS name")
-PUT = text("SELECT snapshots.put(:names, :contents)")
+PUT = text("SELECT snapshots.put(CAST(:contents AS json))")
 
 
 def written(connection: Connection) -> dict[str, int]:
@@ -52,4 +52,5 @@ def rows(connection: Connection, tables: Iterable[str]) -> dict[str, str]:
 
 def put(connection: Connection, contents: Mapping[str, str]) -> None:
     """Let each table have exactly these rows."""
-    connection.execute(PUT, {"names": list(contents), "contents": list(contents.values())})
+    documents = ",".join(f'"{name}":{rows}' for name, rows in contents.items())
+    connection.execute(PUT, {"contents": f"{{{documents}}}"})

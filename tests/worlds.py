@@ -56,6 +56,11 @@ class _Found:
 _LEFT: dict[tuple[Hashable, Hashable], _Left] = {}
 
 
+def forget() -> None:
+    """Let every step be taken anew."""
+    _LEFT.clear()
+
+
 @dataclass
 class World:
     """The state of one test, for as long as only steps have changed it."""
