@@ -17,8 +17,14 @@ from portal.development.postgres import EmbeddedPostgres
 from portal.migrations import rows, runner
 from tests.snapshots import SCHEMA
 
-# nothing here has to survive a power cut
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FAST = {
+    # nothing here has to survive a power cut
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    # what is prepared is planned once, whatever it is asked with: see conftest._prepare_all
+    "plan_cache_mode": "force_generic_plan",
+}
 MAX_CONNECTIONS = 200
 MIGRATED_BY = ("portal/migrations", "portal/models")
 SET_SCOPE = (
