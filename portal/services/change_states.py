@@ -50,12 +50,16 @@ def quote_of(session: Session, invoice: Invoice) -> str | None:
     return change.quote_id if change else invoice.metadata.get("quote")
 
 
-def quote_behind(session: Session, row: StoredSubscription, before: Facts | None, after: Facts) -> str | None:
-    """The quote that made the subscription what it is now; none where there was none, as at a renewal."""
+def quote_behind(
+    session: Session, row: StoredSubscription, change: Attempt | None, before: Facts | None, after: Facts
+) -> str | None:
+    """The quote that made the subscription what it is now; none where there was none, as at a renewal.
+
+    ``change`` is the one under way.
+    """
     first = session.scalars(select(Attempt).where(Attempt.id == row.attempt_id)).first()
     if before is None or first is None or first.state != states.SUCCEEDED:
         return row.quote_id
-    change = live(session)
     sold = any(before[each] != after[each] for each in ("tier", "seats", "interval"))
     return change.quote_id if change is not None and sold else None
 
@@ -110,9 +114,12 @@ def is_near(plan: PlannedChange | None, now: datetime) -> bool:
     return plan.effective_at <= soon or now < rates_at <= soon
 
 
-def leavers(session: Session) -> list[Mapping[str, object]]:
-    """Whom the change under way, or the planned one, takes the seats from; they count only when it does."""
-    attempt, planned = live(session), holdings.planned_row(session)
+def leavers(session: Session, attempt: Attempt | None) -> list[Mapping[str, object]]:
+    """Whom the change under way (``attempt``), or the planned one, takes the seats from.
+
+    They count only when it does.
+    """
+    planned = holdings.planned_row(session)
     found: object = planned.leavers if planned else None
     # what a change leaves for the renewal is planned while its debit is on its way
     if attempt is not None and not (planned is not None and attempt.state == states.PROCESSING):
@@ -213,9 +220,8 @@ def succeed(session: Session, attempt: Attempt, quote: Quote, *, actor: str = au
     )
 
 
-def held_back(session: Session) -> dict[str, object] | None:
-    """What was had before a change whose debit is on its way: its seats do not count before it is paid."""
-    attempt = live(session)
+def held_back(session: Session, attempt: Attempt | None) -> dict[str, object] | None:
+    """What was had before ``attempt``, a change whose debit is on its way: seats count when it is paid."""
     if attempt is None or _nothing_owed(session, attempt):
         return None
     quote = session.scalars(select(Quote).where(Quote.id == attempt.quote_id)).one()

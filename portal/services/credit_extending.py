@@ -4,6 +4,7 @@ Stripe's grant pays a month's invoice only if it ends after that month; so a pac
 month of the new subscription counts to the end of it, here at once and at Stripe by the worker.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import select
@@ -14,9 +15,12 @@ from portal.models import CreditLot, Subscription
 from portal.pricing import periods as calendar
 from portal.services import audit, credit_further_grants, credit_lots, subscriptions, usage_periods
 from portal.services.credit_further_grants import EXTENDED
+from portal.services.credit_lots import Counting
 
 
-def follow(session: Session, gateways: Gateways, subscription: Subscription) -> None:
+def follow(
+    session: Session, gateways: Gateways, subscription: Subscription, lots: Sequence[Counting]
+) -> None:
     """Let every lot that counts end with a month of the subscription; later than it did, never earlier.
 
     ``subscription`` is the projection that was just written.
@@ -24,9 +28,8 @@ def follow(session: Session, gateways: Gateways, subscription: Subscription) -> 
     if subscription.status in subscriptions.ENDED or subscription.access == subscriptions.NONE:
         return
     now = gateways.clock.now()
-    counting = (CreditLot.ended_at.is_(None), CreditLot.expires_at > now)
-    ends = session.execute(select(CreditLot.id, CreditLot.expires_at).where(*counting)).all()
-    late = [lot_id for lot_id, expires_at in ends if _end(subscription, expires_at) != expires_at]
+    running = [lot for lot in lots if lot.expires_at > now]
+    late = [lot.id for lot in running if _end(subscription, lot.expires_at) != lot.expires_at]
     if not late:
         return
     # in the order in which whoever books usage locks

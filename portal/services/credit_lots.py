@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -69,6 +70,20 @@ def open_lot(session: Session, purchase: CreditPurchase) -> CreditLot:
     _enter(session, lot, BOUGHT, lot.units, at=paid_at, source=purchase.id)
     changed(session)
     return lot
+
+
+class Counting(NamedTuple):
+    """What a pack goes by that has not been given back."""
+
+    id: str
+    expires_at: datetime
+    price_id: str
+
+
+def counting(session: Session) -> list[Counting]:
+    """Every pack of the workspace that has not been given back, also those whose year is over."""
+    rows = select(CreditLot.id, CreditLot.expires_at, CreditLot.price_id).where(CreditLot.ended_at.is_(None))
+    return [Counting(*row) for row in session.execute(rows)]
 
 
 def of_purchase(session: Session, purchase_id: str) -> CreditLot | None:

@@ -1,5 +1,6 @@
 """What a final invoice took out of annual credits is what our ledger says that they covered."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -7,31 +8,29 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.gateways import Gateways
-from portal.models import CreditEntry, Invoice, UsagePeriod
+from portal.models import CreditEntry, Invoice
 from portal.services import credit_ledger, credit_lots, credit_returns, incidents
 from portal.services.credit_lots import DRAWN, GIVEN_BACK, OF_UNIT
 
 
-def follow(session: Session, gateways: Gateways, invoice: Invoice) -> None:
-    """Compare the months that a final invoice bills, or give back what covered them when it is void.
+def follow(session: Session, gateways: Gateways, invoice: Invoice, months: Sequence[datetime]) -> None:
+    """Compare the ``months`` that a final invoice bills, or give back what covered them when it is void.
 
     Stripe counts money and we count units: what differs by less than one unit's price is rounding.
     """
-    billed = select(UsagePeriod.starts_at).where(UsagePeriod.stripe_invoice_id == invoice.stripe_id)
-    months = session.scalars(billed).all()
-    if not months or not credit_ledger.any_lot(session):
+    if not credit_ledger.any_lot(session):
         return
     if invoice.status == "void":
         credit_returns.void(session, gateways, months, invoice_id=invoice.stripe_id)
         return
-    covered = _covered(session, list(months))
+    covered = _covered(session, months)
     expected = sum((units * price for units, price in covered), Decimal(0))
     smallest = min((price for _units, price in covered), default=Decimal(1))
     if abs(invoice.credits - expected) >= smallest:
         _report(session, gateways, invoice, sum(units for units, _price in covered), expected)
 
 
-def _covered(session: Session, months: list[datetime]) -> list[tuple[int, Decimal]]:
+def _covered(session: Session, months: Sequence[datetime]) -> list[tuple[int, Decimal]]:
     """Units that lots cover of the months, each with the price of one in minor units."""
     of_months = CreditEntry.period_start.in_(months) & CreditEntry.kind.in_((DRAWN, GIVEN_BACK))
     # what came back later was taken all the same

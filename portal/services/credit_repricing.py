@@ -19,6 +19,7 @@ from portal.gateways import Gateways
 from portal.models import CreditGrant, CreditLot, CreditPurchase, Subscription, UsageCredit
 from portal.services import audit, credit_further_grants, credit_lots, subscriptions, usage_periods
 from portal.services.credit_further_grants import DROPPED, OPEN, REPLACED, REPLACING, REPRICED, RETURNED
+from portal.services.credit_lots import Counting
 from portal.services.usage_prices import RESOLUTION
 
 log = structlog.get_logger()
@@ -45,21 +46,21 @@ class _Price:
     since: datetime
 
 
-def follow(session: Session, gateways: Gateways, subscription: Subscription) -> None:
+def follow(
+    session: Session, gateways: Gateways, subscription: Subscription, lots: Sequence[Counting]
+) -> None:
     """Let every lot that counts follow the price by which resolutions are billed now; once per change.
 
     ``subscription`` is the projection that was just written.
     """
     price = _price(subscription)
-    if price is None:
-        return
-    behind = (CreditLot.ended_at.is_(None), CreditLot.price_id != price.id)
-    if session.scalar(select(CreditLot.id).where(*behind).limit(1)) is None:
+    if price is None or all(lot.price_id == price.id for lot in lots):
         return
     # in the order in which whoever books usage locks
     usage_periods.lock_newest(session)
-    lots = session.scalars(select(CreditLot).where(*behind).order_by(CreditLot.id).with_for_update()).all()
-    for lot in lots:
+    behind = (CreditLot.ended_at.is_(None), CreditLot.price_id != price.id)
+    wanted = select(CreditLot).where(*behind).order_by(CreditLot.id).with_for_update()
+    for lot in session.scalars(wanted).all():
         _reprice(session, gateways, lot, price)
     credit_lots.changed(session)
 
@@ -160,7 +161,7 @@ def sweep(gateways: Gateways) -> int:
             with unit_of_work(workspace_id) as session:
                 subscription = subscriptions.current(session)
                 if subscription is not None:
-                    follow(session, gateways, subscription)
+                    follow(session, gateways, subscription, credit_lots.counting(session))
         except Exception:
             log.exception("repricing_failed", workspace=workspace_id)
     return len(due)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import literal, select, tuple_
+from sqlalchemy import exists, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -63,6 +63,15 @@ def proof(session: Session, stripe_id: str) -> list[QuoteMatch]:
 def stored(session: Session, stripe_id: str) -> Invoice | None:
     """The projection as it stands, or nothing."""
     return session.scalars(select(Invoice).where(Invoice.stripe_id == stripe_id)).first()
+
+
+def known(session: Session, stripe_id: str) -> tuple[Invoice | None, bool]:
+    """The same, and whether it has been compared with its quote since it was final."""
+    compared = exists().where(
+        QuoteMatch.stripe_invoice_id == Invoice.stripe_id, QuoteMatch.stage == matches.FINAL
+    )
+    row = session.execute(select(Invoice, compared).where(Invoice.stripe_id == stripe_id)).first()
+    return (row[0], row[1]) if row else (None, False)
 
 
 def store(

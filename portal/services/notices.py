@@ -19,12 +19,18 @@ log = structlog.get_logger()
 
 
 def about_invoice(
-    session: Session, gateways: Gateways, details: BillingDetails, invoice: Invoice, *, attempt_count: int
+    session: Session,
+    gateways: Gateways,
+    details: BillingDetails,
+    invoice: Invoice,
+    *,
+    was: object,
+    attempt_count: int,
 ) -> None:
-    """The receipt of a paid invoice, or word of a renewal that could not be collected."""
+    """The receipt of an invoice that ``was`` not paid and is, or word of a renewal that was not collected."""
     if invoice.billing.get("corrects"):
         _corrected(session, gateways, details, invoice)
-    elif invoice.status == "paid" and invoice.subtotal > 0:
+    elif invoice.status == "paid" and was != "paid" and invoice.subtotal > 0:
         letters.tell(
             session, gateways, details, "receipt", f"receipt:{invoice.stripe_id}", _invoice_facts(invoice)
         )

@@ -6,6 +6,7 @@ in it, and whatever happens later has an event of its own. The writing is serial
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
@@ -15,7 +16,7 @@ from portal.db import unit_of_work
 from portal.errors import N_, ConflictError, NotFoundError
 from portal.gateways import Gateways
 from portal.gateways.stripe_words import Intent, Invoice, Subscription
-from portal.models import Attempt, BillingDetails, CatalogPrice, Quote
+from portal.models import Attempt, BillingDetails, CatalogPrice
 from portal.models import Invoice as StoredInvoice
 from portal.models import Subscription as StoredSubscription
 from portal.services import (
@@ -25,13 +26,13 @@ from portal.services import (
     catalogs,
     change_states,
     credit_extending,
-    credit_matches,
+    credit_lots,
     credit_proofs,
     credit_purchase_states,
     credit_repricing,
+    final_matches,
     invoices,
     late_debits,
-    matches,
     notices,
     owed_invoices,
     payment_actions,
@@ -209,12 +210,13 @@ def _write_invoice(
     invoice = facts.invoice
     if invoice is None or invoice.status not in FINAL_STATES:
         return []
-    known = invoices.stored(session, invoice.id)
+    known, compared = invoices.known(session, invoice.id)
     if known is not None and known.synced_at > facts.read_at:
         return [f"invoice {invoice.id} is known in a newer state"]
     before = _invoice_facts(known) if known else None
     stored = invoices.store(session, invoice, facts.payment, prices, synced_at=facts.read_at)
-    _compare(session, gateways, invoice, prices)
+    if not compared:
+        final_matches.compare(session, gateways, invoice, prices)
     _close_months(session, gateways, facts, stored, prices)
     if _invoice_facts(stored) != before:
         audit.record(
@@ -228,9 +230,9 @@ def _write_invoice(
         )
     # that it ended the subscription is said with the news of that
     over = facts.subscription is not None and facts.subscription.status in subscriptions.ENDED
-    notices.about_invoice(
-        session, gateways, details, stored, attempt_count=0 if over else invoice.attempt_count
-    )
+    was = (before or {}).get("status")
+    attempts = 0 if over else invoice.attempt_count
+    notices.about_invoice(session, gateways, details, stored, was=was, attempt_count=attempts)
     _follow_payment(session, gateways, details, stored)
     credit_purchase_states.follow(session, gateways, stored)
     return [f"invoice {invoice.number or invoice.id} {invoice.status}"]
@@ -250,8 +252,10 @@ def _close_months(
         usage_periods.end_with(session, facts.subscription)
     now = gateways.clock.now()
     usage_periods.close(session, facts.invoice, prices, now=now)
-    usage_matches.compare(session, facts.invoice.id, now)
-    credit_proofs.follow(session, gateways, stored)
+    months = usage_periods.billed_by(session, stored.stripe_id)
+    if months:
+        usage_matches.compare(session, stored.stripe_id, now)
+        credit_proofs.follow(session, gateways, stored, months)
 
 
 def _follow_payment(
@@ -265,43 +269,6 @@ def _follow_payment(
         gateways.jobs.defer(session, payment_actions.GO_ON, workspace_id=details.workspace_id)
     if ended.state == payment_actions.REFUSED and not invoice.billing.get("purchase"):
         notices.about_returned_debit(session, gateways, details, invoice, action_id=ended.id)
-
-
-def _compare(session: Session, gateways: Gateways, invoice: Invoice, prices: dict[str, CatalogPrice]) -> None:
-    """Hold the final invoice of a first purchase (or the first one after its trial) against its quote."""
-    if change_states.compare(session, gateways, invoice, prices):
-        return
-    if invoice.subscription_id is None and credit_matches.compare(session, gateways, invoice):
-        return
-    quote_id = invoice.metadata.get("quote")
-    quote = session.scalars(select(Quote).where(Quote.id == quote_id)).first() if quote_id else None
-    if quote is None or invoice.status == "void":
-        return
-    after_trial = bool(quote.trial_days) and invoice.billing_reason == "subscription_cycle"
-    if after_trial:
-        # what was changed during the trial is not what the first quote said
-        changed = change_states.any_carried_out(session, invoice.subscription_id)
-        if changed or _compared_after_trial(session, quote.id, invoice.id):
-            return
-    elif invoice.billing_reason != "subscription_create":
-        return
-    keys = {price_id: row.key for price_id, row in prices.items()}
-    if after_trial:
-        invoice = matches.without_usage(invoice, matches.usage_prices(prices))
-    found = matches.differences(matches.quoted(quote, after_trial=after_trial), invoice, keys)
-    matches.settle(session, gateways, quote, invoice, found)
-
-
-def _compared_after_trial(session: Session, quote_id: str, invoice_id: str) -> bool:
-    """Whether an earlier invoice was the first one after the trial; later renewals were never quoted."""
-    earlier = select(StoredInvoice.stripe_id).where(
-        StoredInvoice.billing_reason == "subscription_cycle", StoredInvoice.stripe_id != invoice_id
-    )
-    return any(
-        match.quote_id == quote_id
-        for other in session.scalars(earlier)
-        for match in matches.of_invoice(session, other)
-    )
 
 
 def _write_subscription(
@@ -323,7 +290,8 @@ def _write_subscription(
     paid_by = (known.default_payment_method or {}).get("id") if known else None
     usage_before = usage_periods.facts(known) if known else None
     access = _access(session, gateways, facts, subscription, known.access if known else subscriptions.NONE)
-    back = change_states.held_back(session)
+    change = change_states.live(session)
+    back = change_states.held_back(session, change)
     stored = subscriptions.store(
         session, subscription, prices, access=access, synced_at=facts.read_at, held_back=back
     )
@@ -335,11 +303,11 @@ def _write_subscription(
             actor=audit.STRIPE,
             before=before,
             after=after,
-            quote_id=change_states.quote_behind(session, stored, before, after),
+            quote_id=change_states.quote_behind(session, stored, change, before, after),
         )
     usage_periods.follow(session, stored, before=usage_before)
     attempt_states.follow(session, gateways, stored, facts.payment, facts.setup)
-    _follow_changes(session, gateways, subscription, stored, paid_by=paid_by)
+    _follow_changes(session, gateways, subscription, stored, change, paid_by=paid_by)
     unpaid = subscription.ended_because == "payment_failed"
     notices.about_subscription(session, gateways, details, stored, was=was, unpaid=unpaid)
     return [f"subscription {subscription.status}, access {access}"]
@@ -365,14 +333,17 @@ def _follow_changes(
     gateways: Gateways,
     subscription: Subscription,
     stored: StoredSubscription,
+    change: Attempt | None,
     *,
     paid_by: object,
 ) -> None:
     """Packs follow the price of what they pay, seats are what is paid; then the change of it is finished."""
-    credit_extending.follow(session, gateways, stored)
-    credit_repricing.follow(session, gateways, stored)
-    seats.follow(session, stored, leavers=change_states.leavers(session))
-    change_states.follow(session, gateways, subscription)
+    lots = credit_lots.counting(session)
+    credit_extending.follow(session, gateways, stored, lots)
+    credit_repricing.follow(session, gateways, stored, lots)
+    seats.follow(session, stored, leavers=partial(change_states.leavers, session, change))
+    if change is not None:
+        change_states.follow(session, gateways, subscription)
     plan_effects.follow(session, gateways, stored, paid_by=paid_by)
     late_debits.keep_chosen(session, stored, paid_by=paid_by)
 

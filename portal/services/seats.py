@@ -4,7 +4,7 @@ Whatever gives or takes a seat holds the workspace's lock until it commits, so t
 once and no reduction of the subscription leaves more people seated than were paid for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,6 +24,8 @@ SEATS = (FULL, LITE, NONE)
 MANAGERS = ("owner", "admin")
 
 LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('members:' || app_workspace_id()::text, 0))")
+# tells who is to give up a full seat, and for which: {"member_id", "seat"}
+Leavers = Callable[[], Sequence[Mapping[str, object]]]
 # a login also reads its own memberships elsewhere
 HERE = Member.workspace_id == func.app_workspace_id()
 # whose seat goes first when too few were bought: those who were never here, then the longest away
@@ -106,21 +108,19 @@ def entitled(subscription: Subscription | None) -> tuple[int, int]:
     return subscription.seats or 0, tier.lite_seats if tier else 0
 
 
-def follow(session: Session, stored: Subscription, *, leavers: Sequence[Mapping[str, object]] = ()) -> None:
+def follow(session: Session, stored: Subscription, *, leavers: Leavers = list) -> None:
     """Let the seats follow the subscription as it has just been stored, or another one that is live."""
     paid = stored if subscriptions.is_bought(stored) else subscriptions.bought(session)
     bought, included = entitled(paid)
     settle(session, bought=bought, lite_included=included, leavers=leavers)
 
 
-def settle(
-    session: Session, *, bought: int, lite_included: int, leavers: Sequence[Mapping[str, object]] = ()
-) -> None:
+def settle(session: Session, *, bought: int, lite_included: int, leavers: Leavers = list) -> None:
     """See to it that no more people are seated than ``bought`` and ``lite_included`` allow.
 
-    ``leavers`` ({"member_id", "seat"}) give up their full seat first, in their order, then those who were
-    active least recently. Whoever gives one up gets a lite seat while there is room, unless a leaver's
-    ``seat`` is "none". Nothing happens while there are enough. Each change is audited.
+    ``leavers`` give up their full seat first, in their order, then those who were active least recently.
+    Whoever gives one up gets a lite seat while there is room, unless a leaver's ``seat`` is "none". Nothing
+    happens, and ``leavers`` is not asked, while there are enough. Each change is audited.
     """
     lock(session)
     used = _used(session)
@@ -130,7 +130,7 @@ def settle(
     too_many = used.get(FULL, 0) - bought
     if too_many <= 0:
         return
-    wishes = {int(str(each["member_id"])): str(each["seat"]) for each in leavers}
+    wishes = {int(str(each["member_id"])): str(each["seat"]) for each in leavers()}
     for member in _leaving(session, list(wishes), too_many):
         seat = LITE if room and wishes.get(member.id, LITE) == LITE else NONE
         room -= seat == LITE

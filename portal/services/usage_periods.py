@@ -221,6 +221,12 @@ def close(
     session.flush()
 
 
+def billed_by(session: Session, invoice_id: str) -> Sequence[datetime]:
+    """The starts of the months that an invoice bills."""
+    billed = select(UsagePeriod.starts_at).where(UsagePeriod.stripe_invoice_id == invoice_id)
+    return session.scalars(billed).all()
+
+
 def _close(row: UsagePeriod, now: datetime) -> None:
     row.state, row.closed_at = CLOSED, row.closed_at or now
 

@@ -70,7 +70,7 @@ def test_whoever_was_named_gives_up_a_seat_first_and_takes_a_lite_one_while_ther
 ) -> None:
     members = crew("full", "full", "full", "lite")
     leavers = [{"member_id": members[0], "seat": "lite"}, {"member_id": members[1], "seat": "lite"}]
-    settle(workspace, bought=1, lite=2, leavers=leavers)
+    settle(workspace, bought=1, lite=2, leavers=lambda: leavers)
 
     assert seated(workspace, members) == ["lite", "none", "full", "lite"]
 
@@ -79,7 +79,7 @@ def test_a_leaver_who_is_to_have_none_leaves_the_lite_seat_to_others(
     workspace: factories.Account, crew: Crew
 ) -> None:
     members = crew("full", "full", "full")
-    settle(workspace, bought=1, lite=1, leavers=[{"member_id": members[0], "seat": "none"}])
+    settle(workspace, bought=1, lite=1, leavers=lambda: [{"member_id": members[0], "seat": "none"}])
 
     assert seated(workspace, members) == ["none", "full", "lite"]
 
@@ -88,7 +88,7 @@ def test_a_leaver_keeps_the_seat_when_somebody_else_left_meanwhile(
     workspace: factories.Account, crew: Crew
 ) -> None:
     members = crew("full", "none")
-    settle(workspace, bought=1, leavers=[{"member_id": members[0], "seat": "none"}])
+    settle(workspace, bought=1, leavers=lambda: [{"member_id": members[0], "seat": "none"}])
 
     assert seated(workspace, members) == ["full", "none"]
 

@@ -92,7 +92,7 @@ class Standing:
         """Seats that are given are paid for, and nobody sits on one that is not."""
         [seat] = [each for each in row.items if each["key"] == "seat"]
         with unit_of_work(self.customer.workspace_id) as session:
-            held_back = change_states.held_back(session)
+            held_back = change_states.held_back(session, change_states.live(session))
             counted = select(Member.seat, func.count()).where(seats.HERE).group_by(Member.seat)
             sitting = dict(session.execute(counted).all())
             usage = seats.usage(session)
