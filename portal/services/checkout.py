@@ -154,7 +154,7 @@ def prepare(
     """
     basket = _basket(gateways, workspace_id, selection, trial=trial)
     priced = pricing.quote(selection, catalog=basket.catalog, currency=basket.catalog.currency)
-    promotion = _promotion(gateways, basket, priced, promotion_code)
+    promotion = _promotion(gateways, workspace_id, basket, priced, promotion_code)
     if promotion is not None:
         priced = pricing.quote(
             selection, catalog=basket.catalog, currency=priced.currency, discounts=promotion.discounts
@@ -173,18 +173,25 @@ def prepare(
 
 
 def _promotion(
-    gateways: Gateways, basket: _Basket, priced: pricing.Quote, code: str | None
+    gateways: Gateways, workspace_id: int, basket: _Basket, priced: pricing.Quote, code: str | None
 ) -> promotions.Promotion | None:
     if not code or not code.strip():
         return None
-    return promotions.look_up(
-        gateways,
-        code,
-        quote=priced,
-        products=basket.products(priced),
-        customer_id=basket.customer_id,
-        trial=basket.trial_days > 0,
-    )
+    try:
+        return promotions.look_up(
+            gateways,
+            code,
+            quote=priced,
+            products=basket.products(priced),
+            customer_id=basket.customer_id,
+            trial=basket.trial_days > 0,
+        )
+    except promotions.UnknownCodeError as unknown:
+        with unit_of_work(workspace_id) as session:
+            why = promotions.own_use(session, code)
+        if why is None:
+            raise
+        raise PromotionCodeError(why) from unknown
 
 
 def _basket(gateways: Gateways, workspace_id: int, selection: pricing.Selection, *, trial: bool) -> _Basket:

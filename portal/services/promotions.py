@@ -3,13 +3,27 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
 from portal import pricing
 from portal.errors import N_, PortalError
 from portal.gateways import Gateways
 from portal.gateways.stripe_words import PromotionCode
+from portal.models import Attempt, Quote
+from portal.services import attempt_states
 
 LONGEST_CODE = 100
 NOT_VALID = N_("This code is not valid. Check the spelling, or go on without it.")
+# a code is used as soon as a purchase is confirmed, paid or not
+USED_BY_WAITING = N_(
+    "Your purchase that waits for its payment uses this code. Go on with that purchase, or go on without the"
+    " code."
+)
+USED_BY_UNFINISHED = N_(
+    "A purchase of yours that was not finished used this code, and it cannot be used again. Ask us for"
+    " another one, or go on without it."
+)
 
 
 class PromotionCodeError(PortalError):
@@ -20,6 +34,13 @@ class PromotionCodeError(PortalError):
 
     def __init__(self, message: str, *, log: str | None = None) -> None:
         super().__init__(message, param="promotion_code", log=log)
+
+
+class UnknownCodeError(PromotionCodeError):
+    """There is no such code, or none that can still be used: Stripe lists neither."""
+
+    def __init__(self) -> None:
+        super().__init__(NOT_VALID)
 
 
 @dataclass(frozen=True)
@@ -59,12 +80,26 @@ def look_up(
     """
     code = code.strip()
     if not code or len(code) > LONGEST_CODE:
-        raise PromotionCodeError(NOT_VALID)
+        raise UnknownCodeError
     found = gateways.stripe.find_promotion_code(code)
     if found is None or not found.active or not found.coupon_valid:
-        raise PromotionCodeError(NOT_VALID)
+        raise UnknownCodeError
     _check(found, quote, customer_id=customer_id, now=int(gateways.clock.now().timestamp()), trial=trial)
     return Promotion(found, _discounts(found, [line.key for line in quote.lines], products))
+
+
+def own_use(session: Session, code: str) -> str | None:
+    """What keeps the workspace from a code that it used for a purchase that is not paid; None: nothing.
+
+    A sentence to show. ``code`` is as it was typed.
+    """
+    own = (Quote.workspace_id == Attempt.workspace_id) & (Quote.id == Attempt.quote_id)
+    used = select(Attempt.state).join(Quote, own).order_by(Attempt.created_at.desc())
+    same = func.lower(Quote.promotion["code"].astext) == code.strip().lower()
+    state = session.scalars(used.where(same)).first()
+    if state in attempt_states.LIVE:
+        return USED_BY_WAITING
+    return USED_BY_UNFINISHED if state in (attempt_states.ABANDONED, attempt_states.FAILED) else None
 
 
 def _check(found: PromotionCode, quote: pricing.Quote, *, customer_id: str, now: int, trial: bool) -> None:

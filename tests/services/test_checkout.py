@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from portal import pricing
 from portal.db import unit_of_work
 from portal.models import Attempt, BillingDetails, Invoice
-from portal.services import checkout, invoices, matches, quotes
+from portal.services import attempts, checkout, invoices, matches, quotes
 from tests.services.buying import Customer
 from tests.shop import BERLIN, CALIFORNIA, TWELVE_BY_THE_MONTH, TWELVE_BY_THE_YEAR
 
@@ -186,6 +186,17 @@ def test_a_code_that_cannot_be_used_is_refused_with_the_reason(
         customer.prepare(TWELVE_BY_THE_MONTH, promotion_code=code)
 
     assert refused.value.message == reason
+
+
+def test_who_used_a_code_up_without_paying_is_told_so(customer: Customer) -> None:
+    customer.shop.promotion("ONLYONCE", percent_off=15, max_redemptions=1)
+    confirmation = customer.confirm(customer.prepare(TWELVE_BY_THE_MONTH, promotion_code="ONLYONCE"))
+    with pytest.raises(checkout.PromotionCodeError, match="waits for its payment uses this code"):
+        customer.prepare(TWELVE_BY_THE_YEAR, promotion_code=" onlyonce")
+
+    attempts.abandon(customer.gateways, customer.workspace_id, confirmation.attempt_id, "cancelled")
+    with pytest.raises(checkout.PromotionCodeError, match="was not finished used this code"):
+        customer.prepare(TWELVE_BY_THE_YEAR, promotion_code="onlyonce")
 
 
 def test_a_code_spent_on_an_empty_trial_invoice_is_refused(customer: Customer) -> None:
