@@ -31,11 +31,12 @@ reset: install ## Throw away the data that 'make run' keeps
 flask: install ## A command with the settings of 'make run', such as: make flask DO='demo seed'
 	@$(BIN)/python -m portal.development flask $(DO)
 
-# journeys wait for a browser now and then, so one process more than there are cores keeps them all busy
+# journeys wait for a browser now and then, so one process more than there are cores keeps them all busy;
+# each takes the next one when it is free, in the order that the journeys give themselves
 test: $(VENV)/.installed-dev ## Check everything, browser journeys included
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint browser pricing
 	$(PYTEST) tests --ignore=tests/pricing --ignore=tests/journeys --numprocesses=$(CORES)
-	$(PYTEST) tests/journeys --numprocesses=$$(($(CORES) + 1))
+	$(PYTEST) tests/journeys --dist=load --maxschedchunk=1 --numprocesses=$$(($(CORES) + 1))
 
 browser: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.chromium

@@ -14,8 +14,13 @@ NewCustomer = Callable[..., Customer]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what lets time pass, while few customers are there who are billed for it."""
-    items.sort(key=lambda item: item.get_closest_marker("lets_time_pass") is None)
+    """Begin with what lets time pass, while few customers are there who are billed for it.
+
+    Then comes what waits, so that none is left to wait alone when all others have ended.
+    """
+    items.sort(
+        key=lambda item: [item.get_closest_marker(name) is None for name in ("lets_time_pass", "waits")]
+    )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -59,6 +59,7 @@ def buy_and_use(customer: Customer) -> None:
     await_reported(customer, "conv-1", "conv-2", "conv-3")
 
 
+@pytest.mark.waits
 def test_a_pack_pays_the_months_invoice_and_what_lapses_is_told_before(customer: Customer) -> None:
     page, stack, inspector = customer.page, customer.stack, Inspector(customer)
     buy_and_use(customer)

@@ -21,6 +21,7 @@ def open_limits(customer: Customer) -> None:
     customer.page.get_by_role("link", name="Limits and alerts").click()
 
 
+@pytest.mark.waits
 def test_a_cap_is_set_reached_and_raised_by_the_approver(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
     customer.arrive_as_subscriber(ESSENTIAL_MONTH)

@@ -36,6 +36,7 @@ def begin(inspector: Inspector) -> str:
     return make_key(customer)
 
 
+@pytest.mark.waits
 def test_events_show_by_themselves_explain_themselves_and_sum_to_the_file(inspector: Inspector) -> None:
     customer, page = inspector.customer, inspector.customer.page
     key = begin(inspector)

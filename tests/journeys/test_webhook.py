@@ -55,6 +55,7 @@ def test_a_stripe_that_fails_for_a_moment_is_asked_again_and_charges_once(custom
     assert [one["amount"] for one in customer.charges()] == [1_398_000]
 
 
+@pytest.mark.waits
 @pytest.mark.usefixtures("calm_afterwards")
 def test_while_stripe_is_away_the_page_waits_and_does_not_say_that_nothing_was_charged(
     customer: Customer,
