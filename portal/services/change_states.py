@@ -134,6 +134,8 @@ def collecting(session: Session) -> Attempt | None:
         select(Attempt)
         .where(Attempt.kind == quotes.CHANGE, Attempt.state.in_(states.LIVE), Attempt.step == states.COLLECT)
         .with_for_update()
+        # whoever looked at it before, without the lock, has what it was then
+        .execution_options(populate_existing=True)
     ).first()
 
 

@@ -1,8 +1,11 @@
 """A change that has to be paid first: declined, authenticated, given up, by debit, by two people at once."""
 
 import pytest
+from sqlalchemy import update
 
-from portal.services import changes, sweeping
+from portal.db import unit_of_work
+from portal.models import Attempt
+from portal.services import change_states, changes, sweeping
 from tests.faults import Killed
 from tests.services.buying import Customer
 from tests.services.changing import Changer
@@ -42,6 +45,20 @@ def test_a_declined_card_changes_nothing_and_another_one_makes_the_change(change
     assert declined == ("declined", 12)
     assert (changer.state(quote_id), changer.customer.subscription().seats) == ("done", 15)
     assert changer.customer.mails("payment_failed") == 0
+
+
+def test_a_change_that_went_on_since_it_was_looked_at_is_followed_from_where_it_is(changer: Changer) -> None:
+    pays_with(changer, "pm_card_authenticationRequired")
+    changer.confirm(changer.prepare(seats=15))
+    with unit_of_work(changer.customer.workspace_id) as session:
+        seen = change_states.live(session)
+        with unit_of_work(changer.customer.workspace_id) as other:
+            other.execute(update(Attempt).values(intent_status="processing"))
+        locked = change_states.collecting(session)
+
+        assert seen is not None
+        assert locked is not None
+        assert (seen.id, locked.intent_status) == (locked.id, "processing")
 
 
 def test_three_d_secure_is_asked_for_and_then_the_seats_are_there(changer: Changer) -> None:
