@@ -23,6 +23,7 @@ from portal.services import (
     alerts,
     allowances,
     attempt_states,
+    contests,
     corrections,
     credit_by_hand,
     credit_disputes,
@@ -230,6 +231,7 @@ timed("credits.announce", "* * * * * */20", credit_endings.sweep)
 timed("credits.reconcile", "27 4 * * *", credit_reconcile.run)
 
 timed("outcomes.mature", "* * * * * */5", outcomes.mature)
+timed("contests.sweep", "* * * * *", contests.sweep)
 timed("usage_periods.sweep", "*/10 * * * *", usage_periods.sweep)
 timed("reservations.sweep", "* * * * * */20", reservations.sweep)
 timed("reservations.prune", "37 3 * * *", reservations.prune)

@@ -7,7 +7,7 @@ the decision the ledger gets an entry, and Stripe's meter, or a credit note, fol
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
@@ -31,6 +31,7 @@ CONTESTABLE = timedelta(days=60)
 MAY_CONTEST = "billing"
 LISTED = 200
 TEST_CHANNELS = ("test", "sandbox", "preview")
+OF_UNIT = (Resolution.conversation_id == Contest.conversation_id) & (Resolution.episode == Contest.episode)
 WRITING = text("SELECT pg_advisory_xact_lock(hashtextextended('contests:' || app_workspace_id()::text, 0))")
 
 
@@ -167,6 +168,31 @@ def decide(
         return found
 
 
+def sweep(gateways: Gateways) -> int:
+    """Accept the open contests whose unit its conversation has taken back since, and mail it; of how many."""
+    with unit_of_work(system=True) as session:
+        due = session.execute(
+            select(Contest.workspace_id, Contest.conversation_id, Contest.episode)
+            .join(Resolution, (Resolution.workspace_id == Contest.workspace_id) & OF_UNIT)
+            .where(Contest.state == OPEN, ~Resolution.counts)
+            .order_by(func.random())
+            .limit(LISTED)
+        ).all()
+    return sum(_came_back(gateways, *unit) for unit in due)
+
+
+def _came_back(gateways: Gateways, workspace_id: int, conversation_id: str, episode: int) -> bool:
+    with unit_of_work(workspace_id) as session:
+        session.execute(WRITING)
+        found = session.get_one(Contest, (workspace_id, conversation_id, episode))
+        if found.state != OPEN or _unit(session, found).counts:
+            return False
+        found.by_rule = True
+        _decide(session, gateways, found, ACCEPTED)
+        _tell(session, gateways, found)
+        return True
+
+
 def _decide(
     session: Session, gateways: Gateways, made: Contest, state: str, *, actor: str = audit.SYSTEM
 ) -> None:
@@ -210,7 +236,7 @@ def _tell(session: Session, gateways: Gateways, row: Contest) -> None:
         details.email,
         dedupe_key=f"contest_answer:{row.workspace_id}:{row.conversation_id}:{row.episode}",
         workspace_id=row.workspace_id,
-        facts=_facts(row) | {"accepted": row.state == ACCEPTED, "answer": row.answer},
+        facts=_facts(row) | {"accepted": row.state == ACCEPTED, "by_rule": row.by_rule, "answer": row.answer},
     )
 
 

@@ -176,6 +176,20 @@ def test_support_cannot_say_that_it_stays_when_the_customer_has_come_back(acme: 
     assert acme.units(conversation)[0].contest == "open"
 
 
+def test_what_its_conversation_took_back_since_is_accepted_by_itself_and_mailed_once(acme: Metered) -> None:
+    stays, returned = acme.use(2)
+    for each in (stays, returned):
+        ask(acme, each, "other")
+    acme.returns(returned)
+    swept = [contests.sweep(acme.gateways) for _time in range(2)]
+
+    assert swept == [1, 0]
+    assert mails(acme) == ["The resolution that you contested is taken back"]
+    assert [acme.units(each)[0].contest for each in (stays, returned)] == ["open", "accepted"]
+    assert actions(acme)[-1] == ("contest.accepted", "system")
+    assert acme.balanced()
+
+
 def test_one_incident_tells_support_what_to_do(acme: Metered) -> None:
     ask(acme, acme.resolve(), "other")
     with unit_of_work(system=True) as session:
