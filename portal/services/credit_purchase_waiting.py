@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.db import unit_of_work
-from portal.errors import N_
+from portal.errors import N_, NotFoundError
 from portal.gateways import Gateways
 from portal.models import Attempt, CreditLot, CreditPurchase, CreditRefund, Invoice, Quote
 from portal.services import attempts, credit_lots, invoices, quotes, waiting
@@ -66,6 +66,15 @@ def state(gateways: Gateways, workspace_id: int, quote_id: str, *, ask_stripe: b
             refunds=_refunds(session, purchase),
             asked=asked,
         )
+
+
+def purchase_of(workspace_id: int, quote_id: str) -> CreditPurchase:
+    """The pack that a quote was for, alone or with seats given up for it. Raises NotFoundError."""
+    with unit_of_work(workspace_id) as session:
+        found = states.of_quote(session, quote_id)
+    if found is None:
+        raise NotFoundError(N_("There is no such purchase."))
+    return found
 
 
 def _invoice(session: Session, attempt: Attempt | None) -> Invoice | None:

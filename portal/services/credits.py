@@ -33,12 +33,17 @@ class Held:
     paid_at: datetime | None
     renews: bool  # another pack is bought when it ends
     invoice_id: str | None
-    quote_id: str | None  # None for a pack that came from seats
+    quote_id: str | None
     billed: int
     open: int
     lapsed: int
     returned: int
     left: int
+
+    @property
+    def came_from_seats(self) -> bool:
+        """Whether it was bought by a swap, whose page is that of a change."""
+        return self.kind == SWAP
 
     @property
     def bought_at(self) -> datetime:
@@ -135,7 +140,7 @@ def _held(lot: CreditLot, purchase: CreditPurchase, sums: dict[str, int], now: d
         paid_at=purchase.paid_at,
         renews=purchase.renews,
         invoice_id=purchase.stripe_invoice_id,
-        quote_id=None if purchase.kind == SWAP else purchase.quote_id,
+        quote_id=purchase.quote_id,
         billed=-(sums.get(DRAWN, 0) + sums.get(GIVEN_BACK, 0)),
         open=-sums.get(OPEN, 0),
         lapsed=-sums.get(LAPSED, 0) + over,

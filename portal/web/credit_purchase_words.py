@@ -8,9 +8,10 @@ from typing import Any
 from flask import current_app, url_for
 from flask_babel import gettext
 
-from portal.models import Quote
+from portal.models import CreditPurchase, Quote
 from portal.services import credit_purchase_states as states
 from portal.services import credit_refunds
+from portal.services.credit_purchase_kinds import SWAP
 from portal.services.credit_purchase_waiting import PurchaseState
 from portal.web.billing_attention import Link, Notice
 from portal.web.checkout_waiting import Outcome
@@ -31,6 +32,13 @@ def balance_url() -> str:
     """Where the balance is shown."""
     there = "credits.show" in current_app.view_functions
     return url_for("credits.show" if there else "billing.overview")
+
+
+def page_of(purchase: CreditPurchase) -> str:
+    """Where a pack is shown that is paid: on its own page, or one that came from seats on the balance."""
+    if purchase.kind == SWAP:
+        return balance_url()
+    return url_for("credit_purchases.done", quote_id=purchase.quote_id)
 
 
 def pack_of(quote: Quote) -> Mapping[str, Any]:

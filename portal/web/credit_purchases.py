@@ -20,7 +20,7 @@ from portal.services.undoing import PaymentUnderWayError
 from portal.web import current_user_id, current_workspace_id, gateways, workspace_required
 from portal.web.credit_purchase_form import UnitsForm, units_form
 from portal.web.credit_purchase_pages import buy_page, done_page, quote_page, refund_page, standing_of
-from portal.web.credit_purchase_words import balance_url, follows, outcome, pack_of
+from portal.web.credit_purchase_words import balance_url, follows, outcome, pack_of, page_of
 from portal.web.freshness import MONEY, fresh_required
 from portal.web.language import translated
 from portal.web.limits import limit_quotes
@@ -199,16 +199,12 @@ def give_back(quote_id: str) -> Response:
 @fresh_required(MONEY)
 def renewal(quote_id: str) -> Response:
     """Have the pack renewed at its end, or not any more."""
-    purchase_id = waiting.state(gateways(), current_workspace_id(), quote_id).purchase.id
+    pack = waiting.purchase_of(current_workspace_id(), quote_id)
     wanted = request.form.get("renews") == "yes"
-    there = redirect(url_for("credit_purchases.done", quote_id=quote_id), code=303)
     try:
-        credit_renewals.choose(
-            gateways(), current_workspace_id(), current_user_id(), purchase_id, renews=wanted
-        )
+        credit_renewals.choose(gateways(), pack.workspace_id, current_user_id(), pack.id, renews=wanted)
+        once = gettext("The pack is renewed once, at its end.")
+        flash(once if wanted else gettext("The pack is not renewed."), "success")
     except ConflictError as refusal:
         flash(translated(refusal.message), "warning")
-        return there
-    once = gettext("The pack is renewed once, at its end.")
-    flash(once if wanted else gettext("The pack is not renewed."), "success")
-    return there
+    return redirect(page_of(pack), code=303)

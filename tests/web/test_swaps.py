@@ -87,6 +87,26 @@ def test_confirming_swaps_and_the_way_back_keeps_the_choice(buyer: Browser, chan
     assert changer.held().selection.seats == 8
 
 
+def test_the_pack_of_a_swap_is_renewed_if_that_is_chosen_on_the_balance(
+    buyer: Browser, changer: Changer
+) -> None:
+    answer = buyer.submit(PAGE, {"seats": "4", "units": "100"})
+    buyer.submit(f"{answer.location}/confirm", page=answer.location)
+    changer.customer.settle()
+    renewal = f"/credits/purchases/{answer.location.rsplit('/', 1)[-1]}/renewal"
+    before = words(buyer.get("/credits"))
+    chosen = buyer.submit(renewal, {"renews": "yes"}, page="/credits")
+    after = words(buyer.get("/credits"))
+    buyer.submit(renewal, {"renews": "no"}, page="/credits")
+
+    assert "Renew it at its end" in before
+    assert chosen.location == "/credits"
+    assert "The pack is renewed once, at its end." in after
+    assert "On 1 December 2027 another of this size is bought by itself." in after
+    assert "Do not renew it" in after
+    assert words(buyer.get("/credits")).count("Renew it at its end") == 1
+
+
 def test_a_trial_is_told_why_not(buyer: Browser, customer: Customer) -> None:
     customer.buy(TWELVE, trial=True)
 
