@@ -148,7 +148,8 @@ def show_contest(workspace_id: int, conversation: str, episode: int) -> None:
         click.echo(_contest_line(found))
         click.echo(f"{evidence.unit.state}: {rules.BECAUSE[evidence.unit.because]}")
         for event in evidence.events:
-            click.echo(f"  {event.occurred_at:%Y-%m-%d %H:%M:%S %Z}  {event.type}")
+            test = "  test" if event.test else ""
+            click.echo(f"  {event.occurred_at:%Y-%m-%d %H:%M:%S %Z}  {event.type}  {event.channel}{test}")
 
 
 @contest.command("accept")

@@ -215,8 +215,19 @@ def test_support_works_through_what_waits_on_the_command_line(app: Flask, acme: 
 
     assert [line.split()[1] for line in listed.output.splitlines()] == [first, second]
     assert "billable: The customer confirmed that the AI agent's answer helped." in shown.output
-    assert "ai_answered" in shown.output
+    assert "ai_answered  chat\n" in shown.output
     assert (accepted.exit_code, refused.exit_code) == (0, 0)
     assert "accepted" in accepted.output
     assert (silent.exit_code, again.exit_code) == (2, 2)
     assert again.stderr.strip() == "This contest is refused already."
+
+
+def test_support_sees_the_channel_of_each_event_and_which_was_a_test(app: Flask, acme: Metered) -> None:
+    conversation = assumed(acme, channel="email")
+    ask(acme, conversation, "other")
+    at = acme.gateways.clock.now()
+    acme.feed(happened(conversation, "ai_answered", at, channel="preview", test=True))
+    place = (str(acme.workspace_id), conversation, "1")
+    shown = app.test_cli_runner().invoke(args=["support", "contest", "show", *place]).output
+
+    assert [line.split()[4:] for line in shown.splitlines()[2:]] == [["email"], ["preview", "test"]]
