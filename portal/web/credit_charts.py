@@ -38,7 +38,8 @@ def chart(months: Sequence[Month]) -> MonthChart:
     columns = [
         MonthColumn(
             month.starts_at.date(),
-            number % every == 0,
+            # on a phone a name is wider than a bar: the last one's would stand out beside the card
+            number % every == 0 and (number < len(months) - 1 or number == 0),
             None if month.expected else month,
             month if month.expected else None,
         )
