@@ -17,8 +17,9 @@ from flask_security.forms import (
     unique_user_email,
     valid_user_email,
 )
+from flask_security.utils import validate_redirect_url
 from flask_wtf import FlaskForm
-from wtforms import EmailField, PasswordField, StringField, SubmitField
+from wtforms import EmailField, Field, PasswordField, StringField, SubmitField
 from wtforms.validators import DataRequired, Length
 
 from portal.web.account_mail import PASSWORD_LENGTH_MAX
@@ -60,7 +61,16 @@ class WorkspaceForm(FlaskForm):
     company_name = _company_name()
 
 
-class SignUpForm(RegisterFormV2):
+class GoesOn:
+    """Where somebody wanted to go: an address elsewhere is dropped, and the usual page takes its place."""
+
+    def validate_next(self, field: Field) -> None:
+        """Unlike the library's own, which has the whole form filled in once more."""
+        if field.data and not validate_redirect_url(field.data):
+            field.data = ""
+
+
+class SignUpForm(GoesOn, RegisterFormV2):
     """A company, its first person, and where that person wanted to go."""
 
     company_name = _company_name()
@@ -78,7 +88,7 @@ class SignUpForm(RegisterFormV2):
     submit = SubmitField(_("Create account"))
 
 
-class SignInForm(LoginForm):
+class SignInForm(GoesOn, LoginForm):
     """Address and password; a sign-in lasts as the settings say, there is no "remember me"."""
 
     email = EmailField(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import pytest
 from flask import Flask
@@ -220,10 +220,12 @@ def test_mails_carry_the_configured_address_whatever_the_request_says(
 def test_no_address_outside_is_gone_on_to(
     client: Browser, workspace: factories.Account, address: str
 ) -> None:
+    login = f"/login?{urlencode({'next': address})}"
     data = {"email": workspace.email, "password": workspace.password, "next": address}
-    answer = client.submit("/login", data)
+    answer = client.submit(login, data)
 
-    assert urlsplit(urljoin("http://localhost/login", answer.location or "")).netloc == "localhost"
+    assert answer.status_code == 302
+    assert urlsplit(urljoin("http://localhost/login", answer.location)).netloc == "localhost"
 
 
 def test_the_way_back_from_colours_stays_on_this_site(client: Browser) -> None:
