@@ -137,11 +137,12 @@ def settle(session: Session, *, bought: int, lite_included: int, leavers: Leaver
         _put(session, member, seat)
 
 
-def assign(session: Session, member_ids: Sequence[int], seat: str, *, by: int) -> int:
+def assign(session: Session, member_ids: Sequence[int], seat: str, *, by: int, was: str | None = None) -> int:
     """Give these members the seat full, lite or none; all of them or, with a refusal, none. How many changed.
 
-    Raises NoSeatFreeError with too few seats, NotFoundError for a member that is not (or no longer) here,
-    ConflictError when ``by`` does not manage the members any more.
+    ``was`` is the seat that the person who asks has seen, if that matters. Raises NoSeatFreeError with too
+    few seats, NotFoundError for a member that is not (or no longer) here, ConflictError when ``by`` does not
+    manage the members any more, or a member has another seat than ``was``.
     """
     lock(session)
     if session.scalar(select(Member.role).where(HERE, Member.user_id == by)) not in MANAGERS:
@@ -154,6 +155,14 @@ def assign(session: Session, member_ids: Sequence[int], seat: str, *, by: int) -
     ).all()
     if seat not in SEATS or len(found) != len(set(member_ids)):
         raise NotFoundError(N_("One of these members is not here any more. Nothing was changed."))
+    for member in found:
+        if was not in (None, member.seat):
+            raise ConflictError(
+                N_(
+                    "%(member)s has another seat by now. Nothing was changed; look again.",
+                    member=member.email,
+                )
+            )
     changing = [member for member in found if member.seat != seat]
     _see_room(usage(session), seat, len(changing))
     for member in changing:

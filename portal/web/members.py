@@ -38,11 +38,12 @@ Answer = str | Response | tuple[str, int]
 
 
 class MemberForm(FlaskForm):
-    """Role and seat; ``was`` is the role that was seen."""
+    """Role and seat; ``was`` and ``had`` are the role and the seat that were seen."""
 
     role = one_of(_("Role"), ROLE_NAMES, CHOOSE_ROLE)
     seat = one_of(_("Seat"), SEAT_NAMES, CHOOSE_SEAT)
     was = HiddenField()
+    had = HiddenField()
 
 
 @blueprint.route("/<int:member_id>", methods=["GET", "POST"])
@@ -51,7 +52,7 @@ def page(member_id: int) -> Answer:
     """One member, and what may be changed of them."""
     with unit_of_work(current_workspace_id(), user_id=current_user_id()) as session:
         person = members.get(session, member_id)
-    form = MemberForm(data={"role": person.role, "seat": person.seat, "was": person.role})
+    form = MemberForm(data={"role": person.role, "seat": person.seat, "was": person.role, "had": person.seat})
     if not form.validate_on_submit():
         return _shown(person, form)
     owners = person.role != form.role.data and members.OWNER in (person.role, form.role.data)
@@ -76,7 +77,9 @@ def _save(session: Session, person: Person, form: MemberForm) -> None:
     by = current_user_id()
     if members.may_change(role_here(), person.role):
         members.change_role(session, person.id, form.role.data, by=by, was=form.was.data or "")
-    seats.assign(session, [person.id], form.seat.data, by=by)
+    # who changes the role alone leaves the seat as somebody else has set it meanwhile
+    if form.seat.data != form.had.data:
+        seats.assign(session, [person.id], form.seat.data, by=by, was=form.had.data)
 
 
 def _shown(person: Person, form: MemberForm, refusal: ConflictError | None = None) -> str:
