@@ -85,9 +85,14 @@ class Metered:
     most: int = 0
 
     @property
+    def void(self) -> bool:
+        """Whether it was billed by an invoice that is void."""
+        return self.billed is not None and self.billed.void
+
+    @property
     def to_pay(self) -> int:
         """What is charged of it."""
-        return self.amount - self.by_credits
+        return 0 if self.void else self.amount - self.by_credits
 
     @property
     def included(self) -> int:
@@ -133,7 +138,12 @@ class Usage:
     @property
     def to_pay(self) -> int:
         """What is charged of it."""
-        return self.amount - self.by_credits
+        return sum(each.to_pay for each in self.metered)
+
+    @property
+    def void(self) -> bool:
+        """Whether its invoice is void."""
+        return any(each.void for each in self.metered)
 
     @property
     def by_use(self) -> int:

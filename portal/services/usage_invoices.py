@@ -22,11 +22,13 @@ Line = Mapping[str, Any]
 class Billed:
     """What a final invoice says of one kind of usage: units and minor units before discount and tax.
 
-    Stripe writes a line for each band of a graduated price, so there may be several.
+    Stripe writes a line for each band of a graduated price, so there may be several. Of a ``void`` invoice
+    nothing is owed.
     """
 
     key: str
     lines: Sequence[Line]
+    void: bool
 
     @property
     def quantity(self) -> int:
@@ -59,7 +61,7 @@ def billed(invoice: Invoice, ends_at: datetime) -> dict[str, Billed]:
     for line in invoice.lines:
         if _is_usage(line) and line["period_end"] == end:
             found.setdefault(str(line["key"]), []).append(line)
-    return {key: Billed(key, lines) for key, lines in found.items()}
+    return {key: Billed(key, lines, invoice.status == "void") for key, lines in found.items()}
 
 
 def by_id(session: Session, invoice_ids: Iterable[str | None]) -> dict[str, Invoice]:

@@ -51,6 +51,7 @@ class Past:
     period: Period
     amount: int | None
     number: str | None
+    void: bool
 
 
 @blueprint.get("")
@@ -110,8 +111,9 @@ def _earlier(session: Session, listed: Sequence[Period]) -> list[Past]:
     for each in shown:
         invoice = invoices.get(str(each.invoice_id))
         lines = usage_invoices.billed(invoice, each.ends_at).values() if invoice else ()
-        amount = sum(line.amount - line.by_credits for line in lines) if invoice else None
-        found.append(Past(each, amount, (invoice.number or invoice.stripe_id) if invoice else None))
+        amount = sum(line.amount - line.by_credits for line in lines if not line.void) if invoice else None
+        number = (invoice.number or invoice.stripe_id) if invoice else None
+        found.append(Past(each, amount, number, any(line.void for line in lines)))
     return found
 
 

@@ -221,6 +221,22 @@ def test_a_period_that_was_billed_leads_to_its_invoice_and_back(
     assert "/usage/resolutions?period=" in invoice.text
 
 
+def test_a_period_whose_invoice_is_void_says_that_nothing_of_it_is_to_be_paid(
+    buyer: Browser, customer: Customer, acme: Workspace, billed: Invoice
+) -> None:
+    with unit_of_work(acme.workspace_id) as session:
+        session.execute(update(Invoice).where(Invoice.stripe_id == billed.stripe_id).values(status="void"))
+    [first, _second] = acme.periods()
+    page = buyer.get(f"/usage?period={first.starts_at.replace(tzinfo=None).isoformat()}Z")
+    text = words(page)
+
+    assert "4 resolutions, $0.00 to pay" in text
+    assert "Its invoice is void: nothing of it is to be paid" in text
+    assert "Not charged, since the invoice is void −$3.96" in text
+    assert "To pay, before tax $0.00" in text
+    assert f"{billed.number} void $0.00" in words(buyer.get("/usage"))
+
+
 def test_the_file_of_a_billed_period_sums_to_the_invoices_line(
     buyer: Browser, acme: Workspace, billed: Invoice
 ) -> None:
