@@ -15,14 +15,14 @@ from portal.services import attempt_states
 
 LONGEST_CODE = 100
 NOT_VALID = N_("This code is not valid. Check the spelling, or go on without it.")
-# a code is used as soon as a purchase is confirmed, paid or not
+# a code is used as soon as a purchase is confirmed, paid or not; that it was good for one, nobody tells
 USED_BY_WAITING = N_(
-    "Your purchase that waits for its payment uses this code. Go on with that purchase, or go on without the"
-    " code."
+    "This code is not valid any more. Your purchase that waits for its payment has it: go on with that"
+    " purchase, or go on without the code."
 )
 USED_BY_UNFINISHED = N_(
-    "A purchase of yours that was not finished used this code, and it cannot be used again. Ask us for"
-    " another one, or go on without it."
+    "This code is not valid any more. A purchase of yours that was not finished may have used it up: ask us"
+    " for another one, or go on without it."
 )
 
 
