@@ -26,6 +26,7 @@ def test_a_seat_that_somebody_else_changed_meanwhile_is_not_overwritten(
 
     assert answer.status_code == 409
     assert f"{login.email} has another seat by now. Nothing was changed; look again." in words(answer)
+    assert "Role now Member Seat now Full seat" in words(answer)
     assert 'name="had" value="full"' in answer.text
     assert (company.person(login).role, company.person(login).seat) == ("member", "full")
 
