@@ -127,6 +127,8 @@ def test_the_pages_of_the_checkout_are_accessible(inspector: Inspector) -> None:
     expect(dialog.get_by_label("Email")).to_be_visible()
     inspector.look("Link's dialog")
     dialog.get_by_role("button", name="Close").click()
+    # while it is open, what is typed into the page behind it is lost
+    expect(page.locator("dialog")).to_have_count(0)
     page.get_by_label("Promotion code").fill("NOSUCHCODE")
     page.get_by_role("button", name="Apply").click()
     expect(page.locator("#promotion_code-error")).to_be_visible()
