@@ -1,7 +1,6 @@
 """Showing again who one is, before money moves or ways of signing in change."""
 
 import re
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
@@ -15,10 +14,10 @@ from portal.config import Settings
 from portal.db import unit_of_work
 from portal.gateways import Gateways
 from portal.models import LoginSession
-from portal.services import one_time_codes
 from portal.web.freshness import FACTORS, KEYS, MARK, MONEY
 from tests import factories
 from tests.browsing import Browser
+from tests.one_time_codes import code, next_code
 from tests.web.reading import words
 
 KEPT = re.compile(r'name="kept" value="([^"]+)"')
@@ -132,9 +131,8 @@ def test_a_wrong_password_proves_nothing(signed_in: Browser) -> None:
 def test_a_code_of_the_app_proves_it_once(app: Flask, signed_in: Browser) -> None:
     secret = re.findall(r'id="app-secret">([A-Z2-7 ]+)<', signed_in.get("/account/two-step/app").text)[0]
     secret = secret.replace(" ", "")
-    counter = int(time.time()) // 30
-    signed_in.submit("/account/two-step/app", {"code": one_time_codes.code_at(secret, counter - 1)})
-    shown = one_time_codes.code_at(secret, counter)
+    signed_in.submit("/account/two-step/app", {"code": code(secret)})
+    shown = next_code(secret)
     grow_old(16)
     other_way = signed_in.submit("/account/verify/other-way?to=code", page="/account/verify")
     right = signed_in.submit("/account/verify?with=code", {"code": shown, "next": "/account/two-step"})
