@@ -44,8 +44,8 @@ def assumed(acme: Metered, *also: str, after: str | None = None, channel: str = 
 
 def actions(acme: Metered) -> list[tuple[str, str]]:
     with unit_of_work(acme.workspace_id) as session:
-        rows = session.scalars(select(AuditEntry).where(AuditEntry.action.startswith("contest.")))
-        return [(row.action, row.actor) for row in rows]
+        own = select(AuditEntry).where(AuditEntry.action.startswith("contest."))
+        return [(row.action, row.actor) for row in session.scalars(own.order_by(AuditEntry.id))]
 
 
 def mails(acme: Metered) -> list[str]:
