@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from tests.journeys.changing import (
     ADVANCED_MONTH,
+    CHANGE_QUOTE,
     expect_done,
     expect_proof,
     look_at_change,
@@ -27,6 +28,8 @@ def test_a_higher_tier_now_and_an_add_on_off_at_the_renewal_are_one_quote_by_key
     press(customer, page.get_by_label("Advanced"), "ArrowRight")
     expect(page.locator("#preview")).to_contain_text("30 more lite seats (50 in all)")
     press(customer, page.get_by_role("button", name="Show the exact price"))
+    # the page before says the same to screen readers
+    page.wait_for_url(CHANGE_QUOTE)
     expect(page.get_by_text("Tier: Expert instead of Advanced")).to_be_visible()
     expect(page.get_by_text("Proactive Support: removed")).to_be_visible()
     quote, amount = page.url.rsplit("/", 1)[-1], quoted_amount(page)
