@@ -9,8 +9,8 @@ DECLINED_AFTERWARDS = "4000 0084 0000 1629"
 
 
 def bank(customer: Customer) -> FrameLocator:
-    """The dialog in which the bank asks."""
-    return customer.page.frame_locator("iframe[src*='/elements/challenge']")
+    """The dialog in which the bank asks; one that has closed stays in the page for a moment."""
+    return customer.page.frame_locator("dialog[open] iframe[src*='/elements/challenge']")
 
 
 def test_a_card_that_asks_for_3d_secure_pays_once_the_bank_has_been_answered(customer: Customer) -> None:

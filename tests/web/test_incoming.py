@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import BigInteger, cast, select
 from werkzeug.datastructures import MultiDict
 from werkzeug.routing import IntegerConverter, Rule
 from werkzeug.test import TestResponse
@@ -252,6 +252,6 @@ def test_what_the_database_cannot_store_is_a_bad_request_at_last(
     @app.get("/unstorable")
     def unstorable() -> str:
         with unit_of_work() as session:
-            return str(session.scalar(select(User.id).where(User.id == 2**70)))
+            return str(session.scalar(select(cast(2**70, BigInteger))))
 
     assert app.test_client().get("/unstorable").status_code == 400
